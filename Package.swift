@@ -1,0 +1,121 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One set of settings for every target: Swift 6 mode, explicit import visibility, warnings are errors.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
+let protobufPlugin: Target.Dependency = .product(name: "SwiftProtobufPluginLibrary", package: "swift-protobuf")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let configuration: Target.Dependency = .product(name: "Configuration", package: "swift-configuration")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTLS: Target.Dependency = .product(name: "HummingbirdTLS", package: "hummingbird")
+let hummingbirdHTTP2: Target.Dependency = .product(name: "HummingbirdHTTP2", package: "hummingbird")
+let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mustache")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+/// A module under `Sources/`.
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(name)", swiftSettings: settings)
+}
+
+/// A C library of Debian's, found by pkg-config or on the default search path.
+func system(_ name: String, pkgConfig: String? = nil, apt: String) -> Target {
+    .systemLibrary(name: name, path: "Sources/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+/// A service: the library that holds it and the executable of a few lines that runs it. With `migrations`, the SQL
+/// files of its `migrations/` folder are compiled into the library, so the executable works from any directory.
+func service(_ folder: String, library: String, migrations: Bool = false, _ dependencies: [Target.Dependency])
+    -> [Target]
+{
+    [
+        migrations
+            ? .target(
+                name: library, dependencies: dependencies, path: "services/\(folder)",
+                exclude: ["README.md", "Sources/\(folder)"], sources: ["Sources/\(library)"],
+                resources: [.embedInCode("migrations")], swiftSettings: settings)
+            : .target(
+                name: library, dependencies: dependencies, path: "services/\(folder)/Sources/\(library)",
+                swiftSettings: settings),
+        .executableTarget(
+            name: folder, dependencies: [.target(name: library), "ServiceKit"],
+            path: "services/\(folder)/Sources/\(folder)",
+            swiftSettings: settings),
+    ]
+}
+
+/// The tests of one module, in the folder of the same name.
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = [])
+    -> Target
+{
+    .testTarget(
+        name: name, dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)", exclude: exclude,
+        resources: resources, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "lockstep",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // MARK: C libraries of the system
+        system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+        system("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
+
+        // MARK: Protocol: the wire, the call layer and the transport between them
+        // The call layer: status, errors, descriptors, contexts, handlers, channels.
+        module("RPCCore", [protobuf]),
+        // The same call layer in memory, for service tests.
+        module("RPCInProcess", ["RPCCore"]),
+
+        // MARK: Contract: from Protocols/*.proto to Swift
+
+        // MARK: What services share
+        // AES-GCM, Ed25519, HMAC, SHA-256 and random bytes over OpenSSL's libcrypto.
+        module("LibCrypto", ["COpenSSL"]),
+        // Compact JWS and JWK sets (RFC 7515, 7517, 8037): one signer and one verifier for everyone.
+        module("JOSE", ["LibCrypto"]),
+        // Connections, transactions, prepared statements and migrations over SQLite; PostgreSQL follows.
+        module("SQL", ["CSQLite"]),
+
+        // MARK: Command line
+    ]
+        // MARK: Services
+        // MARK: Tests
+        + [
+            .target(
+                name: "TestSupport", dependencies: [], path: "Tests/Support", exclude: ["oauth-provider"],
+                swiftSettings: settings),
+            tests("LibCryptoTests", ["LibCrypto"], resources: [.copy("Vectors")]),
+            tests("JOSETests", ["JOSE", "LibCrypto"], resources: [.copy("Vectors")]),
+            tests("SQLTests", ["SQL"]),
+        ]
+)

@@ -1,0 +1,46 @@
+import COpenSSL
+import Synchronization
+
+/// Cipher contexts that already hold one key's schedule, waiting for the next message.
+///
+/// A context serves one message at a time: it is taken out, used and put back, so no two threads ever share one.
+final class CipherContextPool: Sendable {
+    /// As many contexts as are kept; more are freed after use.
+    private static let capacity = 8
+
+    /// A context on its way between threads; owned by whoever holds it.
+    // Safe to send: exactly one owner at a time, the pool or the caller of `take`.
+    struct Context: @unchecked Sendable {
+        let pointer: OpaquePointer
+        /// Whether the key schedule is already in it.
+        var isKeyed: Bool
+    }
+
+    private let idle = Mutex<[Context]>([])
+
+    /// A context of this key, or a fresh one without a key.
+    func take() throws(CryptoError) -> Context {
+        if let context = idle.withLock({ $0.popLast() }) { return context }
+        guard let pointer = EVP_CIPHER_CTX_new() else { throw .failed("EVP_CIPHER_CTX_new") }
+        return Context(pointer: pointer, isKeyed: false)
+    }
+
+    /// Keeps a context for the next message.
+    func put(_ context: Context) {
+        let kept = idle.withLock { idle in
+            guard idle.count < Self.capacity else { return false }
+            idle.append(context)
+            return true
+        }
+        if !kept { discard(context) }
+    }
+
+    /// Frees a context, wiping the key schedule in it.
+    func discard(_ context: Context) {
+        EVP_CIPHER_CTX_free(context.pointer)
+    }
+
+    deinit {
+        for context in idle.withLock({ $0 }) { EVP_CIPHER_CTX_free(context.pointer) }
+    }
+}

@@ -1,0 +1,68 @@
+/// What a handler knows of the call it answers.
+package struct CallContext: Sendable {
+    package let method: MethodDescriptor
+    /// The calling service, from its certificate.
+    package let peer: PeerIdentity
+    package let deadline: Deadline
+    package let lane: Lane
+    /// The same through all services that one outside request touches; `[A-Za-z0-9_-]`, at most 64 bytes.
+    package let requestID: String
+    /// The end user, when the gateway vouches for one. Always present in methods exposed to USER or ADMIN.
+    package let user: UserIdentity?
+    /// The signed form of `user`, forwarded unchanged to other services.
+    package let userToken: String?
+    package let origin: ClientOrigin
+    package let metadata: Metadata
+    /// 1 for the first try.
+    package let attempt: Int
+    package let cancellation: CancellationFlag
+
+    package init(
+        method: MethodDescriptor,
+        peer: PeerIdentity,
+        deadline: Deadline,
+        lane: Lane = .routine,
+        requestID: String,
+        user: UserIdentity? = nil,
+        userToken: String? = nil,
+        origin: ClientOrigin = ClientOrigin(),
+        metadata: Metadata = Metadata(),
+        attempt: Int = 1,
+        cancellation: CancellationFlag = CancellationFlag()
+    ) {
+        self.method = method
+        self.peer = peer
+        self.deadline = deadline
+        self.lane = lane
+        self.requestID = requestID
+        self.user = user
+        self.userToken = userToken
+        self.origin = origin
+        self.metadata = metadata
+        self.attempt = attempt
+        self.cancellation = cancellation
+    }
+
+    /// The end user, for methods that need one.
+    ///
+    /// - Throws: `RPCError` UNAUTHENTICATED when the gateway vouched for nobody.
+    package func requireUser() throws -> UserIdentity {
+        guard let user else {
+            throw RPCError(.unauthenticated, "Sign in first: this needs a user.", reason: "unauthenticated")
+        }
+        return user
+    }
+
+    /// Options for a call made on behalf of this one: its deadline, lane, request id, user and origin.
+    ///
+    /// - Parameter timeout: Less than what remains, when the call is worth only so much waiting.
+    package func outgoing(timeout: Duration? = nil) -> CallOptions {
+        var options = CallOptions(timeout: timeout)
+        options.deadline = deadline
+        options.lane = lane
+        options.requestID = requestID
+        options.userToken = userToken
+        options.origin = origin
+        return options
+    }
+}

@@ -1,0 +1,102 @@
+/// How a call failed: for callers, in a shape that a program can act on.
+///
+/// `message` is for people and crosses processes: it never holds a secret or a person's data. `reason` is for programs:
+/// a short snake_case word, stable between releases, that becomes `code` in the gateway's problems.
+package struct RPCError: Error, Sendable, Hashable {
+    package var code: StatusCode
+    /// What went wrong and what the caller can do about it, in a sentence or two.
+    package var message: String
+    /// A stable word for programs, such as `invalid_credentials`. Empty when the code says it all.
+    package var reason: String
+    /// The fields of the request that are wrong, when that is why.
+    package var violations: [FieldViolation]
+    package var processed: Processed
+    /// When it makes sense to try again.
+    package var retryAfter: Duration?
+    package var timeline: CallTimeline
+
+    package init(
+        _ code: StatusCode,
+        _ message: String,
+        reason: String = "",
+        violations: [FieldViolation] = [],
+        processed: Processed = .yes,
+        retryAfter: Duration? = nil,
+        timeline: CallTimeline = CallTimeline()
+    ) {
+        self.code = code
+        self.message = message
+        self.reason = reason
+        self.violations = violations
+        self.processed = processed
+        self.retryAfter = retryAfter
+        self.timeline = timeline
+    }
+
+    /// The error for requests whose fields break the contract.
+    package static func invalid(_ violations: [FieldViolation]) -> RPCError {
+        let names = violations.map(\.field).joined(separator: ", ")
+        return RPCError(
+            .invalidArgument, "The request is not valid: \(names).", reason: "invalid_request", violations: violations)
+    }
+}
+
+extension RPCError: CustomStringConvertible {
+    package var description: String {
+        let why = reason.isEmpty ? "" : " (\(reason))"
+        return "\(code.name)\(why): \(message)"
+    }
+}
+
+/// One field that is wrong, and why.
+package struct FieldViolation: Sendable, Hashable {
+    /// The field's path in proto names: `email`, `context_words[2]`.
+    package var field: String
+    /// A sentence that never repeats the value.
+    package var message: String
+
+    package init(field: String, message: String) {
+        self.field = field
+        self.message = message
+    }
+}
+
+/// Where a call's time went.
+package struct CallTimeline: Sendable, Hashable {
+    /// Waited for a usable connection.
+    package var waitedForConnection: Duration?
+    /// What the wait was for, when the call never left: the last failure to connect.
+    package var waitedFor: String?
+    /// Queued in the callee before its handler ran.
+    package var queued: Duration?
+    /// Ran in the callee's handler.
+    package var ran: Duration?
+
+    package init(
+        waitedForConnection: Duration? = nil, waitedFor: String? = nil, queued: Duration? = nil, ran: Duration? = nil
+    ) {
+        self.waitedForConnection = waitedForConnection
+        self.waitedFor = waitedFor
+        self.queued = queued
+        self.ran = ran
+    }
+}
+
+/// A domain error that knows its status. Anything else that a handler throws becomes INTERNAL, its text for the log
+/// alone.
+package protocol RPCErrorConvertible: Error {
+    var rpcError: RPCError { get }
+}
+
+extension RPCError: RPCErrorConvertible {
+    package var rpcError: RPCError { self }
+
+    /// The error that leaves the process for whatever a handler threw.
+    package static func fromHandler(_ error: any Error) -> RPCError {
+        switch error {
+        case let known as any RPCErrorConvertible: known.rpcError
+        case is CancellationError: RPCError(.cancelled, "The call was cancelled.")
+        default: RPCError(.internal, "The service failed; the request id finds it in the log.", reason: "internal")
+        }
+    }
+}

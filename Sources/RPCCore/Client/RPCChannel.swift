@@ -1,0 +1,34 @@
+/// How one call is to be made.
+package struct CallOptions: Sendable {
+    /// From the start of this call. The earliest of this, `deadline` and the contract's own is what counts.
+    package var timeout: Duration?
+    /// The deadline of the call on whose behalf this one is made.
+    package var deadline: Deadline?
+    package var lane: Lane = .routine
+    /// Made up by the channel when nil.
+    package var requestID: String?
+    package var userToken: String?
+    package var origin = ClientOrigin()
+    package var metadata = Metadata()
+    /// Whether to wait for a connection until the deadline, or fail at once without one.
+    package var waitForReady = true
+
+    package init(timeout: Duration? = nil) { self.timeout = timeout }
+
+    /// The deadline that counts: the contract's default when nothing is said, never beyond the contract's maximum.
+    package func effectiveDeadline(for method: MethodDescriptor, now: ContinuousClock.Instant = .now) -> Deadline {
+        let asked = timeout ?? (deadline == nil ? method.deadline.default : method.deadline.maximum)
+        let own = Deadline.after(min(asked, method.deadline.maximum), now: now)
+        return deadline.map { min($0, own) } ?? own
+    }
+}
+
+/// A way to call the methods of one service: a connection pool, or the service itself in memory.
+///
+/// Channels carry encoded messages; generated clients put types on top.
+package protocol RPCChannel: Sendable {
+    /// Makes one call. Cancelling the calling task cancels the call.
+    ///
+    /// - Throws: `RPCError`; a lost connection is UNAVAILABLE with `processed` telling whether the handler may have run.
+    func call(_ method: MethodDescriptor, request: [UInt8], options: CallOptions) async throws(RPCError) -> [UInt8]
+}

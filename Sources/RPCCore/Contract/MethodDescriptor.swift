@@ -1,0 +1,144 @@
+/// How a service's methods run; a process hosts one class only.
+package enum Execution: Sendable, Hashable {
+    /// CPU-bound: plain functions on the event loop or the CPU pool.
+    case sync
+    /// I/O-bound: tasks on the connection's event loop.
+    case async
+}
+
+/// Where a SYNC method runs.
+package enum Cost: Sendable, Hashable {
+    /// On the event loop up to `limit` request bytes, above it on the CPU pool.
+    case inline(limit: Int)
+    case pool
+}
+
+/// Who may reach a method through the gateway.
+package enum Exposure: Sendable, Hashable {
+    case `internal`
+    case `public`
+    case user
+    case admin(roles: [String])
+}
+
+/// protobuf's own `idempotency_level`.
+package enum Idempotency: Sendable, Hashable {
+    case unknown
+    case noSideEffects
+    case idempotent
+}
+
+/// What becomes of a running handler whose caller is gone.
+package enum OnCancel: Sendable, Hashable {
+    case cancel
+    case detach
+}
+
+/// A gateway bucket: `limit` calls in `period`, which is also the burst.
+package struct Rate: Sendable, Hashable {
+    package enum Key: Sendable, Hashable {
+        case address
+        case user
+    }
+    package var limit: Int
+    package var period: Duration
+    package var key: Key
+
+    package init(limit: Int, period: Duration, key: Key) {
+        self.limit = limit
+        self.period = period
+        self.key = key
+    }
+}
+
+/// What the contract says of one method. Generated; one value for each method of every service.
+package struct MethodDescriptor: Sendable {
+    /// Stable across builds: the first four bytes of SHA-256 of `fullName`, big-endian.
+    package let id: UInt32
+    /// `lockstep.auth.v1.AuthService`.
+    package let service: String
+    /// `CreateSession`.
+    package let name: String
+    package let execution: Execution
+    /// For SYNC methods; nil for ASYNC ones.
+    package let cost: Cost?
+    /// The services that may call; empty for nobody.
+    package let callers: [String]
+    package let exposure: Exposure
+    package let maximumLane: Lane
+    package let deadline: DeadlineRule
+    /// Bytes.
+    package let requestLimit: Int
+    /// Bytes.
+    package let responseLimit: Int
+    /// Calls at once in one process; nil for no limit of its own.
+    package let concurrency: Int?
+    package let rate: Rate?
+    package let onCancel: OnCancel
+    package let idempotency: Idempotency
+    package let http: HTTPRoute?
+    package let request: MessageDescriptor
+    package let response: MessageDescriptor
+
+    package init(
+        id: UInt32, service: String, name: String, execution: Execution, cost: Cost?, callers: [String],
+        exposure: Exposure, maximumLane: Lane, deadline: DeadlineRule, requestLimit: Int, responseLimit: Int,
+        concurrency: Int?, rate: Rate?, onCancel: OnCancel, idempotency: Idempotency, http: HTTPRoute?,
+        request: MessageDescriptor, response: MessageDescriptor
+    ) {
+        self.id = id
+        self.service = service
+        self.name = name
+        self.execution = execution
+        self.cost = cost
+        self.callers = callers
+        self.exposure = exposure
+        self.maximumLane = maximumLane
+        self.deadline = deadline
+        self.requestLimit = requestLimit
+        self.responseLimit = responseLimit
+        self.concurrency = concurrency
+        self.rate = rate
+        self.onCancel = onCancel
+        self.idempotency = idempotency
+        self.http = http
+        self.request = request
+        self.response = response
+    }
+
+    /// `lockstep.auth.v1.AuthService/CreateSession`.
+    package var fullName: String { "\(service)/\(name)" }
+}
+
+/// How long a call may take.
+package struct DeadlineRule: Sendable, Hashable {
+    package var `default`: Duration
+    package var maximum: Duration
+
+    package init(default: Duration, maximum: Duration) {
+        self.default = `default`
+        self.maximum = maximum
+    }
+}
+
+/// What the contract says of one service.
+package struct ServiceDescriptor: Sendable {
+    /// `lockstep.auth.v1.AuthService`.
+    package let name: String
+    package let execution: Execution
+    /// Hosted by SYNC and ASYNC processes alike: health.
+    package let hostedByBoth: Bool
+    package let methods: [MethodDescriptor]
+    /// Over all that is said of the service and its messages; differs when the contract differs.
+    package let fingerprint: UInt64
+
+    package init(
+        name: String, execution: Execution, hostedByBoth: Bool, methods: [MethodDescriptor], fingerprint: UInt64
+    ) {
+        self.name = name
+        self.execution = execution
+        self.hostedByBoth = hostedByBoth
+        self.methods = methods
+        self.fingerprint = fingerprint
+    }
+}

@@ -1,0 +1,148 @@
+/// What a transport knows of a call when it arrives.
+package struct CallRequest: Sendable {
+    package var methodID: UInt32
+    package var peer: PeerIdentity
+    /// Request bytes.
+    package var size: Int
+    /// Nil when the caller gave none.
+    package var deadline: Deadline?
+    package var lane: Lane = .routine
+    package var requestID: String?
+    package var userToken: String?
+    package var origin = ClientOrigin()
+    package var metadata = Metadata()
+    package var attempt = 1
+
+    package init(methodID: UInt32, peer: PeerIdentity, size: Int) {
+        self.methodID = methodID
+        self.peer = peer
+        self.size = size
+    }
+}
+
+/// A call that may run. Whoever holds it owes one `CallGate.leave`.
+package struct AdmittedCall: Sendable {
+    package let entry: MethodEntry
+    package let context: CallContext
+}
+
+/// Decides whether a call may run, and as whom: the part of a server that no transport changes.
+///
+/// Default deny: the method must be hosted, the peer named among its callers, the request within its limit, its
+/// deadline ahead, the user vouched for where one is needed, and a place free.
+package final class CallGate: Sendable {
+    /// Calls at once in one process, over all methods and connections.
+    package static let defaultConcurrency = 8192
+
+    package let table: MethodTable
+    private let users: (any UserIdentityVerifier)?
+    private let running: CallGauge
+
+    /// - Throws: `HostingError` for two methods with one id, and for a method that needs a user where nobody can
+    ///   verify one.
+    package init(
+        _ methods: [HostedMethod], users: (any UserIdentityVerifier)?, concurrency: Int = CallGate.defaultConcurrency
+    ) throws(HostingError) {
+        self.table = try MethodTable(methods)
+        self.users = users
+        self.running = CallGauge(limit: concurrency)
+        guard users == nil else { return }
+        if let needy = methods.first(where: { $0.descriptor.needsUser }) {
+            throw HostingError("\(needy.descriptor.fullName) needs a user, and the server has no identity verifier.")
+        }
+    }
+
+    /// Calls under way.
+    package var openCalls: Int { running.current }
+
+    /// The call, its place taken.
+    ///
+    /// - Throws: `RPCError`, always not processed.
+    package func admit(
+        _ request: CallRequest, tokens: inout UserTokenCache, now: ContinuousClock.Instant = .now
+    ) throws(RPCError) -> AdmittedCall {
+        let entry = try resolve(request)
+        let method = entry.descriptor
+        let deadline = try Self.deadline(of: request, method, now: now)
+        let user = try user(of: request, tokens: &tokens, now: now)
+        try method.authorize(user: user)
+        try enter(entry)
+        let context = CallContext(
+            method: method, peer: request.peer, deadline: deadline, lane: Self.lane(of: request, method, user),
+            requestID: Self.requestID(of: request), user: user, userToken: user == nil ? nil : request.userToken,
+            origin: request.origin, metadata: request.metadata, attempt: request.attempt)
+        return AdmittedCall(entry: entry, context: context)
+    }
+
+    /// Gives the place back. Once for each `admit`, when the handler has ended.
+    package func leave(_ call: AdmittedCall) {
+        call.entry.running.leave()
+        running.leave()
+    }
+
+    private func resolve(_ request: CallRequest) throws(RPCError) -> MethodEntry {
+        guard let entry = table[request.methodID] else {
+            throw RPCError(
+                .unimplemented, "No method has the id \(request.methodID) here.", reason: "unknown_method",
+                processed: .no)
+        }
+        let method = entry.descriptor
+        try method.authorize(peer: request.peer)
+        guard request.size <= method.requestLimit else {
+            throw RPCError(
+                .resourceExhausted,
+                "The request of \(method.fullName) has \(request.size) bytes; \(method.requestLimit) are allowed.",
+                reason: "request_too_large", processed: .no)
+        }
+        return entry
+    }
+
+    private static func deadline(
+        of request: CallRequest, _ method: MethodDescriptor, now: ContinuousClock.Instant
+    ) throws(RPCError) -> Deadline {
+        let longest = Deadline.after(method.deadline.maximum, now: now)
+        let deadline = request.deadline.map { min($0, longest) } ?? .after(method.deadline.default, now: now)
+        guard !deadline.hasPassed(now: now) else { throw .deadlineExceeded(method, processed: .no) }
+        return deadline
+    }
+
+    private func user(
+        of request: CallRequest, tokens: inout UserTokenCache, now: ContinuousClock.Instant
+    ) throws(RPCError) -> UserIdentity? {
+        guard let token = request.userToken, let users else { return nil }
+        return try tokens.user(of: token, verifier: users, now: now)
+    }
+
+    private func enter(_ entry: MethodEntry) throws(RPCError) {
+        guard running.enter() else { throw Self.busy("The service") }
+        guard entry.running.enter() else {
+            running.leave()
+            throw Self.busy(entry.descriptor.fullName)
+        }
+    }
+
+    private static func busy(_ what: String) -> RPCError {
+        RPCError(
+            .resourceExhausted, "\(what) has as many calls as it may; try again shortly.", reason: "busy",
+            processed: .no, retryAfter: .milliseconds(100))
+    }
+
+    private static func lane(of request: CallRequest, _ method: MethodDescriptor, _ user: UserIdentity?) -> Lane {
+        guard request.lane == .emergency, method.maximumLane == .emergency else { return .routine }
+        return user.map(\.lane) ?? .emergency
+    }
+
+    private static func requestID(of request: CallRequest) -> String {
+        request.requestID.flatMap { RequestID.isValid($0) ? $0 : nil } ?? RequestID.make()
+    }
+}
+
+extension MethodDescriptor {
+    /// Whether a call without a verified end user is refused.
+    package var needsUser: Bool {
+        switch exposure {
+        case .internal, .public: false
+        case .user, .admin: true
+        }
+    }
+}

@@ -1,0 +1,31 @@
+/// The handlers of one SYNC service. Generated protocols refine it with one plain function for each method.
+package protocol SyncServiceHandler: Sendable {
+    static var contract: ServiceDescriptor { get }
+    var syncMethods: [SyncMethod] { get }
+}
+
+/// One SYNC method, ready to run: bytes in, bytes out, no suspension.
+package struct SyncMethod: Sendable {
+    package let descriptor: MethodDescriptor
+    /// - Throws: `RPCError` INVALID_ARGUMENT for bytes that do not decode or break the contract; whatever the handler
+    ///   throws.
+    package let run: @Sendable ([UInt8], CallContext) throws -> [UInt8]
+
+    package init<Request: ContractMessage, Response: ContractMessage>(
+        _ descriptor: MethodDescriptor,
+        _ handler: @escaping @Sendable (Request, CallContext) throws -> Response
+    ) {
+        self.descriptor = descriptor
+        self.run = { bytes, context in
+            try descriptor.encode(response: handler(try descriptor.decode(request: bytes), context))
+        }
+    }
+
+    /// A method that takes and gives bytes as they are: for tools and tests that have no generated messages.
+    package init(
+        bytes descriptor: MethodDescriptor, _ handler: @escaping @Sendable ([UInt8], CallContext) throws -> [UInt8]
+    ) {
+        self.descriptor = descriptor
+        self.run = handler
+    }
+}

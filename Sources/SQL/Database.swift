@@ -1,0 +1,85 @@
+/// A database: snapshots to read, transactions to write, migrations. One per process and file; safe to share.
+///
+/// **Why bodies are synchronous.** A transaction body may wait for its own statements and for nothing else: a body that
+/// awaits a remote call holds locks for as long as the network likes. With a synchronous closure the compiler enforces
+/// that rule, on every engine. For SQLite, where a statement is a function call, it also means a body is never
+/// suspended, so one writer thread can put many transactions into one durable commit. For PostgreSQL a statement is a
+/// round trip, and the same closure runs on the worker thread of a pooled connection, parked while the statement is on
+/// the wire: as many threads as connections, a few dozen, none of them an event loop's or the cooperative pool's. An
+/// `async` body on a custom executor would have saved those threads and given away both guarantees.
+///
+/// **Bodies may be run again** (a neighbour's failure can undo a shared commit; PostgreSQL asks for a retry), so they
+/// have no effect besides their statements.
+package final class Database: Sendable {
+    private let driver: any Driver
+
+    init(driver: any Driver) {
+        self.driver = driver
+    }
+
+    /// Opens a database.
+    ///
+    /// - Parameter url: `sqlite:<path>`. `postgres://` names an engine whose driver is not part of this build.
+    /// - Throws: `SQLError` of kind `.unsupported`, `.unavailable` or `.corrupt`.
+    package static func open(url: String, options: Options = Options()) async throws -> Database {
+        if let path = url.dropping(prefix: "sqlite:") {
+            return Database(driver: try await SQLiteDriver.open(path: path, options: options))
+        }
+        if url.hasPrefix("postgres:") || url.hasPrefix("postgresql:") {
+            throw SQLError(.unsupported, "the PostgreSQL driver is not part of this build; use sqlite:<path>")
+        }
+        throw SQLError(.unsupported, "the database URL must be sqlite:<path>")
+    }
+
+    package var statistics: Statistics { driver.statistics }
+
+    /// Reads from one committed snapshot, beside the writer.
+    ///
+    /// - Parameter deadline: the work is dropped when it still waits then, interrupted when it still runs.
+    /// - Throws: what the body throws; `SQLError`; `CancellationError` when cancelled while queued.
+    package func read<T: Sendable>(
+        deadline: ContinuousClock.Instant? = nil, _ body: @escaping @Sendable (borrowing Connection) throws -> T
+    ) async throws -> T {
+        try await driver.read(deadline: deadline) { try body(Connection($0)) }
+    }
+
+    /// Runs a transaction and returns when it is durable. A body that throws rolls back its own changes only.
+    ///
+    /// Once running, a transaction is not cancelled: its result is what happened.
+    package func write<T: Sendable>(
+        deadline: ContinuousClock.Instant? = nil, _ body: @escaping @Sendable (borrowing Transaction) throws -> T
+    ) async throws -> T {
+        try await driver.write(deadline: deadline) { try body(Transaction($0)) }
+    }
+
+    /// Finishes what is queued, refuses what comes later, closes the files.
+    package func close() async {
+        await driver.close()
+    }
+}
+
+extension Database {
+    /// Bounds of one database.
+    package struct Options: Sendable {
+        /// Connections, each with its thread, that read beside the writer.
+        package var readers = 4
+        /// Waiting pieces of work per queue; more are refused.
+        package var queueLimit = 4096
+        /// Transactions that may share one commit.
+        package var batchLimit = 128
+        /// How long to wait for another process's lock.
+        package var busyTimeout: Duration = .seconds(5)
+        /// How long one body may run.
+        package var bodyTimeout: Duration = .seconds(30)
+        /// Compiled statements kept per connection.
+        package var statementCacheLimit = 256
+
+        package init() {}
+    }
+}
+
+extension String {
+    func dropping(prefix: String) -> String? {
+        hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil
+    }
+}

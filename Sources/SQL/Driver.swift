@@ -1,0 +1,54 @@
+/// One engine behind `Database`: where work waits, which thread runs it, how transactions begin and end.
+///
+/// SQLite's driver is the one of this build. PostgreSQL's takes this place without a change to any store: bodies are
+/// synchronous (see `Database`), so its driver parks one worker thread per pooled connection while a statement is on
+/// the wire, rewrites `:name` to `$n` when it prepares, runs SERIALIZABLE and runs a body again on a serialization
+/// failure.
+protocol Driver: Sendable {
+    var statistics: Statistics { get }
+
+    /// Runs a body on a connection that sees one committed snapshot and can change nothing.
+    func read<T: Sendable>(
+        deadline: ContinuousClock.Instant?, _ body: @escaping @Sendable (any Session) throws -> T
+    ) async throws -> T
+
+    /// Runs a body in a transaction; returns after the transaction is durable.
+    func write<T: Sendable>(
+        deadline: ContinuousClock.Instant?, _ body: @escaping @Sendable (any Session) throws -> T
+    ) async throws -> T
+
+    /// Finishes queued work, refuses new work, closes every connection.
+    func close() async
+}
+
+/// A connection as a body sees it. Never leaves the thread that owns the connection.
+protocol Session: AnyObject {
+    /// Rows of one statement; more than `limit` rows is an error, not a truncated answer.
+    func query(_ sql: String, _ parameters: Parameters, limit: Int) throws -> [Row]
+
+    /// Runs one statement; the number of rows it changed.
+    func execute(_ sql: String, _ parameters: Parameters) throws -> Int
+
+    /// Runs several statements without parameters: migrations.
+    func script(_ sql: String) throws
+}
+
+/// Counters since the database was opened.
+package struct Statistics: Sendable, Equatable {
+    /// Write transactions acknowledged.
+    package var transactions = 0
+    /// Durable commits: fewer than `transactions` when concurrent transactions shared one.
+    package var commits = 0
+    /// Write transactions that failed and were rolled back.
+    package var rollbacks = 0
+    /// Read transactions completed.
+    package var reads = 0
+    /// Statements run by bodies.
+    package var statements = 0
+    /// Statements compiled; the rest came from a connection's cache.
+    package var prepared = 0
+    /// Work refused because a queue was full.
+    package var refusals = 0
+
+    package init() {}
+}

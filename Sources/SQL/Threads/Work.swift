@@ -1,0 +1,126 @@
+import Synchronization
+
+/// A body that waits for a database thread.
+protocol Work: AnyObject, Sendable {
+    var deadline: ContinuousClock.Instant? { get }
+    /// Its caller has an answer already.
+    var isSettled: Bool { get }
+    /// Takes it off the queue for good; true again when it is taken already. False when it was cancelled, expired or
+    /// answered before.
+    func claim() -> Bool
+    /// Runs the body and keeps its result until `succeed`; may be called again after a rollback.
+    func run(_ session: any Session) throws
+    /// Answers with the result of the last run.
+    func succeed()
+    func fail(_ error: any Error)
+}
+
+/// One caller's body, result and continuation. Answers exactly once.
+final class PendingWork<T: Sendable>: Work {
+    private enum Phase {
+        case created
+        case queued(CheckedContinuation<T, any Error>)
+        case running(CheckedContinuation<T, any Error>, T?)
+        case settled
+    }
+
+    let deadline: ContinuousClock.Instant?
+    private let body: @Sendable (any Session) throws -> T
+    private let phase = Mutex<Phase>(.created)
+
+    init(deadline: ContinuousClock.Instant?, body: @escaping @Sendable (any Session) throws -> T) {
+        self.deadline = deadline
+        self.body = body
+    }
+
+    /// Enqueues and waits. Leaves the queue at once when the task is cancelled or the deadline passes.
+    func result(in queue: WorkQueue, onRefusal: @Sendable () -> Void) async throws -> T {
+        let timer = deadline.map { deadline in
+            Task { [weak self] in
+                try await Task.sleep(until: deadline, clock: .continuous)
+                self?.abandon(SQLError.deadlinePassed)
+            }
+        }
+        defer { timer?.cancel() }
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                guard enter(continuation) else { return continuation.resume(throwing: CancellationError()) }
+                if let refusal = queue.offer(self) {
+                    onRefusal()
+                    abandon(refusal)
+                }
+            }
+        } onCancel: {
+            abandon(CancellationError())
+        }
+    }
+
+    var isSettled: Bool {
+        phase.withLock {
+            if case .settled = $0 { true } else { false }
+        }
+    }
+
+    func claim() -> Bool {
+        if let deadline, deadline <= .now { abandon(SQLError.deadlinePassed) }
+        return phase.withLock {
+            switch $0 {
+            case .queued(let continuation):
+                $0 = .running(continuation, nil)
+                return true
+            case .running: return true
+            case .created, .settled: return false
+            }
+        }
+    }
+
+    func run(_ session: any Session) throws {
+        let value = try body(session)
+        phase.withLock {
+            if case .running(let continuation, _) = $0 { $0 = .running(continuation, value) }
+        }
+    }
+
+    func succeed() {
+        let settled: (CheckedContinuation<T, any Error>, T)? = phase.withLock {
+            guard case .running(let continuation, let value?) = $0 else { return nil }
+            $0 = .settled
+            return (continuation, value)
+        }
+        if let (continuation, value) = settled { continuation.resume(returning: value) }
+    }
+
+    func fail(_ error: any Error) {
+        let continuation: CheckedContinuation<T, any Error>? = phase.withLock {
+            guard case .running(let continuation, _) = $0 else { return nil }
+            $0 = .settled
+            return continuation
+        }
+        continuation?.resume(throwing: error)
+    }
+
+    private func enter(_ continuation: CheckedContinuation<T, any Error>) -> Bool {
+        phase.withLock {
+            guard case .created = $0 else { return false }
+            $0 = .queued(continuation)
+            return true
+        }
+    }
+
+    /// Answers work that has not been claimed; what runs is left to finish.
+    private func abandon(_ error: any Error) {
+        let continuation: CheckedContinuation<T, any Error>? = phase.withLock {
+            switch $0 {
+            case .queued(let continuation):
+                $0 = .settled
+                return continuation
+            case .created:
+                $0 = .settled
+                return nil
+            case .running, .settled:
+                return nil
+            }
+        }
+        continuation?.resume(throwing: error)
+    }
+}

@@ -1,0 +1,57 @@
+import SQL
+import Testing
+
+@Suite struct MigrationTests {
+    /// Lives as long as the test: one for each.
+    private let fixture: Fixture
+
+    init() throws {
+        fixture = try Fixture()
+    }
+
+    private let second = Migration(version: 2, name: "colour", sql: "ALTER TABLE items ADD COLUMN colour TEXT;")
+
+    @Test func appliesWhatIsMissingAndNothingTwice() async throws {
+        let database = try await fixture.open()
+        #expect(try await database.migrate([.items]) == [1])
+        try await database.insert(1)
+        #expect(try await database.migrate([.items]) == [])
+        #expect(try await database.migrate([.items, second]) == [2])
+        #expect(try await database.migrate([.items, second]) == [])
+        #expect(try await database.count() == 1)
+    }
+
+    @Test func anEditedMigrationIsRefused() async throws {
+        let database = try await fixture.openWithItems()
+        let edited = Migration(version: 1, name: "items", sql: Migration.items.sql + "\n-- edited")
+        #expect(await failure { try await database.migrate([edited]) } == .migration)
+    }
+
+    @Test func aNewerDatabaseIsRefused() async throws {
+        let database = try await fixture.openWithItems()
+        try await database.migrate([.items, second])
+        #expect(await failure { try await database.migrate([.items]) } == .migration)
+    }
+
+    @Test func numbersHaveNoGaps() async throws {
+        let database = try await fixture.open()
+        #expect(await failure { try await database.migrate([.items, Migration(version: 3, name: "x", sql: "")]) } == .migration)
+    }
+
+    @Test func aFailingMigrationLeavesNothing() async throws {
+        let database = try await fixture.open()
+        let broken = Migration(version: 2, name: "broken", sql: "CREATE TABLE extra (a); CREATE TABLE items (b);")
+        #expect(await failure { try await database.migrate([.items, broken]) } == .misuse)
+        let tables = try await database.read { try $0.query("SELECT name FROM sqlite_schema WHERE type = 'table'") }
+        #expect(tables.isEmpty)
+        #expect(try await database.migrate([.items]) == [1])
+    }
+
+    @Test func twoProcessesMigrateOnce() async throws {
+        let first = try await fixture.open()
+        let other = try await fixture.open()
+        async let a = first.migrate([.items, second])
+        async let b = other.migrate([.items, second])
+        #expect(try await (a + b).sorted() == [1, 2])
+    }
+}
