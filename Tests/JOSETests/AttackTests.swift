@@ -26,7 +26,7 @@ import Testing
         (#"{"alg":"EdDSA ","kid":"k1","typ":"at+jwt"}"#, .wrongAlgorithm),
         (#"{"alg":"ES256","kid":"k1","typ":"at+jwt"}"#, .wrongAlgorithm),
         (#"{"alg":"EdDSA","kid":"k1","typ":"JWT"}"#, .wrongType),
-        (#"{"alg":"EdDSA","kid":"k1","typ":"ui+jwt"}"#, .wrongType),
+        (#"{"alg":"EdDSA","kid":"k1","typ":"lockstep-id+jwt"}"#, .wrongType),
         (#"{"alg":"EdDSA","kid":"k1"}"#, .wrongType),
         (#"{"alg":"EdDSA","kid":"k1","typ":"at+jwt","crit":["exp"]}"#, .criticalExtension),
         (#"{"alg":"EdDSA","kid":"k1","typ":"at+jwt","crit":[]}"#, .criticalExtension),

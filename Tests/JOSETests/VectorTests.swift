@@ -18,6 +18,25 @@ import Testing
         print("vectors: RFC 8037 Ed25519 JWS: ran 1, skipped 0")
     }
 
+    /// Tokens that PyJWT made verify here; and since Ed25519 has one signature for one input, ours are its, to the byte.
+    @Test func pyJWT() throws {
+        let file = try vector("pyjwt_eddsa")
+        let key = try Ed25519.PrivateKey(
+            rawRepresentation: #require(Base64URL.decode(file["seed"] as? String ?? "")))
+        #expect(Base64URL.encode(key.publicKey.rawRepresentation) == file["x"] as? String)
+        let verifier = TokenVerifier(
+            keys: try JWKSet([JWK(kid: "k1", publicKey: key.publicKey)]), type: .accessToken,
+            issuer: Fixture.issuer, audience: Fixture.audience)
+        let tokens = try #require(file["tokens"] as? [[String: String]])
+        for token in tokens.compactMap({ $0["token"] }) {
+            #expect(try verifier.verify(token, now: Fixture.now).id == "j1")
+            let payload = try #require(Base64URL.decode(token.split(separator: ".")[1]))
+            #expect(try JWS.sign(payload, type: .accessToken, kid: "k1", with: key) == token)
+        }
+        print("vectors: PyJWT EdDSA tokens: ran \(tokens.count), skipped 0")
+        #expect(tokens.count == 5)
+    }
+
     /// The RFC 7520 examples of other algorithms are whole and right, and refused: the algorithm is pinned.
     @Test(arguments: ["rfc7520_4_3_ecdsa_jws", "rfc7520_4_4_hmac_jws"])
     func otherAlgorithmsAreRefused(_ name: String) throws {

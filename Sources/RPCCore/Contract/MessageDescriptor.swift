@@ -65,6 +65,8 @@ package struct FieldDescriptor: Sendable {
     package let arity: Arity
     package let dataClass: DataClass
     package let isRequired: Bool
+    /// Declared `optional`: unset differs from its default. Messages always know whether they are set.
+    package let hasPresence: Bool
     /// UTF-8 bytes, bytes or items; nil for none.
     package let minLength: Int?
     package let maxLength: Int?
@@ -72,7 +74,7 @@ package struct FieldDescriptor: Sendable {
 
     package init(
         name: String, number: Int, kind: Kind, arity: Arity = .single, dataClass: DataClass = .open,
-        isRequired: Bool = false, minLength: Int? = nil, maxLength: Int? = nil, format: Format? = nil
+        isRequired: Bool = false, hasPresence: Bool = false, minLength: Int? = nil, maxLength: Int? = nil, format: Format? = nil
     ) {
         self.name = name
         self.number = number
@@ -80,6 +82,7 @@ package struct FieldDescriptor: Sendable {
         self.arity = arity
         self.dataClass = dataClass
         self.isRequired = isRequired
+        self.hasPresence = hasPresence
         self.minLength = minLength
         self.maxLength = maxLength
         self.format = format

@@ -81,13 +81,10 @@ package final class CallGate: Sendable {
     }
 
     private func resolve(_ request: CallRequest) throws(RPCError) -> MethodEntry {
-        guard let entry = table[request.methodID] else {
-            throw RPCError(
-                .unimplemented, "No method has the id \(request.methodID) here.", reason: "unknown_method",
-                processed: .no)
+        guard let entry = table[request.methodID], entry.descriptor.callers.contains(request.peer.service) else {
+            throw Self.notForPeer(request)
         }
         let method = entry.descriptor
-        try method.authorize(peer: request.peer)
         guard request.size <= method.requestLimit else {
             throw RPCError(
                 .resourceExhausted,
@@ -95,6 +92,14 @@ package final class CallGate: Sendable {
                 reason: "request_too_large", processed: .no)
         }
         return entry
+    }
+
+    /// The same for a method that is not there and for one that this caller may not call (WIRE.md, section 5): a peer
+    /// does not learn which.
+    private static func notForPeer(_ request: CallRequest) -> RPCError {
+        RPCError(
+            .permissionDenied, "\(request.peer.service) may not call method \(request.methodID) here.",
+            reason: "caller_not_allowed", processed: .no)
     }
 
     private static func deadline(

@@ -1,0 +1,64 @@
+import NIOCore
+
+/// One message on its way in. Its declared length is known from the start; memory follows what arrives.
+struct Assembly: Equatable, Sendable {
+    let length: UInt32
+    private(set) var received: UInt32
+    private(set) var buffer: ByteBuffer
+    /// Counts without keeping: nobody waits for the message any more.
+    private let discards: Bool
+
+    init(_ start: MessageStart, discards: Bool = false) {
+        length = start.length
+        received = UInt32(clamping: start.fragment.readableBytes)
+        buffer = discards ? ByteBuffer() : start.fragment
+        self.discards = discards
+    }
+
+    var isWhole: Bool { received == length }
+    var missing: UInt32 { length - received }
+
+    /// Adds the next fragment.
+    mutating func append(_ fragment: ByteBuffer) throws(WireViolation) {
+        let size = fragment.readableBytes
+        guard size <= Int(missing) else {
+            throw .connection(.protocolError, 41, "\(size) message bytes, \(missing) of \(length) were missing")
+        }
+        received += UInt32(size)
+        if !discards { buffer.writeImmutableBuffer(fragment) }
+    }
+
+    /// The same message, no longer kept.
+    func discarding() -> Assembly {
+        Assembly(length: length, received: received, buffer: ByteBuffer(), discards: true)
+    }
+
+    private init(length: UInt32, received: UInt32, buffer: ByteBuffer, discards: Bool) {
+        self.length = length
+        self.received = received
+        self.buffer = buffer
+        self.discards = discards
+    }
+}
+
+/// The sum of the declared lengths of all messages under reassembly. Booking the whole length at the start is what
+/// keeps half-received messages from blocking each other for good (W-44).
+struct ReassemblyBudget: Equatable, Sendable {
+    private let size: UInt32
+    private var left: UInt32
+
+    init(_ size: UInt32) {
+        self.size = size
+        left = size
+    }
+
+    mutating func reserve(_ bytes: UInt32) -> Bool {
+        guard bytes <= left else { return false }
+        left -= bytes
+        return true
+    }
+
+    mutating func release(_ bytes: UInt32) {
+        left = bytes > size - left ? size : left + bytes
+    }
+}

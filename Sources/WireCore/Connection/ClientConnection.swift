@@ -1,0 +1,270 @@
+package import NIOCore
+
+/// The client's end of a connection, without sockets, clocks or tasks: bytes and time in, bytes and events out.
+///
+/// After every mutating call pull `nextEvent()` until nil, then `takeOutbound()` while the transport takes bytes.
+/// Instants must not run backwards. Every call that starts ends with exactly one `.ended`, whatever the server or the
+/// transport does.
+package struct ClientConnection: ~Copyable, Sendable {
+    var link: Link
+    var phase = ClientPhase.handshaking(ClientPhase.Handshaking())
+    /// Every call whose STATUS has not come: each holds one of the server's slots.
+    var calls: [CallID: ClientCall] = [:]
+    /// The responses among them that come in MSG frames.
+    var responses: [CallID: IncomingResponse] = [:]
+    var timers = CallTimers()
+    var events = CircularBuffer<Event>()
+    private var nextCall: UInt32
+    /// `startCall` has thrown `atCapacity`: somebody waits for a slot.
+    private var owesSlotFreed = false
+    /// CANCELs sent, kept under half of what the server tolerates; beyond it the server's own deadline does.
+    var cancels = FloodMeter()
+
+    package enum Event: Equatable, Sendable {
+        /// The server's HELLO: calls may start.
+        case established(HelloFrame)
+        /// Exactly once for each call that started.
+        case ended(CallID, CallResult)
+        /// There is room again after `StartCallError.atCapacity`.
+        case slotFreed
+        /// Start no more calls here; open another connection.
+        case draining(reason: String)
+        case pong(roundTrip: WireDuration)
+        /// Always the last event, exactly once: flush `takeOutbound()`, then close the transport.
+        case closed(WireClosure)
+    }
+
+    /// HELLO is in the outbound bytes at once.
+    ///
+    /// - Throws: a limit out of its bounds, or a service name that HELLO cannot carry.
+    package init(
+        limits: WireLimits = .defaults(), fingerprints: [ServiceFingerprint] = [],
+        firstCallID: CallID = CallID(rawValue: 1), now: WireInstant
+    ) throws(WireLimitsError) {
+        link = try Link(role: .client, limits: limits, fingerprints: fingerprints, now: now)
+        nextCall = max(firstCallID.rawValue, 1)
+    }
+
+    package var isClosed: Bool { phase.isClosed }
+    /// Stop reading: the server does not take what it is sent.
+    package var isCongested: Bool { link.isCongested }
+    /// Slots taken, those of abandoned calls included.
+    package var openCallCount: Int { calls.count }
+    /// Whether `startCall` has a chance now.
+    package var canStartCall: Bool {
+        phase.isOpen && calls.count < maxCalls && nextCall < CallID.drainThreshold.rawValue
+    }
+
+    /// The highest id that was started; 0: none.
+    private(set) var lastStarted: UInt32 = 0
+    private var maxCalls: Int { Int(link.peer?.maxConcurrentCalls ?? 0) }
+
+    package mutating func nextEvent() -> Event? {
+        events.popFirst()
+    }
+
+    // MARK: Bytes
+
+    package mutating func receive(_ bytes: ByteBuffer, now: WireInstant) {
+        guard !isClosed else { return }
+        link.beginRead(bytes, now: now)
+        do throws(WireViolation) {
+            while !isClosed, let frame = try link.nextFrame() { try handle(frame, now: now) }
+        } catch {
+            close(for: error)
+        }
+        link.endRead(now)
+    }
+
+    /// Whole frames to send; nil when there are none. Large requests are cut here, as credit allows.
+    package mutating func takeOutbound() -> ByteBuffer? {
+        while link.writeFragment() != nil {}
+        return link.output.take()
+    }
+
+    /// The transport ended. Every open call ends.
+    package mutating func connectionClosed(now: WireInstant) {
+        let reason = link.holdsPartialFrame ? "the connection ended within a frame" : "the connection ended"
+        terminate(WireClosure(origin: .transport, code: .none, reason: reason))
+    }
+
+    // MARK: Time
+
+    package func nextTimeout() -> WireInstant? {
+        guard !isClosed else { return nil }
+        return timers.first.map { min($0.due, link.nextTimeout) } ?? link.nextTimeout
+    }
+
+    /// Runs every timer that is due. Calling it early does no harm.
+    package mutating func handleTimeout(now: WireInstant) {
+        guard !isClosed else { return }
+        do throws(WireViolation) {
+            try link.handleTimeout(now)
+        } catch {
+            return close(for: error)
+        }
+        while let entry = timers.popDue(now) {
+            guard let call = calls[entry.call], call.due == entry.due, !call.isAbandoned else { continue }
+            abandon(entry.call, WireStatusCode.deadlineExceeded, "the deadline passed", now: now)
+        }
+    }
+
+    // MARK: Calls
+
+    /// Starts a call. Its `.ended` event follows.
+    ///
+    /// - Throws: why it did not start; nothing was sent then.
+    package mutating func startCall(_ call: OutgoingCall, now: WireInstant) throws(StartCallError) -> CallID {
+        try checkPhase()
+        let peer = try check(call, now: now)
+        let id = CallID(rawValue: nextCall)
+        lastStarted = nextCall
+        nextCall += 1
+        let limit = min(call.responseLimit ?? .max, link.limits.maxMessageSize)
+        calls[id] = ClientCall(due: call.deadline, responseLimit: limit)
+        if let due = call.deadline { addTimer(id, due) }
+        send(id, call, peer, now: now)
+        return id
+    }
+
+    /// Ends a call for the application at once and asks the server to stop. Does nothing once the call has ended.
+    package mutating func cancel(_ id: CallID, now: WireInstant) {
+        abandon(id, WireStatusCode.cancelled, "cancelled by the caller", now: now)
+    }
+
+    private mutating func checkPhase() throws(StartCallError) {
+        if let refusal = phase.refusal { throw refusal }
+        guard nextCall < CallID.drainThreshold.rawValue else {
+            beginDrain("call ids run out")
+            throw .draining
+        }
+        guard calls.count < maxCalls else {
+            owesSlotFreed = true
+            throw .atCapacity(max: UInt32(maxCalls))
+        }
+    }
+
+    private func check(_ call: OutgoingCall, now: WireInstant) throws(StartCallError) -> HelloFrame {
+        guard let peer = link.peer else { throw .notEstablished }
+        guard call.kind == .unary else { throw .unsupportedKind }
+        if let deadline = call.deadline, deadline.elapsed(since: now).microseconds == 0 { throw .deadlineExpired }
+        guard call.message.readableBytes <= peer.maxMessageSize else {
+            throw .messageTooLarge(size: call.message.readableBytes, limit: peer.maxMessageSize)
+        }
+        guard call.metadata.byteCount <= peer.maxMetadataSize else {
+            throw .metadataTooLarge(size: call.metadata.byteCount, limit: peer.maxMetadataSize)
+        }
+        guard !call.metadata.isEmpty else { return peer }
+        do throws(WireViolation) {
+            try call.metadata.validate(maxSize: peer.maxMetadataSize)
+        } catch {
+            throw .invalidMetadata(error.reason)
+        }
+        return peer
+    }
+
+    /// One frame when it fits; else as much as fits, the rest in fragments.
+    private mutating func send(_ id: CallID, _ call: OutgoingCall, _ peer: HelloFrame, now: WireInstant) {
+        var rest = call.message
+        let length = UInt32(clamping: rest.readableBytes)
+        let room = link.peerFrameSize - CallFrame.fixedSize - call.metadata.byteCount
+        let first = rest.readSlice(length: min(room, rest.readableBytes)) ?? ByteBuffer()
+        let isWhole = rest.readableBytes == 0
+        let frame = CallFrame(
+            method: call.method, remainingMicros: Self.remaining(call.deadline, now: now), kind: call.kind.rawValue,
+            lane: call.lane.rawValue, metadata: call.metadata.encoded,
+            message: MessageStart(length: length, fragment: first), endsRequest: isWhole)
+        link.output.write { $0.writeCall(id, frame) }
+        guard !isWhole else { return }
+        link.fragments.add(
+            id, rest: rest, hasStarted: true, endsRequest: true, window: SendWindow(peer.callCredit))
+    }
+
+    private static func remaining(_ deadline: WireInstant?, now: WireInstant) -> UInt64 {
+        guard let deadline else { return CallFrame.noDeadline }
+        return min(deadline.elapsed(since: now).microseconds, CallFrame.noDeadline - 1)
+    }
+
+    private mutating func addTimer(_ id: CallID, _ due: WireInstant) {
+        let live = calls
+        timers.add(id, due: due, live: live.count) { live[$0.call]?.due == $0.due }
+    }
+
+    // MARK: The connection
+
+    /// Sends PING; false when one is under way, the server's minimum forbids it, or there is no connection.
+    package mutating func ping(now: WireInstant) -> Bool {
+        !isClosed && link.ping(now)
+    }
+
+    /// Starts no more calls and says GOODBYE once the open ones have ended.
+    package mutating func drain(now: WireInstant) {
+        beginDrain("no longer needed")
+        closeIfDrained()
+    }
+
+    private mutating func beginDrain(_ reason: String) {
+        switch phase.drain() {
+        case .announce: events.append(.draining(reason: reason))
+        case .close: closeSayingGoodbye(WireClosure(origin: .local, code: .none, reason: reason))
+        case .continueDraining, .violation, .ignore: break
+        }
+        closeIfDrained()
+    }
+
+    /// Says GOODBYE now. Open calls end as UNAVAILABLE.
+    package mutating func close(_ reason: String, now: WireInstant) {
+        closeSayingGoodbye(WireClosure(origin: .local, code: .none, reason: reason))
+    }
+
+    /// A slot is free: STATUS came for the call.
+    mutating func freeSlot(_ id: CallID) {
+        calls[id] = nil
+        let live = calls
+        timers.prune { live[$0.call]?.due == $0.due }
+        if owesSlotFreed, phase.isOpen {
+            owesSlotFreed = false
+            events.append(.slotFreed)
+        }
+    }
+}
+
+// MARK: The end
+
+extension ClientConnection {
+    /// A broken rule of the connection, or a timer.
+    mutating func close(for violation: WireViolation) {
+        guard case .connection(let code) = violation.scope else { return }
+        closeSayingGoodbye(WireClosure(violation, code))
+    }
+
+    mutating func closeIfDrained() {
+        guard phase.endsAfterLastCall, calls.isEmpty else { return }
+        closeSayingGoodbye(WireClosure(origin: .local, code: .none, reason: "drained"))
+    }
+
+    mutating func closeSayingGoodbye(_ closure: WireClosure) {
+        guard !isClosed else { return }
+        link.writeGoodbye(closure, lastCall: 0)
+        terminate(closure)
+    }
+
+    /// Ends every call that the application still waits for. Calls above `lastAccepted`, and those whose request the
+    /// server does not have whole, did not run (W-83).
+    mutating func terminate(_ closure: WireClosure, lastAccepted: UInt32? = nil) {
+        guard !isClosed else { return }
+        let last = lastAccepted ?? phase.lastAccepted ?? .max
+        phase = .closed
+        for (id, call) in calls.sorted(by: { $0.key < $1.key }) where !call.isAbandoned {
+            let cannotHaveRun = id.rawValue > last || link.fragments.holds(id)
+            let status = WireStatus(
+                code: WireStatusCode.unavailable, message: closure.reason, processed: cannotHaveRun ? .no : .maybe)
+            events.append(.ended(id, CallResult(status: status, origin: .local)))
+        }
+        calls = [:]
+        responses = [:]
+        timers.removeAll()
+        link.fragments.removeAll()
+        events.append(.closed(closure))
+    }
+}

@@ -1,0 +1,175 @@
+package import NIOCore
+
+/// The server's end of a connection, without sockets, clocks or tasks: bytes and time in, bytes and events out.
+///
+/// After every mutating call pull `nextEvent()` until nil, then `takeOutbound()` while the transport takes bytes.
+/// Instants must not run backwards. Nothing a peer sends can trap; what breaks a rule of WIRE.md ends in STATUS or
+/// GOODBYE.
+package struct ServerConnection: ~Copyable, Sendable {
+    var link: Link
+    var phase = ServerPhase.handshaking(ServerPhase.Handshaking())
+    /// Every call that is owed a STATUS. CANCEL takes none out (W-75).
+    var calls: [CallID: ServerCall] = [:]
+    /// The requests among them that are not whole.
+    var requests: [CallID: IncomingRequest] = [:]
+    var timers = CallTimers()
+    var events = CircularBuffer<Event>()
+    /// The highest call id seen, 0 before the first.
+    var highestCall: UInt32 = 0
+    let requestLimits: [UInt32: UInt32]
+
+    package enum Event: Equatable, Sendable {
+        /// The peer's HELLO.
+        case established(HelloFrame)
+        /// A whole request. The driver owes exactly one `succeed` or `fail`.
+        case call(IncomingCall)
+        /// The client asks to stop the handler. The answer is still owed.
+        case cancelled(CallID)
+        /// The deadline has passed: stop the handler. The answer is still owed; it goes out as DEADLINE_EXCEEDED.
+        case expired(CallID)
+        /// The connection is gone: stop the handler. No answer is owed.
+        case aborted(CallID)
+        case pong(roundTrip: WireDuration)
+        /// The client starts no more calls; the last one it started.
+        case drainAcknowledged(last: CallID?)
+        /// Always the last event, exactly once: flush `takeOutbound()`, then close the transport.
+        case closed(WireClosure)
+    }
+
+    /// HELLO is in the outbound bytes at once.
+    ///
+    /// - Parameters:
+    ///   - requestLimits: The longest request of each method, bytes; methods not named have `limits.maxMessageSize`.
+    /// - Throws: a limit out of its bounds, or a service name that HELLO cannot carry.
+    package init(
+        limits: WireLimits = .defaults(), fingerprints: [ServiceFingerprint] = [],
+        requestLimits: [UInt32: UInt32] = [:],
+        now: WireInstant
+    ) throws(WireLimitsError) {
+        link = try Link(role: .server, limits: limits, fingerprints: fingerprints, now: now)
+        self.requestLimits = requestLimits
+    }
+
+    package var isClosed: Bool { phase.isClosed }
+    /// Stop reading: the peer does not take what it is sent.
+    package var isCongested: Bool { link.isCongested }
+    /// Calls that are owed a STATUS.
+    package var openCallCount: Int { calls.count }
+
+    package mutating func nextEvent() -> Event? {
+        events.popFirst()
+    }
+
+    // MARK: Bytes
+
+    package mutating func receive(_ bytes: ByteBuffer, now: WireInstant) {
+        guard !isClosed else { return }
+        link.beginRead(bytes, now: now)
+        do throws(WireViolation) {
+            while !isClosed, let frame = try link.nextFrame() { try handle(frame, now: now) }
+        } catch {
+            close(for: error)
+        }
+        link.endRead(now)
+    }
+
+    /// Whole frames to send; nil when there are none. Large answers are cut here, as credit allows. Pull events after
+    /// it: the last fragment of a drain's last call closes the connection.
+    package mutating func takeOutbound() -> ByteBuffer? {
+        while let step = link.writeFragment() {
+            if step.isLast { finishSending(step.call) }
+        }
+        return link.output.take()
+    }
+
+    /// The transport ended. Calls are aborted.
+    package mutating func connectionClosed(now: WireInstant) {
+        let reason = link.holdsPartialFrame ? "the connection ended within a frame" : "the connection ended"
+        terminate(WireClosure(origin: .transport, code: .none, reason: reason))
+    }
+
+    // MARK: Time
+
+    package func nextTimeout() -> WireInstant? {
+        guard !isClosed else { return nil }
+        var due = link.nextTimeout
+        if let first = timers.first { due = min(due, first.due) }
+        if let graceEnds = phase.graceEnds { due = min(due, graceEnds) }
+        return due
+    }
+
+    /// Runs every timer that is due. Calling it early does no harm.
+    package mutating func handleTimeout(now: WireInstant) {
+        guard !isClosed else { return }
+        do throws(WireViolation) {
+            try link.handleTimeout(now)
+            try checkGrace(now)
+        } catch {
+            return close(for: error)
+        }
+        while let entry = timers.popDue(now) {
+            if calls[entry.call]?.due == entry.due { expire(entry.call) }
+        }
+    }
+
+    private func checkGrace(_ now: WireInstant) throws(WireViolation) {
+        if let graceEnds = phase.graceEnds, now >= graceEnds {
+            throw .connection(.timeout, 104, "the drain's grace is over, \(calls.count) calls were open")
+        }
+    }
+
+    // MARK: The application's wishes
+
+    /// Sends PING; false when one is under way, the client's minimum forbids it, or there is no connection.
+    package mutating func ping(now: WireInstant) -> Bool {
+        !isClosed && link.ping(now)
+    }
+
+    /// Refuses new calls, lets the open ones end, then closes. With `grace` over, or `limits.drainGrace`, it closes
+    /// all the same.
+    package mutating func drain(_ reason: String, grace: WireDuration? = nil, now: WireInstant) {
+        let grace = grace ?? link.limits.drainGrace
+        switch phase.drain(lastAccepted: highestCall, graceEnds: now.advanced(by: grace)) {
+        case .ignore: break
+        case .close: close(reason, now: now)
+        case .announce:
+            let millis = UInt32(clamping: grace.milliseconds)
+            let drain = DrainFrame(lastCall: highestCall, graceMillis: millis, reason: reason)
+            link.output.write { $0.writeDrain(drain) }
+        }
+    }
+
+    /// Says GOODBYE now. Open calls are aborted.
+    package mutating func close(_ reason: String, now: WireInstant) {
+        closeSayingGoodbye(WireClosure(origin: .local, code: .none, reason: reason))
+    }
+}
+
+// MARK: The end
+
+extension ServerConnection {
+    /// A broken rule of the connection, or a timer.
+    mutating func close(for violation: WireViolation) {
+        guard case .connection(let code) = violation.scope else { return }
+        closeSayingGoodbye(WireClosure(violation, code))
+    }
+
+    mutating func closeSayingGoodbye(_ closure: WireClosure) {
+        guard !isClosed else { return }
+        link.writeGoodbye(closure, lastCall: highestCall)
+        terminate(closure)
+    }
+
+    mutating func terminate(_ closure: WireClosure) {
+        guard !isClosed else { return }
+        phase = .closed
+        for (id, call) in calls.sorted(by: { $0.key < $1.key }) {
+            if case .running = call.state { events.append(.aborted(id)) }
+        }
+        calls = [:]
+        requests = [:]
+        timers.removeAll()
+        link.fragments.removeAll()
+        events.append(.closed(closure))
+    }
+}

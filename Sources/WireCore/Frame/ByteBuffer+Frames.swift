@@ -1,0 +1,146 @@
+package import NIOCore
+
+extension ByteBuffer {
+    package mutating func writeHello(_ hello: HelloFrame) {
+        writeFrame(.hello) { payload in hello.write(to: &payload) }
+    }
+
+    /// CALL with the first `fragment` of a message of `messageLength` bytes.
+    package mutating func writeCall(_ id: CallID, _ call: CallFrame) {
+        let flags = (call.message == nil ? 0 : FrameFlags.message) | (call.endsRequest ? FrameFlags.end : 0)
+        let length = CallFrame.fixedSize + call.metadata.readableBytes + (call.message?.fragment.readableBytes ?? 0)
+        writeHeader(.call, flags: flags, call: id.rawValue, length: length)
+        writeMultipleIntegers(
+            call.method, call.remainingMicros, call.kind, call.lane, UInt16(clamping: call.metadata.readableBytes),
+            call.message?.length ?? 0)
+        writeImmutableBuffer(call.metadata)
+        if let message = call.message { writeImmutableBuffer(message.fragment) }
+    }
+
+    package mutating func writeMessage(_ id: CallID, _ message: MessageFrame) {
+        let end = message.endsRequest ? FrameFlags.end : 0
+        switch message.content {
+        case .start(let start):
+            let length = 4 + start.fragment.readableBytes
+            writeHeader(.message, flags: FrameFlags.message | end, call: id.rawValue, length: length)
+            writeInteger(start.length)
+            writeImmutableBuffer(start.fragment)
+        case .next(let fragment):
+            writeHeader(.message, flags: end, call: id.rawValue, length: fragment.readableBytes)
+            writeImmutableBuffer(fragment)
+        }
+    }
+
+    package mutating func writeEnd(_ id: CallID) {
+        writeHeader(.end, call: id.rawValue, length: 0)
+    }
+
+    /// STATUS; `body` is copied straight to its place behind the fields.
+    package mutating func writeStatus(_ id: CallID, _ status: WireStatus, body: MessageBody? = nil) {
+        let text = status.message.utf8Prefix(WireLimits.maxStatusMessageSize)
+        let details = status.details.readableBytes <= WireLimits.maxStatusDetailsSize ? status.details : ByteBuffer()
+        let metadata = status.metadata.encoded
+        let bodySize = body?.count ?? 0
+        let parts = text.count + metadata.readableBytes + details.readableBytes + bodySize
+        let flags = body == nil ? 0 : FrameFlags.message
+        writeHeader(.status, flags: flags, call: id.rawValue, length: StatusFrame.fixedSize + parts)
+        writeMultipleIntegers(
+            status.code, status.processed.rawValue, UInt8(0), UInt16(clamping: text.count), status.queuedMicros,
+            status.ranMicros, status.retryAfterMillis)
+        writeMultipleIntegers(
+            UInt16(clamping: metadata.readableBytes), UInt16(clamping: details.readableBytes),
+            UInt32(clamping: bodySize))
+        writeBytes(text)
+        writeImmutableBuffer(metadata)
+        writeImmutableBuffer(details)
+        body?.write(to: &self)
+    }
+
+    package mutating func writeCancel(_ id: CallID) {
+        writeHeader(.cancel, call: id.rawValue, length: 0)
+    }
+
+    package mutating func writeCredit(_ id: CallID?, _ bytes: UInt32) {
+        writeHeader(.credit, call: id?.rawValue ?? 0, length: 4)
+        writeInteger(bytes)
+    }
+
+    package mutating func writePing(_ value: UInt64) {
+        writeHeader(.ping, length: 8)
+        writeInteger(value)
+    }
+
+    package mutating func writePong(_ value: UInt64) {
+        writeHeader(.pong, length: 8)
+        writeInteger(value)
+    }
+
+    package mutating func writeDrain(_ drain: DrainFrame) {
+        writeFrame(.drain) { payload in
+            payload.writeMultipleIntegers(drain.lastCall, drain.graceMillis)
+            payload.writeBytes(drain.reason.utf8Prefix(WireLimits.maxReasonSize))
+        }
+    }
+
+    package mutating func writeDrainAck(_ lastStarted: UInt32) {
+        writeHeader(.drainAck, length: 4)
+        writeInteger(lastStarted)
+    }
+
+    package mutating func writeGoodbye(_ goodbye: GoodbyeFrame) {
+        writeFrame(.goodbye) { payload in
+            payload.writeMultipleIntegers(goodbye.code.rawValue, goodbye.rule, goodbye.lastCall)
+            payload.writeBytes(goodbye.reason.utf8Prefix(WireLimits.maxReasonSize))
+        }
+    }
+
+    private mutating func writeHeader(_ type: FrameType, flags: UInt8 = 0, call: UInt32 = 0, length: Int) {
+        writeMultipleIntegers(UInt32(clamping: length), type.rawValue, flags, UInt16(0), call)
+    }
+
+    /// A frame of the connection whose length is known once it is written.
+    private mutating func writeFrame(_ type: FrameType, _ body: (inout ByteBuffer) -> Void) {
+        let start = writerIndex
+        writeHeader(type, length: 0)
+        body(&self)
+        setInteger(UInt32(clamping: writerIndex - start - FrameHeader.size), at: start)
+    }
+}
+
+/// A message on its way out, however the caller holds it: neither form is copied before it is framed.
+package enum MessageBody: Sendable {
+    case bytes([UInt8])
+    case buffer(ByteBuffer)
+
+    package var count: Int {
+        switch self {
+        case .bytes(let bytes): bytes.count
+        case .buffer(let buffer): buffer.readableBytes
+        }
+    }
+
+    /// The message as a buffer, for cutting into fragments.
+    var asBuffer: ByteBuffer {
+        switch self {
+        case .bytes(let bytes): ByteBuffer(bytes: bytes)
+        case .buffer(let buffer): buffer
+        }
+    }
+
+    func write(to output: inout ByteBuffer) {
+        switch self {
+        case .bytes(let bytes): output.writeBytes(bytes)
+        case .buffer(let buffer): output.writeImmutableBuffer(buffer)
+        }
+    }
+}
+
+extension String {
+    /// At most `limit` bytes of the text, cut between characters.
+    func utf8Prefix(_ limit: Int) -> Substring.UTF8View {
+        guard utf8.count > limit else { return self[...].utf8 }
+        var end = utf8.index(startIndex, offsetBy: limit)
+        while end > startIndex, end.samePosition(in: unicodeScalars) == nil { end = utf8.index(before: end) }
+        return self[..<end].utf8
+    }
+}
