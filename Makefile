@@ -9,12 +9,12 @@ PYTHON := .build-python
 STATE ?= .lockstep
 # What the build and the tests need of Debian.
 PACKAGES := libssl-dev libcrypt-dev libsqlite3-dev openssl curl procps python3 python3-venv
-# The OAuth 2.0 server of the walk and of the token service's tests.
-PIP_PACKAGES :=
+# The OAuth 2.0 server of the walk and of the token service's tests: its packages, with versions.
+REQUIREMENTS := Tests/Support/oauth-provider/requirements.txt
 # `make test FILTER=WireCore` runs the suites whose names match.
 FILTER ?=
 
-.PHONY: help run demo test build check bench generate clean deps release
+.PHONY: help run demo test build check generate generate-with clean deps release
 
 help: ## List the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,49 @@ check: generate ## Regenerate and fail when the checked-in code was stale, then 
 	  { git status --short Sources Protocols Tests; echo "Generated code was stale: commit the files above."; exit 1; }
 	@$(MAKE) test
 
+# Where the plugins are; `make generate` builds them.
+PLUGINS := $(DEBUG)/debug
+PROTOS = $(shell cd Protocols && find lockstep -name '*.proto' ! -path '*/contract/*' | sort)
+PROTOC_SWIFT = --plugin=protoc-gen-swift=$(abspath $(PLUGINS))/protoc-gen-swift \
+  --swift_opt=Visibility=Package,FileNaming=DropPath,UseAccessLevelOnImports=true
+PROTOC_LOCKSTEP = --plugin=protoc-gen-lockstep=$(abspath $(PLUGINS))/protoc-gen-lockstep --lockstep_opt=Visibility=Package
+
+generate: ## Regenerate Swift from Protocols/*.proto (needs Debian's protobuf-compiler)
+	@$(MAKE) -s deps PACKAGES="$(PACKAGES) protobuf-compiler"
+	swift build --scratch-path $(DEBUG) --product protoc-gen-swift
+	swift build --scratch-path $(DEBUG) --product protoc-gen-lockstep
+	@$(MAKE) -s generate-with
+
+# Everything is written into a fresh folder and then compared, so that files which did not change keep their date.
+generate-with:
+	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; tests=Tests/RPCCodeGenTests; \
+	mkdir -p $$out/{options,contracts,clients,golden,golden-clients,descriptors}; \
+	protoc -I Protocols $(PROTOC_SWIFT) --swift_out=$$out/options lockstep/contract/v1/options.proto; \
+	protoc -I Protocols $(PROTOC_SWIFT) --swift_out=$$out/contracts $(PROTOS); \
+	protoc -I Protocols $(PROTOC_LOCKSTEP) --lockstep_out=$$out/contracts $(PROTOS); \
+	protoc -I Protocols $(PROTOC_LOCKSTEP) --lockstep_opt=Output=Clients --lockstep_out=$$out/clients $(PROTOS); \
+	protoc -I Protocols --include_imports --include_source_info \
+	  --descriptor_set_out=$$out/descriptors/protocols.pb $(PROTOS); \
+	(cd Protocols && sha256sum lockstep/contract/v1/options.proto $(PROTOS)) > $$out/descriptors/protocols.sha256; \
+	fixtures="-I Protocols -I $$tests/Fixtures"; \
+	protoc $$fixtures --include_source_info --descriptor_set_out=$$out/descriptors/golden.pb golden/fixture.proto; \
+	protoc $$fixtures --include_source_info --descriptor_set_out=$$out/descriptors/lint.pb \
+	  $$(cd $$tests/Fixtures && ls lint/*.proto); \
+	protoc $$fixtures $(PROTOC_SWIFT) --swift_out=$$out/golden golden/fixture.proto; \
+	protoc $$fixtures $(PROTOC_LOCKSTEP) --lockstep_out=$$out/golden golden/fixture.proto; \
+	protoc $$fixtures $(PROTOC_LOCKSTEP) --lockstep_opt=Output=Clients,ContractsModule= \
+	  --lockstep_out=$$out/golden golden/fixture.proto; \
+	(cd $$tests/Fixtures && sha256sum golden/*.proto lint/*.proto) > $$out/descriptors/fixtures.sha256; \
+	sync_folder() { mkdir -p "$$2"; \
+	  for old in "$$2"/*; do [ ! -e "$$old" ] || [ -e "$$1/$$(basename "$$old")" ] || { rm "$$old"; echo "  removed $$old"; }; done; \
+	  for new in "$$1"/*; do cmp -s "$$new" "$$2/$$(basename "$$new")" || \
+	    { cp "$$new" "$$2/"; echo "  wrote   $$2/$$(basename "$$new")"; }; done; }; \
+	sync_folder $$out/options Sources/RPCCodeGen/Generated; \
+	sync_folder $$out/contracts Sources/Contracts/Generated; \
+	sync_folder $$out/clients Sources/ContractClients/Generated; \
+	sync_folder $$out/golden $$tests/Golden; \
+	sync_folder $$out/descriptors $$tests/Descriptors
+
 clean: ## Remove build folders; the state folder stays
 	rm -rf $(DEBUG) $(RELEASE) $(PYTHON)
 
@@ -54,8 +97,9 @@ deps:
 	  echo "Installing Debian packages:$$missing"; \
 	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
-	@test -x $(PYTHON)/bin/python3 || python3 -m venv $(PYTHON)
-	@stamp="$(PYTHON)/.installed-$$(echo '$(PIP_PACKAGES)' | tr -c 'a-zA-Z0-9.=\n' '-')"; \
+	@stamp="$(PYTHON)/.installed-$$(sha256sum < $(REQUIREMENTS) | cut -c1-16)"; \
 	if [ ! -e "$$stamp" ]; then \
-	  if [ -n "$(PIP_PACKAGES)" ]; then $(PYTHON)/bin/pip install --quiet --disable-pip-version-check $(PIP_PACKAGES); fi; \
+	  echo "Installing the test's OAuth 2.0 server into $(PYTHON)"; \
+	  python3 -m venv $(PYTHON); \
+	  $(PYTHON)/bin/pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS); \
 	  touch "$$stamp"; fi

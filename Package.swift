@@ -105,10 +105,24 @@ let package = Package(
         module("WireCore", [nioCore]),
         // The call layer: status, errors, descriptors, contexts, handlers, channels.
         module("RPCCore", [protobuf]),
+        // NIO + TLS driver of WireCore: identity, listener, execution of handlers.
+        module("RPCTransport", ["WireCore", "RPCCore", nioCore, nioPosix, nioSSL, nioTLS, x509, asn1]),
+        // The calling side: connections, reconnection, deadlines. No SYNC service links it.
+        module("RPCClient", ["RPCTransport", "WireCore", "RPCCore", nioCore, nioPosix, nioSSL, nioTLS]),
         // The same call layer in memory, for service tests.
         module("RPCInProcess", ["RPCCore"]),
 
         // MARK: Contract: from Protocols/*.proto to Swift
+        // Descriptors -> model -> lint -> Swift text, pure.
+        module("RPCCodeGen", [protobuf, protobufPlugin]),
+        // stdin -> RPCCodeGen -> stdout.
+        .executableTarget(
+            name: "protoc-gen-lockstep", dependencies: ["RPCCodeGen", protobuf, protobufPlugin],
+            path: "Sources/protoc-gen-lockstep", swiftSettings: settings),
+        // Generated messages, descriptors and handler protocols: checked in, never edited.
+        module("Contracts", ["RPCCore", protobuf]),
+        // Generated clients: checked in, never edited. Linked by ASYNC services only.
+        module("ContractClients", ["Contracts", "RPCCore", protobuf]),
 
         // MARK: What services share
         // AES-GCM, Ed25519, HMAC, SHA-256 and random bytes over OpenSSL's libcrypto.
@@ -117,10 +131,61 @@ let package = Package(
         module("JOSE", ["LibCrypto"]),
         // Connections, transactions, prepared statements and migrations over SQLite; PostgreSQL follows.
         module("SQL", ["CSQLite"]),
+        // What the five processes share: configuration, logs, health, lifecycle, identity, Redacted.
+        module(
+            "ServiceKit",
+            [
+                "RPCCore", "RPCTransport", "Contracts", "JOSE", "LibCrypto", nioCore, nioPosix, nioSSL, x509, asn1, logging,
+                configuration, lifecycle, unixSignals,
+            ]),
+        // Channels to the other services, by configuration. Apart from ServiceKit, since no SYNC service links a client.
+        module("ServiceClients", ["ServiceKit", "RPCClient", "RPCCore", "RPCTransport"]),
 
         // MARK: Command line
+        // Development CA and certificates for the five and the operator.
+        module("DevelopmentCA", ["RPCCore", "RPCTransport", "LibCrypto", x509, asn1, crypto]),
+        // Starts, watches and restarts processes: a state value, and the driver that spawns.
+        module("Supervision", []),
+        .executableTarget(
+            name: "lockstep",
+            dependencies: [
+                "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "DevelopmentCA",
+                "Supervision", httpClient, nioCore, nioHTTP1, nioSSL, arguments, protobuf,
+            ],
+            path: "Sources/lockstep", swiftSettings: settings),
     ]
         // MARK: Services
+        + service(
+            "encryption", library: "EncryptionService",
+            [
+                "Contracts", "RPCCore", "RPCTransport", "ServiceKit", "LibCrypto", "JOSE", "CXCrypt", protobuf, logging,
+                lifecycle,
+            ])
+        + service(
+            "auth", library: "AuthService", migrations: true,
+            [
+                "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients", "LibCrypto",
+                "SQL", protobuf, logging, lifecycle,
+            ])
+        + service(
+            "token", library: "TokenService", migrations: true,
+            [
+                "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients", "LibCrypto",
+                "SQL", httpClient, nioCore, nioHTTP1, protobuf, logging, lifecycle,
+            ])
+        + service(
+            "email", library: "EmailService", migrations: true,
+            [
+                "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients", "LibCrypto",
+                "SQL", mustache, logging, lifecycle,
+            ])
+        + service(
+            "gateway", library: "GatewayService",
+            [
+                "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients", "JOSE",
+                "LibCrypto", hummingbird, hummingbirdCore, hummingbirdTLS, hummingbirdHTTP2, httpTypes, nioHTTPTypes, nioHTTP1, nioTLS,
+                protobuf, nioCore, nioSSL, logging, lifecycle,
+            ])
         // MARK: Tests
         + [
             .target(
@@ -130,5 +195,7 @@ let package = Package(
             tests("LibCryptoTests", ["LibCrypto"], resources: [.copy("Vectors")]),
             tests("JOSETests", ["JOSE", "LibCrypto"], resources: [.copy("Vectors")]),
             tests("SQLTests", ["SQL"]),
+            // The rules of the house that a machine can check: imports, banned words, traps, generated code.
+            tests("SoundnessTests", []),
         ]
 )

@@ -7,7 +7,7 @@ package struct TokenType: RawRepresentable, Hashable, Sendable {
     /// An access token (RFC 9068 section 2.1).
     package static let accessToken = TokenType(rawValue: "at+jwt")
     /// The end user's identity as the gateway states it to the services behind it.
-    package static let userIdentity = TokenType(rawValue: "ui+jwt")
+    package static let userIdentity = TokenType(rawValue: "lockstep-id+jwt")
 
     /// Whether a header's `typ` is this type: letter case and the prefix `application/` do not count (RFC 7515 4.1.9).
     func matches(_ text: String?) -> Bool {

@@ -1,0 +1,27 @@
+package import NIOCore
+import NIOPosix
+package import WireCore
+
+/// How a client reaches one service.
+package struct ClientOptions: Sendable {
+    /// The event loops of its connections. With the server's own group, calls made by a handler need not change thread.
+    package var group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+    /// Connections at most; one for each event loop, `mostConnections` at most, when nil. All are opened when the
+    /// first call comes.
+    package var connections: Int?
+    package var limits = WireLimits.defaults()
+    /// For the TCP connection alone.
+    package var connectTimeout = Duration.seconds(2)
+    /// For TLS alone; `limits.handshakeTimeout` is for the first frame after it.
+    package var handshakeTimeout = Duration.seconds(5)
+    package var backoff = Backoff()
+    /// How long calls under way may take to end at `shutdown`.
+    package var shutdownGrace = Duration.seconds(5)
+    /// Calls that may wait for a connection or a free slot; one more is refused.
+    package var maximumWaiting = 10_000
+
+    /// The default of `connections` never exceeds it.
+    package static let mostConnections = 4
+
+    package init(connections: Int? = nil) { self.connections = connections }
+}

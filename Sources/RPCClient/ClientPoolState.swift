@@ -1,0 +1,95 @@
+import RPCCore
+
+/// What a pool knows: its plan, its connections, and the calls that wait.
+struct ClientPoolState {
+    var plan: ConnectionPlan
+    /// Connections that take calls.
+    private(set) var ready: [ClientConnectionHandle] = []
+    /// All connections, from the attempt to the end.
+    var live: [ObjectIdentifier: ClientConnectionHandle] = [:]
+    private(set) var waiting: [PendingCall] = []
+    private(set) var isClosing = false
+    private var isRetryScheduled = false
+    private var turn = 0
+
+    init(_ plan: ConnectionPlan) { self.plan = plan }
+
+    enum Verdict {
+        /// The call waits; these attempts are to begin.
+        case waits([ConnectionPlan.Attempt])
+        case closed
+        /// Too many wait.
+        case full
+        /// The call would not wait for a connection.
+        case notReady
+    }
+
+    /// The connection on this thread's loop, else each in turn.
+    mutating func pick() -> ClientConnectionHandle? {
+        guard !isClosing, !ready.isEmpty else { return nil }
+        if let here = ready.first(where: \.isHere) { return here }
+        turn = (turn + 1) % ready.count
+        return ready[turn]
+    }
+
+    mutating func wait(
+        _ call: PendingCall, first: Bool, limit: Int, now: ContinuousClock.Instant
+    ) -> Verdict {
+        guard !isClosing else { return .closed }
+        guard first || waiting.count < limit else { return .full }
+        let attempts = plan.demand(now: now)
+        guard call.options.waitForReady || !ready.isEmpty || plan.isConnecting else { return .notReady }
+        if first { waiting.insert(call, at: 0) } else { waiting.append(call) }
+        return .waits(attempts)
+    }
+
+    mutating func nextWaiting() -> PendingCall? { waiting.isEmpty ? nil : waiting.removeFirst() }
+
+    mutating func forget(_ call: PendingCall) {
+        if let index = waiting.firstIndex(where: { $0 === call }) { waiting.remove(at: index) }
+    }
+
+    /// Takes out the calls that wait for no second attempt, once there is nothing under way.
+    mutating func impatient() -> [PendingCall] {
+        guard ready.isEmpty, !plan.isConnecting else { return [] }
+        defer { waiting.removeAll { !$0.options.waitForReady } }
+        return waiting.filter { !$0.options.waitForReady }
+    }
+
+    mutating func connected(_ connection: ClientConnectionHandle) -> Bool {
+        guard plan.connected(connection.attempt), !isClosing else { return false }
+        ready.append(connection)
+        return true
+    }
+
+    /// The attempts that waiting calls need now.
+    mutating func retired(_ connection: ClientConnectionHandle, now: ContinuousClock.Instant) -> [ConnectionPlan.Attempt]
+    {
+        ready.removeAll { $0 === connection }
+        plan.retired(connection.attempt)
+        return demand(now: now)
+    }
+
+    /// When to call `retry`, unless somebody does already.
+    mutating func retryToSchedule() -> ContinuousClock.Instant? {
+        guard !isClosing, !waiting.isEmpty, !isRetryScheduled, let retryAt = plan.retryAt else { return nil }
+        isRetryScheduled = true
+        return retryAt
+    }
+
+    mutating func retry(now: ContinuousClock.Instant) -> [ConnectionPlan.Attempt] {
+        isRetryScheduled = false
+        return demand(now: now)
+    }
+
+    mutating func close() -> (waiting: [PendingCall], live: [ClientConnectionHandle]) {
+        isClosing = true
+        defer { waiting = [] }
+        ready = []
+        return (waiting, Array(live.values))
+    }
+
+    private mutating func demand(now: ContinuousClock.Instant) -> [ConnectionPlan.Attempt] {
+        isClosing || waiting.isEmpty ? [] : plan.demand(now: now)
+    }
+}

@@ -1,0 +1,200 @@
+import NIOCore
+import RPCCore
+import RPCTransport
+import WireCore
+
+/// One connection of a client: sends calls, and gives their answers to those who wait. Lives on its event loop.
+final class ClientSession: WireSession {
+    let driver: WireDriver<ClientConnection>
+    private let pool: ClientPool
+    private let attempt: ConnectionPlan.Attempt
+    private(set) lazy var handle = driver.context.map { ClientConnectionHandle($0.channel, self, attempt) }
+    private var calls: [CallID: PendingCall] = [:]
+    private var establishedAt: ContinuousClock.Instant?
+    private var closure: WireClosure?
+    private var isRetired = false
+
+    init(pool: ClientPool, attempt: ConnectionPlan.Attempt) {
+        self.pool = pool
+        self.attempt = attempt
+        self.driver = WireDriver(handshakeTimeout: pool.options.handshakeTimeout) { peer, now in
+            guard peer == pool.service else {
+                throw HandshakeError("the server is \(peer.service), not \(pool.service.service)")
+            }
+            return try ClientConnection(limits: pool.options.limits, now: now)
+        }
+        driver.session = self
+    }
+
+    // MARK: The connection
+
+    func handle(_ event: ClientConnection.Event) {
+        if driver.machine?.isClosed == true { retire() }
+        switch event {
+        case .established: establish()
+        case .ended(let id, let result): end(id, result)
+        case .slotFreed: feed()
+        case .draining: retire()
+        case .closed(let closure): self.closure = closure
+        case .pong: break
+        }
+    }
+
+    func ended(_ reason: String) {
+        retire()
+        guard establishedAt == nil, driver.hasBeenActive else { return }
+        pool.failed(attempt, driver.transportError == nil ? closure?.reason ?? reason : reason)
+    }
+
+    private func establish() {
+        establishedAt = .now
+        guard let handle else { return }
+        if pool.connected(handle) { feed() } else { shutdown() }
+    }
+
+    /// Takes no more calls; those under way go on.
+    private func retire() {
+        guard !isRetired, let handle else { return }
+        isRetired = true
+        pool.retired(handle)
+    }
+
+    /// Ends once the calls under way have; before HELLO at once.
+    func shutdown() {
+        guard establishedAt != nil else {
+            driver.context?.close(promise: nil)
+            return
+        }
+        retire()
+        driver.machine?.drain(now: WireClock.now)
+        driver.pump()
+    }
+
+    // MARK: Calls
+
+    /// Starts those that wait, as long as there is room.
+    private func feed() {
+        while let call = pool.nextWaiting() {
+            guard start(call) else { return }
+        }
+    }
+
+    /// Sends the call, or gives it back to the pool; false when there is no room for more.
+    @discardableResult
+    func start(_ call: PendingCall) -> Bool {
+        guard !call.isEnded else { return true }
+        let now = ContinuousClock.now
+        do throws(StartCallError) {
+            try send(call, now: now)
+            return true
+        } catch {
+            return giveBack(call, error)
+        }
+    }
+
+    private func send(_ call: PendingCall, now: ContinuousClock.Instant) throws(StartCallError) {
+        let instant = WireClock.instant(at: now)
+        guard let handle, let id = try driver.machine?.startCall(call.outgoing(), now: instant) else { throw .closed }
+        calls[id] = call
+        if !call.began(at: PendingCall.Place(connection: handle, id: id), now: now) {
+            driver.machine?.cancel(id, now: instant)
+        }
+        driver.pumpSoon()
+    }
+
+    private func giveBack(_ call: PendingCall, _ error: StartCallError) -> Bool {
+        switch error {
+        case .atCapacity:
+            pool.wait(call, first: true)
+            return false
+        case .notEstablished, .draining, .closed:
+            retire()
+            pool.submit(call)
+            return false
+        case .deadlineExpired: call.end(.failure(.deadlineExceeded(call.method, processed: .no)))
+        case .messageTooLarge(let size, let limit): call.end(.failure(.tooLarge(call.method, "request", size, limit)))
+        case .metadataTooLarge(let size, let limit): call.end(.failure(.tooLarge(call.method, "metadata", size, limit)))
+        case .invalidMetadata(let reason):
+            call.end(.failure(RPCError(.invalidArgument, "The metadata: \(reason).", processed: .no)))
+        case .unsupportedKind:
+            call.end(.failure(RPCError(.unimplemented, "\(call.method.fullName) streams.", processed: .no)))
+        }
+        return true
+    }
+
+    /// The caller is gone: asks the server to stop.
+    func cancel(_ id: CallID) {
+        driver.machine?.cancel(id, now: WireClock.now)
+        driver.pumpSoon()
+    }
+
+    private func end(_ id: CallID, _ result: CallResult) {
+        guard let call = calls.removeValue(forKey: id) else { return }
+        if let message = result.message {
+            call.end(.success(Array(message.readableBytesView)))
+        } else if result.isRefusalToServe, call.mayRetry() {
+            pool.submit(call)
+        } else {
+            call.end(.failure(error(of: call, result)))
+        }
+    }
+
+    private func error(of call: PendingCall, _ result: CallResult) -> RPCError {
+        var error = RPCError(result.status)
+        if result.origin == .local { explain(&error, call) }
+        error.timeline.waitedForConnection = call.waited()
+        return error
+    }
+
+    /// Puts what this side knows into an error that it made itself.
+    private func explain(_ error: inout RPCError, _ call: PendingCall) {
+        switch error.code {
+        case .unavailable:
+            error.message = "The connection to \(pool.target) was lost\(history): \(cause(error.message))."
+            error.reason = "connection_lost"
+        case .deadlineExceeded:
+            let limit = call.submitted.duration(to: call.deadline.instant).shortText
+            error.message = "\(call.method.fullName) at \(pool.target) did not answer within \(limit)."
+            error.reason = "deadline_exceeded"
+        default:
+            error.message = "\(call.method.fullName) at \(pool.target): \(error.message)."
+        }
+    }
+
+    /// ` after 12.3 s, its last byte 0.1 s ago`
+    private var history: String {
+        let now = ContinuousClock.now
+        guard let establishedAt, let lastRead = driver.lastRead else { return "" }
+        let (age, silence) = (establishedAt.duration(to: now), lastRead.duration(to: now))
+        return " after \(age.shortText), its last byte \(silence.shortText) ago"
+    }
+
+    private func cause(_ reason: String) -> String {
+        driver.transportError.map(TransportFailure.text) ?? reason
+    }
+}
+
+extension CallResult {
+    /// The server, or the end of the connection, says that the call did not run and might elsewhere.
+    fileprivate var isRefusalToServe: Bool {
+        status.code == WireStatusCode.unavailable && status.processed == .no
+    }
+}
+
+extension RPCError {
+    fileprivate static func tooLarge(_ method: MethodDescriptor, _ what: String, _ size: Int, _ limit: UInt32) -> RPCError
+    {
+        RPCError(
+            .resourceExhausted, "The \(what) of \(method.fullName) has \(size) bytes; the server takes \(limit).",
+            reason: "request_too_large", processed: .no)
+    }
+}
+
+extension Duration {
+    /// Seconds with one decimal, or milliseconds below a second: `1.9 s`, `250 ms`.
+    var shortText: String {
+        let milliseconds = WireDuration(self).milliseconds
+        guard milliseconds >= 1000 else { return "\(milliseconds) ms" }
+        return "\(milliseconds / 1000).\(milliseconds % 1000 / 100) s"
+    }
+}

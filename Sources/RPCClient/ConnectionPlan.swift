@@ -1,0 +1,76 @@
+/// Which connections of a pool are to be opened and when: decisions as a value, without sockets, clocks or randomness
+/// of its own.
+///
+///     idle -> connecting -> ready -> idle          connecting -> idle (and nobody connects before `retryAt`)
+package struct ConnectionPlan: Sendable {
+    /// Names one attempt, so that what a late one reports is not taken for the present.
+    package struct Attempt: Sendable, Hashable {
+        package let slot: Int
+        let number: Int
+    }
+
+    private enum Slot {
+        case idle
+        case connecting(Int)
+        case ready(Int)
+    }
+
+    private var slots: [Slot]
+    private var attempts = 0
+    private var backoff: Backoff
+    /// No attempt begins before it.
+    package private(set) var retryAt: ContinuousClock.Instant?
+    /// Why the last attempt failed, until one succeeds.
+    package private(set) var lastFailure: String?
+
+    package init(connections: Int, backoff: Backoff) {
+        self.slots = Array(repeating: .idle, count: max(connections, 1))
+        self.backoff = backoff
+    }
+
+    /// An attempt is under way.
+    package var isConnecting: Bool {
+        slots.contains { if case .connecting = $0 { true } else { false } }
+    }
+
+    /// A call wants a connection: the attempts to begin now.
+    package mutating func demand(now: ContinuousClock.Instant) -> [Attempt] {
+        if let retryAt, now < retryAt { return [] }
+        retryAt = nil
+        return slots.indices.compactMap { begin($0) }
+    }
+
+    /// The attempt led to a usable connection; false when nobody waits for it any more.
+    package mutating func connected(_ attempt: Attempt) -> Bool {
+        guard case .connecting(attempt.number) = slots[attempt.slot] else { return false }
+        slots[attempt.slot] = .ready(attempt.number)
+        backoff.reset()
+        retryAt = nil
+        lastFailure = nil
+        return true
+    }
+
+    /// The attempt failed; the next one waits.
+    package mutating func failed(
+        _ attempt: Attempt, _ reason: String, now: ContinuousClock.Instant, using random: inout some RandomNumberGenerator
+    ) {
+        guard case .connecting(attempt.number) = slots[attempt.slot] else { return }
+        slots[attempt.slot] = .idle
+        lastFailure = reason
+        // Connections that fail together are one failure of the service, not several.
+        if retryAt == nil { retryAt = now.advanced(by: backoff.next(using: &random)) }
+    }
+
+    /// A connection that was usable takes no more calls.
+    package mutating func retired(_ attempt: Attempt) {
+        guard case .ready(attempt.number) = slots[attempt.slot] else { return }
+        slots[attempt.slot] = .idle
+    }
+
+    private mutating func begin(_ slot: Int) -> Attempt? {
+        guard case .idle = slots[slot] else { return nil }
+        attempts += 1
+        slots[slot] = .connecting(attempts)
+        return Attempt(slot: slot, number: attempts)
+    }
+}

@@ -1,0 +1,121 @@
+import NIOCore
+import RPCCore
+import RPCTransport
+import Synchronization
+import WireCore
+
+/// One call of this process, from `call` to its answer. Ends exactly once, whoever ends it.
+final class PendingCall: Sendable {
+    typealias Answer = Result<[UInt8], RPCError>
+
+    /// Where the call is.
+    struct Place: Sendable {
+        let connection: ClientConnectionHandle
+        let id: CallID
+    }
+
+    private struct State {
+        var continuation: CheckedContinuation<Answer, Never>?
+        var answer: Answer?
+        var place: Place?
+        var attempt = 1
+        var timer: Scheduled<Void>?
+        var started: ContinuousClock.Instant?
+    }
+
+    let method: MethodDescriptor
+    let request: [UInt8]
+    let options: CallOptions
+    let deadline: Deadline
+    let submitted: ContinuousClock.Instant
+    private let requestID: String
+    private let state = Mutex(State())
+
+    init(
+        _ method: MethodDescriptor, _ request: [UInt8], _ options: CallOptions, deadline: Deadline,
+        now: ContinuousClock.Instant
+    ) {
+        self.method = method
+        self.request = request
+        self.options = options
+        self.deadline = deadline
+        self.submitted = now
+        self.requestID = options.requestID ?? RequestID.make()
+    }
+
+    var isEnded: Bool { state.withLock { $0.answer != nil } }
+
+    /// How long the call waited before it was sent; until now if it was not.
+    func waited(now: ContinuousClock.Instant = .now) -> Duration {
+        submitted.duration(to: state.withLock { $0.started } ?? now)
+    }
+
+    /// Whom to resume; false when the call has ended already, and the continuation has been resumed.
+    func wait(with continuation: CheckedContinuation<Answer, Never>) -> Bool {
+        let answer = state.withLock { state in
+            if state.answer == nil { state.continuation = continuation }
+            return state.answer
+        }
+        if let answer { continuation.resume(returning: answer) }
+        return answer == nil
+    }
+
+    /// Ends the call; later endings are ignored.
+    ///
+    /// - Returns: Where the call was, when it has to be cancelled there.
+    @discardableResult
+    func end(_ answer: Answer) -> Place? {
+        let old = state.withLock { state -> State? in
+            guard state.answer == nil else { return nil }
+            let old = state
+            state.answer = answer
+            (state.continuation, state.place, state.timer) = (nil, nil, nil)
+            return old
+        }
+        old?.timer?.cancel()
+        old?.continuation?.resume(returning: answer)
+        return old?.place
+    }
+
+    /// The timer that ends the call while it waits for a connection.
+    func guarded(by timer: Scheduled<Void>) {
+        let old = state.withLock { state -> Scheduled<Void>? in
+            guard state.answer == nil, state.place == nil else { return timer }
+            defer { state.timer = timer }
+            return state.timer
+        }
+        old?.cancel()
+    }
+
+    /// The call was sent; false when it has ended meanwhile and must be cancelled there.
+    func began(at place: Place, now: ContinuousClock.Instant) -> Bool {
+        let (isWanted, timer) = state.withLock { state -> (Bool, Scheduled<Void>?) in
+            guard state.answer == nil else { return (false, nil) }
+            state.place = place
+            state.started = now
+            defer { state.timer = nil }
+            return (true, state.timer)
+        }
+        timer?.cancel()
+        return isWanted
+    }
+
+    /// One more attempt, when there has been only one and there is time.
+    func mayRetry(now: ContinuousClock.Instant = .now) -> Bool {
+        guard !deadline.hasPassed(now: now) else { return false }
+        return state.withLock { state in
+            guard state.answer == nil, state.attempt == 1 else { return false }
+            state.attempt = 2
+            state.place = nil
+            return true
+        }
+    }
+
+    func outgoing() -> OutgoingCall {
+        let attempt = state.withLock { $0.attempt }
+        return OutgoingCall(
+            method: method.id, lane: WireLane(options.lane), deadline: WireClock.instant(at: deadline.instant),
+            metadata: WireMetadata(options, requestID: requestID, attempt: attempt),
+            message: ByteBuffer(bytes: request), responseLimit: UInt32(clamping: method.responseLimit))
+    }
+}

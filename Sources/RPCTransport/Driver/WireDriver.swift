@@ -1,0 +1,254 @@
+package import NIOCore
+import NIOSSL
+import NIOTLS
+package import RPCCore
+package import WireCore
+
+/// Why a connection did not get as far as its first frame.
+package struct HandshakeError: Error, Sendable, Hashable, CustomStringConvertible {
+    package let description: String
+
+    package init(_ description: String) { self.description = description }
+}
+
+/// What a connection's driver tells the side that it drives: a server's or a client's session.
+package protocol WireSession<Event>: AnyObject {
+    associatedtype Event
+    /// One event of the machine. May call back into it.
+    func handle(_ event: Event)
+    /// The connection is over, whether or not it ever began; called once, last.
+    func ended(_ reason: String)
+}
+
+/// Moves bytes between a TLS channel and a connection's state machine, and gives its events to the session.
+///
+/// Everything here runs on the channel's event loop. No byte is read or sent before the peer has shown ALPN and a
+/// certificate for which `makeMachine` makes a machine. What is answered during a burst of reads leaves in one write.
+package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexHandler {
+    /// The machine for a peer that is known; throws for one that is not wanted.
+    package typealias MakeMachine = (PeerIdentity, WireInstant) throws -> Machine
+
+    package typealias InboundIn = ByteBuffer
+    package typealias OutboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
+
+    /// Whom to tell. Driver and session hold each other until the channel lets go of the driver.
+    package var session: (any WireSession<Machine.Event>)?
+    /// Nil until the handshake has succeeded.
+    package var machine: Machine?
+    package private(set) var peer: PeerIdentity?
+    /// The error that ended the transport, if one did.
+    package private(set) var transportError: (any Error)?
+    /// When bytes last arrived.
+    package private(set) var lastRead: ContinuousClock.Instant?
+    /// There was a transport at all.
+    package private(set) var hasBeenActive = false
+    package private(set) var context: ChannelHandlerContext?
+
+    private let handshakeTimeout: Duration
+    private let makeMachine: MakeMachine
+    private var handshakeTimer: Scheduled<Void>?
+    private var timer: (task: Scheduled<Void>, at: WireInstant)?
+    private var isPumping = false
+    private var isPumpScheduled = false
+    private var isReadWithheld = false
+    private var hasEnded = false
+    /// The transport may not have taken all that the machine wants to send.
+    private var hasMore = false
+    private var isLingering = false
+
+    /// How long a closed connection waits for its last bytes to leave.
+    private static var lingerTimeout: TimeAmount { .seconds(5) }
+
+    package init(handshakeTimeout: Duration, makeMachine: @escaping MakeMachine) {
+        self.handshakeTimeout = handshakeTimeout
+        self.makeMachine = makeMachine
+    }
+
+    // MARK: Channel
+
+    package func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        let timeout = TimeAmount.nanoseconds(Int64(clamping: WireDuration(handshakeTimeout).nanoseconds))
+        handshakeTimer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [weak self] () -> Void in
+            self?.abandon(HandshakeError("The TLS handshake took too long."))
+        }
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        end()
+        self.context = nil
+        session = nil
+    }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case TLSUserEvent.handshakeCompleted(let negotiated)? = event as? TLSUserEvent {
+            open(context, negotiated: negotiated)
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    package func channelActive(context: ChannelHandlerContext) {
+        hasBeenActive = true
+        context.fireChannelActive()
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let now = ContinuousClock.now
+        lastRead = now
+        machine?.receive(unwrapInboundIn(data), now: WireClock.instant(at: now))
+    }
+
+    package func channelReadComplete(context: ChannelHandlerContext) { pump() }
+
+    package func channelWritabilityChanged(context: ChannelHandlerContext) { pump() }
+
+    package func read(context: ChannelHandlerContext) {
+        if machine?.isCongested == true {
+            isReadWithheld = true
+        } else {
+            context.read()
+        }
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if case .uncleanShutdown? = error as? NIOSSLError {} else { transportError = transportError ?? error }
+        context.close(promise: nil)
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        end()
+        context.fireChannelInactive()
+    }
+
+    // MARK: Handshake
+
+    private func open(_ context: ChannelHandlerContext, negotiated: String?) {
+        do throws(HandshakeError) {
+            guard negotiated == WireProtocol.alpn else {
+                throw HandshakeError("The peer did not negotiate ALPN \(WireProtocol.alpn).")
+            }
+            let peer = try Self.peer(context)
+            machine = try start(peer)
+            self.peer = peer
+        } catch {
+            return abandon(error)
+        }
+        handshakeTimer?.cancel()
+        pump()
+    }
+
+    private func start(_ peer: PeerIdentity) throws(HandshakeError) -> Machine {
+        do {
+            return try makeMachine(peer, WireClock.now)
+        } catch let error as HandshakeError {
+            throw error
+        } catch {
+            throw HandshakeError("\(error)")
+        }
+    }
+
+    private static func peer(_ context: ChannelHandlerContext) throws(HandshakeError) -> PeerIdentity {
+        guard let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate(),
+            let bytes = try? certificate.toDERBytes()
+        else { throw HandshakeError("The peer showed no certificate.") }
+        do {
+            return try PeerIdentity(certificate: bytes)
+        } catch {
+            throw HandshakeError(error.description)
+        }
+    }
+
+    private func abandon(_ error: HandshakeError) {
+        guard machine == nil else { return }
+        transportError = transportError ?? error
+        context?.close(promise: nil)
+    }
+
+    // MARK: Driving
+
+    /// Handles what the machine has to say and sends what it has to send. At once, unless called from within itself.
+    package func pump() {
+        guard !isPumping, machine != nil else { return }
+        isPumping = true
+        repeat {
+            while let event = machine?.nextEvent() { session?.handle(event) }
+        } while flush()
+        isPumping = false
+        settle()
+    }
+
+    /// `pump()` at the end of this turn of the loop, once for however many answers come in it.
+    package func pumpSoon() {
+        guard !isPumping, !isPumpScheduled, let context else { return }
+        isPumpScheduled = true
+        context.eventLoop.assumeIsolated().execute { [self] in
+            isPumpScheduled = false
+            pump()
+        }
+    }
+
+    /// Sends what the transport takes now; whether anything was sent, which may have brought new events.
+    private func flush() -> Bool {
+        guard let context else { return false }
+        var hasWritten = false
+        hasMore = true
+        while context.channel.isWritable {
+            guard let bytes = machine?.takeOutbound() else {
+                hasMore = false
+                break
+            }
+            context.write(wrapOutboundOut(bytes), promise: nil)
+            hasWritten = true
+        }
+        if hasWritten { context.flush() }
+        return hasWritten
+    }
+
+    private func settle() {
+        guard let context, machine != nil else { return }
+        schedule(context)
+        if isReadWithheld, machine?.isCongested != true {
+            isReadWithheld = false
+            context.read()
+        }
+        if machine?.isClosed == true { closeTransport(context) }
+    }
+
+    /// Closes once the last bytes are sent, and after `lingerTimeout` all the same.
+    private func closeTransport(_ context: ChannelHandlerContext) {
+        guard hasMore else { return context.close(promise: nil) }
+        guard !isLingering else { return }
+        isLingering = true
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.lingerTimeout) { [weak self] () -> Void in
+            self?.context?.close(promise: nil)
+        }
+    }
+
+    /// One timer, moved only towards the present: one that fires too early finds nothing to do and is set again.
+    private func schedule(_ context: ChannelHandlerContext) {
+        guard let due = machine?.nextTimeout() else { return }
+        if let timer, timer.at <= due { return }
+        timer?.task.cancel()
+        let delay = TimeAmount.nanoseconds(Int64(clamping: due.elapsed(since: WireClock.now).nanoseconds))
+        let task = context.eventLoop.assumeIsolated().scheduleTask(in: delay) { [weak self] () -> Void in self?.fire() }
+        timer = (task, due)
+    }
+
+    private func fire() {
+        timer = nil
+        machine?.handleTimeout(now: WireClock.now)
+        pump()
+    }
+
+    private func end() {
+        guard !hasEnded else { return }
+        hasEnded = true
+        handshakeTimer?.cancel()
+        machine?.connectionClosed(now: WireClock.now)
+        pump()
+        timer?.task.cancel()
+        timer = nil
+        session?.ended(transportError.map(TransportFailure.text) ?? "The connection was closed.")
+    }
+}

@@ -1,0 +1,100 @@
+import NIOCore
+import RPCCore
+import WireCore
+
+/// A call that is owed an answer, and what there is to stop it by.
+struct OpenCall {
+    let call: AdmittedCall
+    let arrived: ContinuousClock.Instant
+    /// An ASYNC handler that has suspended.
+    var task: Task<Void, Never>?
+    /// A place in the CPU pool's queue.
+    var ticket: UInt64?
+    var timer: Scheduled<Void>?
+    var stop: Stop?
+
+    init(_ call: AdmittedCall, arrived: ContinuousClock.Instant) {
+        self.call = call
+        self.arrived = arrived
+    }
+
+    /// Why the handler was asked to stop.
+    enum Stop {
+        case cancelled
+        case expired
+        case aborted
+
+        func error(_ method: MethodDescriptor, processed: Processed) -> RPCError {
+            switch self {
+            case .expired: .deadlineExceeded(method, processed: processed)
+            case .cancelled, .aborted: .cancelled(method, processed: processed)
+            }
+        }
+    }
+}
+
+/// How a call's run ended.
+enum CallEnd: Sendable {
+    case ended(Result<[UInt8], any Error>, started: ContinuousClock.Instant, ended: ContinuousClock.Instant)
+    /// The handler never ran.
+    case notStarted(RPCError)
+}
+
+/// What goes back to the caller, and what the observer is told.
+struct CallAnswer {
+    let result: Result<[UInt8], RPCError>
+    let queued: Duration
+    let ran: Duration
+    /// What the handler threw, as it was.
+    let thrown: (any Error)?
+
+    init(_ open: OpenCall, _ end: CallEnd) {
+        switch end {
+        case .notStarted(let error):
+            queued = open.arrived.duration(to: .now)
+            ran = .zero
+            thrown = nil
+            result = .failure(error)
+        case .ended(let outcome, let started, let ended):
+            queued = max(.zero, open.arrived.duration(to: started))
+            ran = started.duration(to: ended)
+            if case .failure(let error) = outcome { thrown = error } else { thrown = nil }
+            result = Self.result(outcome, open)
+        }
+    }
+
+    var timings: WireTimings {
+        WireTimings(queuedMicros: queued.wireMicroseconds, ranMicros: ran.wireMicroseconds)
+    }
+
+    func record(_ context: CallContext) -> CallRecord {
+        var code = StatusCode.ok
+        var processed = Processed.yes
+        if case .failure(let error) = result { (code, processed) = (error.code, error.processed) }
+        return CallRecord(
+            context: context, code: code, processed: processed, queued: queued, ran: ran, error: thrown)
+    }
+
+    /// A handler that was asked to stop because of its deadline has not ended in time, whatever it says.
+    private static func result(_ outcome: Result<[UInt8], any Error>, _ open: OpenCall) -> Result<[UInt8], RPCError> {
+        let context = open.call.context
+        if open.stop == .expired { return .failure(.deadlineExceeded(context.method, processed: .yes)) }
+        return outcome.mapError { .outcome(of: $0, in: context) }
+    }
+}
+
+extension RPCError {
+    /// The pool did not take the job.
+    static func refused(_ refusal: CPUPool.Refusal, _ method: MethodDescriptor) -> RPCError {
+        switch refusal {
+        case .full(let retryAfter):
+            RPCError(
+                .resourceExhausted, "\(method.fullName) has as many calls waiting as it may; try again shortly.",
+                reason: "busy", processed: .no, retryAfter: retryAfter)
+        case .tooLate(let needs):
+            RPCError(
+                .resourceExhausted, "\(method.fullName) could not end before its deadline; try again shortly.",
+                reason: "busy", processed: .no, retryAfter: needs)
+        }
+    }
+}

@@ -1,0 +1,118 @@
+import NIOCore
+import NIOPosix
+import NIOSSL
+import RPCCore
+import Synchronization
+import WireCore
+
+/// What `SyncServer` and `AsyncServer` have in common: the listener and the life of the process around it.
+final class ServerCore: Sendable {
+    let gate: CallGate
+    let tls: TLSIdentity
+    let observer: (any ServerObserver)?
+    let options: ServerOptions
+    /// Only SYNC servers have one.
+    let pool: CPUPool?
+    let fingerprints: [ServiceFingerprint]
+    let requestLimits: [UInt32: UInt32]
+    let connections: ConnectionRegistry
+    private let stopping = Latch()
+    private let listener = Mutex<(any Channel)?>(nil)
+
+    /// How much longer than its grace a drain may take before connections are cut.
+    private static let cutDelay = Duration.seconds(1)
+    private static let backlog: CInt = 1024
+    private static let writeWatermarks = ChannelOptions.Types.WriteBufferWaterMark(low: 128 * 1024, high: 512 * 1024)
+
+    init(
+        methods: [HostedMethod], contracts: [ServiceDescriptor], tls: TLSIdentity,
+        users: (any UserIdentityVerifier)?, observer: (any ServerObserver)?, options: ServerOptions, pool: CPUPool?
+    ) throws(HostingError) {
+        self.gate = try CallGate(methods, users: users, concurrency: options.concurrency)
+        self.tls = tls
+        self.observer = observer
+        self.options = options
+        self.pool = pool
+        self.fingerprints = contracts.map { ServiceFingerprint(service: $0.name, fingerprint: $0.fingerprint) }
+        self.requestLimits = Dictionary(
+            methods.map { ($0.descriptor.id, UInt32(clamping: $0.descriptor.requestLimit)) }, uniquingKeysWith: max)
+        self.connections = ConnectionRegistry(limit: options.maximumConnections)
+        do {
+            _ = try ServerConnection(limits: options.limits, fingerprints: fingerprints, now: WireClock.now)
+        } catch {
+            throw HostingError("The server's limits: \(error).")
+        }
+    }
+
+    var isDraining: Bool { stopping.isOpen }
+
+    var boundAddress: BoundAddress? {
+        listener.withLock { $0?.localAddress }.map { BoundAddress(host: options.host, port: $0.port ?? 0) }
+    }
+
+    // MARK: Life
+
+    func start() async throws -> BoundAddress {
+        if let boundAddress { return boundAddress }
+        try pool?.start()
+        let channel = try await bind()
+        listener.withLock { $0 = channel }
+        return BoundAddress(host: options.host, port: channel.localAddress?.port ?? options.port)
+    }
+
+    func run() async throws {
+        _ = try await start()
+        await withTaskCancellationHandler {
+            await stopping.wait()
+        } onCancel: {
+            shutdown()
+        }
+        await drain()
+    }
+
+    func shutdown() { stopping.open() }
+
+    /// Closes the listener first, so that new connections go elsewhere; then lets every connection end by itself.
+    private func drain() async {
+        try? await listener.withLock { $0 }?.close().get()
+        connections.drain(grace: options.drainGrace)
+        let cut = options.group.next().scheduleTask(in: .nanoseconds(wait)) { [connections] in connections.cut() }
+        await connections.waitUntilEmpty()
+        cut.cancel()
+        if let pool { await Self.stop(pool) }
+    }
+
+    private var wait: Int64 {
+        Int64(clamping: WireDuration(options.drainGrace + Self.cutDelay).nanoseconds)
+    }
+
+    /// Joining threads blocks, so a thread of its own does it.
+    private static func stop(_ pool: CPUPool) async {
+        try? await NIOThreadPool.singleton.runIfActive { pool.stop() }
+    }
+
+    // MARK: Listening
+
+    private func bind() async throws -> any Channel {
+        let bootstrap = ServerBootstrap(group: options.group)
+            .serverChannelOption(.backlog, value: Self.backlog)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.writeBufferWaterMark, value: Self.writeWatermarks)
+            .childChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture { try accept(channel) }
+            }
+        do {
+            return try await bootstrap.bind(host: options.host, port: options.port).get()
+        } catch {
+            throw ServerStartError(
+                description: "cannot listen on \(options.host):\(options.port): \(TransportFailure.text(error))")
+        }
+    }
+
+    private func accept(_ channel: any Channel) throws {
+        let session = ServerSession(core: self)
+        guard connections.add(channel, session) else { throw HandshakeError("too many connections") }
+        let handlers = channel.pipeline.syncOperations
+        try handlers.addHandlers([NIOSSLServerHandler(context: tls.serverContext), session.driver])
+    }
+}

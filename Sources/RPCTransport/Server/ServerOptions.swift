@@ -1,0 +1,49 @@
+package import NIOCore
+import NIOPosix
+import RPCCore
+package import WireCore
+
+/// Where a server listens and how much it takes on.
+package struct ServerOptions: Sendable {
+    package var host = "127.0.0.1"
+    /// 0 for any that is free.
+    package var port = 0
+    /// The event loops that serve connections; shared with the process's clients, so that calls need not change thread.
+    package var group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+    package var limits = WireLimits()
+    /// One more is closed as soon as it is accepted.
+    package var maximumConnections = 1024
+    /// For TLS alone; `limits.handshakeTimeout` is for the first frame after it.
+    package var handshakeTimeout = Duration.seconds(5)
+    /// How long calls under way may take to end once the server drains.
+    package var drainGrace = Duration.seconds(10)
+    /// Calls at once, over all methods and connections.
+    package var concurrency = CallGate.defaultConcurrency
+    /// Threads for SYNC methods that cost POOL, in a `SyncServer`; as many as there are cores when nil.
+    package var poolWorkers: Int?
+    /// Jobs that may wait for such a thread.
+    package var poolQueue = CPUPool.defaultCapacity
+
+    package init(host: String = "127.0.0.1", port: Int = 0) {
+        self.host = host
+        self.port = port
+    }
+}
+
+/// Where a server listens.
+package struct BoundAddress: Sendable, Hashable, CustomStringConvertible {
+    package let host: String
+    package let port: Int
+
+    package init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    package var description: String { "\(host):\(port)" }
+}
+
+/// Why a server does not listen.
+package struct ServerStartError: Error, Sendable, Hashable, CustomStringConvertible {
+    package let description: String
+}

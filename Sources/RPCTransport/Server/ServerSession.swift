@@ -1,0 +1,229 @@
+import NIOCore
+import RPCCore
+import WireCore
+
+/// One connection of a server: takes calls from the machine, has them run, and gives their answers back.
+///
+/// Lives on its event loop. Every call that `accept` lets in ends in exactly one `finish`, whichever thread ran it.
+final class ServerSession: WireSession {
+    let driver: WireDriver<ServerConnection>
+    private let core: ServerCore
+    private var tokens = UserTokenCache()
+    private var calls: [CallID: OpenCall] = [:]
+    private var closure: WireClosure?
+    private lazy var executor = driver.context.map { LoopExecutor($0.eventLoop) }
+
+    init(core: ServerCore) {
+        self.core = core
+        self.driver = WireDriver(handshakeTimeout: core.options.handshakeTimeout) { _, now in
+            try ServerConnection(
+                limits: core.options.limits, fingerprints: core.fingerprints, requestLimits: core.requestLimits,
+                now: now)
+        }
+        driver.session = self
+    }
+
+    func handle(_ event: ServerConnection.Event) {
+        switch event {
+        case .established: if let peer = driver.peer { core.observer?.connectionOpened(peer: peer) }
+        case .call(let call): accept(call)
+        case .cancelled(let id): stop(id, .cancelled)
+        case .expired(let id): stop(id, .expired)
+        case .aborted(let id): stop(id, .aborted)
+        case .closed(let closure): self.closure = closure
+        case .pong, .drainAcknowledged: break
+        }
+    }
+
+    func ended(_ reason: String) {
+        core.observer?.connectionClosed(peer: driver.peer, reason: closure?.reason ?? reason)
+    }
+
+    /// Takes no new calls, lets those under way end, and closes. Before the handshake is done it closes at once.
+    func drain(grace: Duration) {
+        guard driver.machine != nil else {
+            driver.context?.close(promise: nil)
+            return
+        }
+        driver.machine?.drain("the server is shutting down", grace: WireDuration(grace), now: WireClock.now)
+        driver.pump()
+    }
+
+    // MARK: A call comes
+
+    private func accept(_ incoming: IncomingCall) {
+        guard let peer = driver.peer, let context = driver.context else { return }
+        let now = ContinuousClock.now
+        do throws(RPCError) {
+            let call = try core.gate.admit(request(incoming, from: peer), tokens: &tokens, now: now)
+            let open = OpenCall(call, arrived: WireClock.time(at: incoming.receivedAt))
+            calls[incoming.id] = open
+            limit(incoming, call, on: context.eventLoop, now: now)
+            start(incoming.id, open, Array(incoming.message.readableBytesView), on: context.eventLoop)
+        } catch {
+            refuse(incoming, from: peer, error)
+        }
+    }
+
+    private func request(_ incoming: IncomingCall, from peer: PeerIdentity) -> CallRequest {
+        var request = CallRequest(methodID: incoming.method, peer: peer, size: incoming.message.readableBytes)
+        request.deadline = incoming.deadline.map { Deadline(WireClock.time(at: $0)) }
+        request.lane = Lane(incoming.lane)
+        guard !incoming.metadata.isEmpty else { return request }
+        request.requestID = incoming.metadata.text(.requestID)
+        request.userToken = incoming.metadata.text(.userIdentity)
+        request.origin = ClientOrigin(incoming.metadata)
+        request.metadata = Metadata(incoming.metadata)
+        request.attempt = Int(incoming.metadata.attempt ?? 1)
+        return request
+    }
+
+    private func refuse(_ incoming: IncomingCall, from peer: PeerIdentity, _ error: RPCError) {
+        driver.machine?.fail(incoming.id, with: WireStatus(error))
+        driver.pumpSoon()
+        guard let observer = core.observer else { return }
+        observer.callRefused(
+            CallRefusal(
+                methodID: incoming.method, method: core.gate.table[incoming.method]?.descriptor, peer: peer,
+                requestID: incoming.metadata.text(.requestID), error: error))
+    }
+
+    /// The machine's timer serves deadlines that came over the wire; where the contract's is earlier, a timer here.
+    private func limit(_ incoming: IncomingCall, _ call: AdmittedCall, on loop: any EventLoop, now: ContinuousClock.Instant)
+    {
+        let deadline = call.context.deadline
+        if let wire = incoming.deadline, WireClock.time(at: wire) <= deadline.instant { return }
+        let delay = TimeAmount.nanoseconds(
+            Int64(clamping: WireDuration(deadline.remaining(now: now)).nanoseconds))
+        let id = incoming.id
+        calls[id]?.timer = loop.assumeIsolated().scheduleTask(in: delay) { [weak self] () -> Void in
+            self?.stop(id, .expired)
+        }
+    }
+
+    // MARK: It runs
+
+    private func start(_ id: CallID, _ open: OpenCall, _ request: [UInt8], on loop: any EventLoop) {
+        switch open.call.entry.method {
+        case .async(let method): runInTask(id, open, method, request, on: loop)
+        case .sync(let method):
+            if let pool = core.pool, method.descriptor.needsPool(request.count) {
+                queue(id, open, method, request, on: loop, pool)
+            } else {
+                runInline(id, open, method, request)
+            }
+        }
+    }
+
+    /// SYNC INLINE: a function call, nothing more.
+    private func runInline(_ id: CallID, _ open: OpenCall, _ method: SyncMethod, _ request: [UInt8]) {
+        core.observer?.callStarted(open.call.context)
+        let started = ContinuousClock.now
+        let result = Result { try method.run(request, open.call.context) }
+        finish(id, .ended(result, started: started, ended: .now))
+    }
+
+    /// ASYNC: a task on this loop, started in place: until the handler first suspends, no thread changes.
+    private func runInTask(
+        _ id: CallID, _ open: OpenCall, _ method: AsyncMethod, _ request: [UInt8], on loop: any EventLoop
+    ) {
+        core.observer?.callStarted(open.call.context)
+        let started = ContinuousClock.now
+        let session = NIOLoopBound(self, eventLoop: loop)
+        let context = open.call.context
+        let body: @Sendable () async -> Void = {
+            let result = await Self.result { try await method.run(request, context) }
+            let end = CallEnd.ended(result, started: started, ended: .now)
+            if loop.inEventLoop {
+                session.value.finish(id, end)
+            } else {
+                loop.execute { session.value.finish(id, end) }
+            }
+        }
+        // Not in the assignment below: a handler that never suspends has ended, and left `calls`, when this returns.
+        let task = Task.immediate(executorPreference: executor, operation: body)
+        calls[id]?.task = task
+    }
+
+    private static func result(
+        _ body: @Sendable () async throws -> [UInt8]
+    ) async -> Result<[UInt8], any Error> {
+        do {
+            return .success(try await body())
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// SYNC POOL: refused at once, or answered from a worker.
+    private func queue(
+        _ id: CallID, _ open: OpenCall, _ method: SyncMethod, _ request: [UInt8], on loop: any EventLoop,
+        _ pool: CPUPool
+    ) {
+        let session = NIOLoopBound(self, eventLoop: loop)
+        let (context, observer) = (open.call.context, core.observer)
+        do throws(CPUPool.Refusal) {
+            calls[id]?.ticket = try pool.add(
+                method: context.method.id, lane: context.lane, deadline: context.deadline
+            ) { turn in
+                let end = Self.run(turn, method, request, context, observer)
+                loop.execute { session.value.finish(id, end) }
+            }
+        } catch {
+            finish(id, .notStarted(.refused(error, context.method)))
+        }
+    }
+
+    private static func run(
+        _ turn: CPUPool.Turn, _ method: SyncMethod, _ request: [UInt8], _ context: CallContext,
+        _ observer: (any ServerObserver)?
+    ) -> CallEnd {
+        switch turn {
+        case .expired: return .notStarted(.deadlineExceeded(context.method, processed: .no))
+        case .stopped: return .notStarted(RPCError(.unavailable, "The server is shutting down.", processed: .no))
+        case .run:
+            observer?.callStarted(context)
+            let started = ContinuousClock.now
+            let result = Result { try method.run(request, context) }
+            return .ended(result, started: started, ended: .now)
+        }
+    }
+
+    // MARK: It stops, it ends
+
+    private func stop(_ id: CallID, _ reason: OpenCall.Stop) {
+        guard let open = calls[id] else { return }
+        calls[id]?.stop = open.stop ?? reason
+        let method = open.call.context.method
+        if let ticket = open.ticket, core.pool?.remove(ticket) == true {
+            return finish(id, .notStarted(reason.error(method, processed: .no)))
+        }
+        guard method.onCancel == .cancel else { return }
+        open.call.context.cancellation.cancel()
+        open.task?.cancel()
+    }
+
+    private func finish(_ id: CallID, _ end: CallEnd) {
+        guard let open = calls.removeValue(forKey: id) else { return }
+        open.timer?.cancel()
+        core.gate.leave(open.call)
+        let answer = CallAnswer(open, end)
+        switch answer.result {
+        case .success(let bytes): driver.machine?.succeed(id, message: bytes, with: answer.timings)
+        case .failure(let error): driver.machine?.fail(id, with: WireStatus(error))
+        }
+        core.observer?.callEnded(answer.record(open.call.context))
+        driver.pumpSoon()
+    }
+}
+
+extension MethodDescriptor {
+    /// Whether a request of that many bytes is too much work for an event loop.
+    fileprivate func needsPool(_ size: Int) -> Bool {
+        switch cost {
+        case .inline(let limit): size > limit
+        case .pool: true
+        case nil: false
+        }
+    }
+}

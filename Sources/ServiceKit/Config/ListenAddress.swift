@@ -1,0 +1,33 @@
+/// A host and a port: `127.0.0.1:7101`, `[::1]:7101`, `auth.internal:7101`.
+package struct ListenAddress: ConfigValue, Hashable, CustomStringConvertible {
+    package let host: String
+    /// 0 for any that is free.
+    package let port: Int
+
+    package init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    package static var allowed: String { "an address such as 127.0.0.1:7101" }
+
+    package init?(raw: RawConfigValue) {
+        guard case .text(let text) = raw else { return nil }
+        self.init(text)
+    }
+
+    package init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() } else if host.contains(":") { return nil }
+        guard !host.isEmpty, host.allSatisfy(Self.isAllowed) else { return nil }
+        self.init(host: String(host), port: Int(port))
+    }
+
+    package var configText: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    package var description: String { configText }
+
+    private static func isAllowed(_ character: Character) -> Bool {
+        character.isASCII && (character.isLetter || character.isNumber || ".-:_".contains(character))
+    }
+}

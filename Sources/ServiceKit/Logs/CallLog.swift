@@ -1,0 +1,58 @@
+package import Logging
+package import RPCCore
+
+/// One line for every call: who called what, how it ended, where the time went.
+package struct CallLog: ServerObserver {
+    private let logger: Logger
+    /// Calls that would only fill the log, at `debug` unless they fail.
+    private let quiet: Set<UInt32>
+
+    /// - Parameter quiet: Ids of methods such as health checks.
+    package init(logger: Logger, quiet: Set<UInt32> = []) {
+        self.logger = logger
+        self.quiet = quiet
+    }
+
+    package func callEnded(_ record: CallRecord) {
+        let level = level(of: record)
+        guard level >= logger.logLevel else { return }
+        var fields: [LogField] = [
+            .request(record.context), .method(record.context.method), .peer(record.context.peer), .code(record.code),
+            .duration("queued", record.queued), .duration("ran", record.ran),
+        ]
+        if record.context.attempt > 1 { fields.append(.count("attempt", record.context.attempt)) }
+        if record.context.lane == .emergency { fields.append(.word("lane", "emergency")) }
+        if let error = record.error { fields += [.reason(of: error), .error(error)] }
+        logger.event(level, "call", fields)
+    }
+
+    package func callRefused(_ refusal: CallRefusal) {
+        var fields: [LogField] = [
+            .peer(refusal.peer), .code(refusal.error.code), .id("reason", refusal.error.reason),
+            .requestID(refusal.requestID ?? "-"),
+        ]
+        fields.append(refusal.method.map { .method($0) } ?? .count("method_id", refusal.methodID))
+        logger.event(.notice, "call refused", fields)
+    }
+
+    package func connectionOpened(peer: PeerIdentity) { logger.event(.debug, "connection opened", .peer(peer)) }
+
+    package func connectionClosed(peer: PeerIdentity?, reason: String) {
+        logger.event(.debug, "connection closed", peer.map { [LogField.peer($0)] } ?? [])
+    }
+
+    private func level(of record: CallRecord) -> Logger.Level {
+        switch record.code {
+        case .internal, .unknown, .dataLoss: .error
+        case .ok where quiet.contains(record.context.method.id): .debug
+        default: .info
+        }
+    }
+}
+
+extension LogField {
+    fileprivate static func reason(of error: any Error) -> LogField {
+        let reason = RPCError.fromHandler(error).reason
+        return .id("reason", reason.isEmpty ? "-" : reason)
+    }
+}

@@ -1,0 +1,62 @@
+package import Logging
+import RPCCore
+package import RPCTransport
+
+/// What a service is given to build itself from.
+package struct ServiceEnvironment: Sendable {
+    package let name: String
+    package let configuration: Configuration
+    package let logger: Logger
+    /// Who the process is, for its servers and its clients.
+    package let tls: TLSIdentity
+    package let clock: any WallClock
+
+    package init(
+        name: String, configuration: Configuration, logger: Logger, tls: TLSIdentity,
+        clock: any WallClock = SystemWallClock()
+    ) {
+        self.name = name
+        self.configuration = configuration
+        self.logger = logger
+        self.tls = tls
+        self.clock = clock
+    }
+
+    /// Reads configuration and certificates.
+    ///
+    /// - Throws: `ConfigurationError`, `TLSConfigurationError`.
+    static func load(
+        _ table: ConfigTable, environment: [String: String], output: any LogOutput
+    ) throws -> ServiceEnvironment {
+        let configuration = try Configuration.load(table, environment: environment)
+        let name = table.service
+        let level = Logger.Level(rawValue: try configuration[SharedKeys.logLevel]) ?? .info
+        let tls = try TLSIdentity(
+            certificateFile: configuration.path(SharedKeys.certificate(name)),
+            keyFile: configuration.path(SharedKeys.key(name)),
+            authorityFile: configuration.path(SharedKeys.authority))
+        guard tls.identity.service == name else { throw StartError.foreignCertificate(tls.identity, service: name) }
+        return ServiceEnvironment(
+            name: name, configuration: configuration, logger: Logger(service: name, level: level, output: output),
+            tls: tls)
+    }
+
+    /// Where the RPC server listens, and how it ends.
+    var serverOptions: ServerOptions {
+        get throws {
+            let address = try configuration.listen
+            var options = ServerOptions(host: address.host, port: address.port)
+            options.drainGrace = try configuration[SharedKeys.drainGrace(name)]
+            return options
+        }
+    }
+
+    /// The verifier of the end users' identity tokens.
+    var identityVerifier: IdentityTokenVerifier {
+        get throws {
+            try IdentityTokenVerifier(
+                certificateFile: configuration.path(SharedKeys.identity),
+                authorityFile: configuration.path(SharedKeys.authority), clock: clock)
+        }
+    }
+}

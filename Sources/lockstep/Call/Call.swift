@@ -1,0 +1,87 @@
+import ArgumentParser
+import Foundation
+import RPCClient
+import RPCCore
+import ServiceKit
+
+/// `lockstep call`
+struct Call: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Call one method and print its answer as JSON.",
+        discussion: """
+            The request is JSON with the contract's field names; bytes are base64. Give secrets with -d @FILE or -d -, so \
+            that they are in no process list.
+
+              lockstep call HealthService/Check --target auth
+              lockstep call PasswordService/Verify --cert auth -d @request.json
+
+            Ends with 0, or by what went wrong: 65 bad request, 69 unknown there, 70 the service failed, 75 try again, \
+            77 not allowed, 78 configuration.
+            """)
+
+    @Argument(help: ArgumentHelp("Which method, with or without its package.", valueName: "service/method"))
+    var method: String
+
+    @Option(
+        name: [.customShort("d"), .customLong("data")],
+        help: ArgumentHelp("The request: JSON, @FILE, or - for standard input.", valueName: "json"))
+    var data: String?
+
+    @Option(help: ArgumentHelp("As whom: a certificate in the state directory.", valueName: "name"))
+    var cert = "operator"
+
+    @Option(help: ArgumentHelp("Where: host:port or a service's name. Default: by configuration.", valueName: "target"))
+    var target: String?
+
+    @Option(help: ArgumentHelp("How long to wait, such as 500ms or 10s. Default: the contract's.", valueName: "time"))
+    var timeout: String?
+
+    @OptionGroup var state: StateOption
+
+    func run() async throws {
+        try await CommandFailure.reported {
+            let settings = try OperatorSettings(state)
+            let target = try CallTarget(method: method, target: target, settings: settings)
+            let request = try RequestData.read(data)
+            let options = CallOptions(timeout: try limit)
+            let pool = try ClientPool(
+                service: target.process.rawValue, host: target.address.host, port: target.address.port,
+                tls: settings.identity(cert), options: ClientOptions(connections: 1))
+            let answer = await Self.answer(target.coding, request, options, pool)
+            await pool.shutdown()
+            try Self.show(answer)
+        }
+    }
+
+    private var limit: Duration? {
+        get throws {
+            guard let timeout else { return nil }
+            guard let duration = Duration(raw: .text(timeout)) else {
+                throw CommandFailure("--timeout is \"\(timeout)\"; it takes \(Duration.allowed).", status: 64)
+            }
+            return duration
+        }
+    }
+
+    private static func answer(
+        _ coding: MethodCoding, _ json: [UInt8], _ options: CallOptions, _ pool: ClientPool
+    ) async -> Result<[UInt8], RPCError> {
+        do throws(RPCError) {
+            let request = try coding.requestBytes(fromJSON: json)
+            let response = try await pool.call(coding.descriptor, request: request, options: options)
+            return .success(try coding.json(fromResponse: response))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private static func show(_ answer: Result<[UInt8], RPCError>) throws {
+        switch answer {
+        case .success(let json): print(String(decoding: json, as: UTF8.self))
+        case .failure(let error):
+            let report = CallReport(error: error)
+            report.lines.forEach(StandardError.print)
+            throw ExitCode(report.status)
+        }
+    }
+}

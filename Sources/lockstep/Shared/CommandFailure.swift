@@ -1,0 +1,28 @@
+import ArgumentParser
+import Foundation
+
+/// A failure that a person reads: what is wrong and what to do next.
+struct CommandFailure: Error, CustomStringConvertible {
+    let description: String
+    let status: Int32
+
+    init(_ description: String, status: Int32 = 1) {
+        self.description = description
+        self.status = status
+    }
+
+    /// Runs a command's body; its failure goes to standard error, without the parser's usage text.
+    static func reported(_ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch let failure as CommandFailure {
+            StandardError.print("lockstep: \(failure)")
+            throw ExitCode(failure.status)
+        }
+    }
+}
+
+/// Lines on standard error.
+enum StandardError {
+    static func print(_ line: String) { try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8)) }
+}

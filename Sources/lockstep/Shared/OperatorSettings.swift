@@ -1,0 +1,59 @@
+import Foundation
+import RPCTransport
+import ServiceKit
+
+/// What the command line knows of the system: its addresses and whose certificate to show.
+struct OperatorSettings {
+    private static let gateway = SharedKeys.listen("gateway")
+    private static let table = ConfigTable(service: "operator", keys: [gateway])
+
+    private let configuration: Configuration
+    let state: String
+
+    init(_ option: StateOption) throws {
+        do {
+            configuration = try Configuration.load(Self.table, environment: option.environment)
+        } catch {
+            throw CommandFailure(error.description, status: ExitStatus.configuration)
+        }
+        state = option.directory
+    }
+
+    /// Where the gateway answers HTTPS, as a client on this machine reaches it.
+    var gatewayAddress: ListenAddress {
+        get throws { try configuration[Self.gateway].reachable }
+    }
+
+    var authority: String {
+        get throws { try configuration.path(SharedKeys.authority) }
+    }
+
+    func address(of service: ServiceName) throws -> ListenAddress { try configuration[SharedKeys.peer(service)] }
+
+    /// The certificate of `name`, to show to servers.
+    func identity(_ name: String) throws -> TLSIdentity {
+        let certificate = "\(state)/certs/\(name).pem"
+        guard FileManager.default.fileExists(atPath: certificate) else {
+            throw CommandFailure(
+                "There is no certificate \(certificate). Make the certificates with `lockstep certs`, or name one of "
+                    + "those in \(state)/certs with --cert.", status: ExitStatus.configuration)
+        }
+        do {
+            return try TLSIdentity(
+                certificateFile: certificate, keyFile: "\(state)/certs/\(name).key", authorityFile: authority)
+        } catch let error as TLSConfigurationError {
+            throw CommandFailure("\(error) `lockstep certs` makes new ones.", status: ExitStatus.configuration)
+        }
+    }
+}
+
+extension ListenAddress {
+    /// Where a client on this machine finds what listens here: "any address" means this machine too.
+    var reachable: ListenAddress {
+        switch host {
+        case "0.0.0.0": ListenAddress(host: "127.0.0.1", port: port)
+        case "::": ListenAddress(host: "::1", port: port)
+        default: self
+        }
+    }
+}

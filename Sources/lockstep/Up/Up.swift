@@ -1,0 +1,78 @@
+import ArgumentParser
+import Foundation
+import ServiceKit
+import Supervision
+
+/// `lockstep up`
+struct Up: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Start the five services and keep them running.",
+        discussion: """
+            Their logs are shown together, each line behind its service's name. A service that ends is started again after \
+            a pause that grows. Ctrl-C or SIGTERM lets all finish what they have begun and stops them; a second one stops \
+            them at once. Process ids are in run/NAME.pid in the state directory.
+            """)
+
+    @OptionGroup var state: StateOption
+
+    @Option(help: ArgumentHelp("Where the services' programs are. Default: beside this one.", valueName: "dir"))
+    var bin: String?
+
+    func run() async throws {
+        try await CommandFailure.reported {
+            let settings = try OperatorSettings(state)
+            let readiness = Readiness(settings: settings, identity: try settings.identity("operator"))
+            let children = try Executables(bin).children(state.environment)
+            let console = Console(names: children.map(\.name), environment: state.environment)
+            let status = await Self.supervise(children, console, readiness, runDirectory: "\(state.directory)/run")
+            guard status == 0 else { throw ExitCode(status) }
+        }
+    }
+
+    private static func supervise(
+        _ children: [ChildSpecification], _ console: Console, _ readiness: Readiness, runDirectory: String
+    ) async -> Int32 {
+        let supervisor = ProcessSupervisor(
+            children, runDirectory: runDirectory, output: { console.line($0, $1) },
+            report: { console.say($0.text) })
+        let signals = Signals { supervisor.stop() }
+        let announcement = Task { await announce(console, readiness) }
+        let status = await supervisor.run()
+        announcement.cancel()
+        withExtendedLifetime(signals) {}
+        console.say(status == 0 ? "stopped" : "stopped with status \(status)")
+        return status
+    }
+
+    /// Says who is ready, and at the end where the system is.
+    private static func announce(_ console: Console, _ readiness: Readiness) async {
+        let start = ContinuousClock.now
+        for service in Executables.order {
+            do {
+                try await readiness.wait(for: service)
+            } catch is CancellationError {
+                return
+            } catch {
+                return console.say("cannot ask \(service.rawValue) whether it is ready: \(error)")
+            }
+            console.say("\(service.rawValue) is ready")
+        }
+        guard let address = try? readiness.settings.gatewayAddress else { return }
+        let seconds = start.duration(to: .now).components.seconds
+        console.say("ready after \(seconds) s: https://\(address)")
+    }
+}
+
+extension Supervisor.Report {
+    /// As the console shows it.
+    fileprivate var text: String {
+        switch self {
+        case .restarting(let name, let termination, let delay):
+            "\(name) \(termination); starting it again in \(delay.configText)"
+        case .gaveUp(let name, let termination):
+            "\(name) \(termination): it cannot start as things are; its last line says what to change"
+        case .stopped(let name, let termination): "\(name) \(termination)"
+        case .overran(let name): "\(name) did not end in time and is killed"
+        }
+    }
+}

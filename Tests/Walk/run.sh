@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# `make run`: certificates, provider, five services, the walk, then wait until Ctrl-C. Everything started here ends here.
+set -euo pipefail
+: "${STATE:=.lockstep}" "${BIN:=.build-release/release}" "${PYTHON:=python3}"
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$STATE"
+
+"$BIN/lockstep" certs --state "$STATE"
+
+"$PYTHON" "$here/../Support/oauth-provider/provider.py" start --port 0 --dir "$STATE/provider" \
+  --providers "$STATE/providers.json" > "$STATE/provider.log" 2>&1 &
+provider=$!
+stop() { kill "$provider" 2>/dev/null || true; [ -z "${up:-}" ] || { kill -TERM "$up" 2>/dev/null || true; wait "$up" 2>/dev/null || true; }; }
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+for _ in $(seq 300); do
+  [ -s "$STATE/providers.json" ] && grep -q authorization_endpoint "$STATE/provider.log" && break
+  kill -0 "$provider" 2>/dev/null || { echo "run: the OAuth provider ended; see $STATE/provider.log" >&2; exit 1; }
+  sleep 0.1
+done
+
+"$BIN/lockstep" up --state "$STATE" --bin "$BIN" &
+up=$!
+"$PYTHON" "$here/walk.py" --state "$STATE"
+
+cat <<END
+Lockstep is running at https://127.0.0.1:8443. Try it (another shell, this folder):
+
+  curl --cacert $STATE/ca.pem https://127.0.0.1:8443/openapi.json
+  curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/users --json '{"email":"me@example.com","password":"a long enough passphrase"}'
+  curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/sessions --json '{"email":"me@example.com","password":"a long enough passphrase"}'
+
+Mail is in $STATE/outbox/*.eml. \`make demo\` walks again. Ctrl-C stops everything.
+END
+wait "$up"

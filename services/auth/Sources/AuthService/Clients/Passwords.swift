@@ -1,0 +1,120 @@
+internal import ContractClients
+internal import Contracts
+internal import LibCrypto
+internal import Logging
+internal import RPCCore
+internal import ServiceKit
+internal import Synchronization
+
+/// Password hashing and its rules, in Encryption's CPU pool.
+final class Passwords: Sendable {
+    private let client: PasswordServiceClient
+    private let dummy = Mutex<Task<Redacted<String>, any Error>?>(nil)
+
+    init(client: PasswordServiceClient) {
+        self.client = client
+    }
+
+    /// - Parameter words: What must not make up the password.
+    /// - Throws: `AuthError.weakPassword` naming `field`.
+    func requireAcceptable(
+        _ password: Redacted<String>, words: [String], field: String, _ options: CallOptions
+    ) async throws {
+        var request = EncryptionCheckStrengthRequest()
+        request.password = password.exposed
+        request.contextWords = Array(words.filter { !$0.isEmpty }.prefix(Self.wordLimit))
+        let answer = try await calling("encryption") { () async throws(RPCError) in
+            try await client.checkStrength(request, options)
+        }
+        guard answer.acceptable else {
+            throw AuthError.weakPassword(field: field, reasons: answer.reasons.map(\.message))
+        }
+    }
+
+    func hash(_ password: Redacted<String>, _ options: CallOptions) async throws -> Redacted<String> {
+        var request = EncryptionHashRequest()
+        request.password = password.exposed
+        return try await calling("encryption") { () async throws(RPCError) in
+            Redacted(try await client.hash(request, options).passwordHash)
+        }
+    }
+
+    /// Whether the password is the hash's. Without a hash, and for passwords that no hash can be of, the same work is
+    /// done against a dummy hash of the same cost.
+    func check(
+        _ password: Redacted<String>, against hash: Redacted<String>?, _ options: CallOptions
+    ) async throws -> Verdict {
+        var request = EncryptionVerifyPasswordRequest()
+        let canMatch = hash != nil && Self.isHashable(password.exposed)
+        request.password = Self.isHashable(password.exposed) ? password.exposed : Self.filler
+        request.passwordHash = try await target(hash, canMatch).exposed
+        let answer = try await calling("encryption") { () async throws(RPCError) in
+            try await client.verify(request, options)
+        }
+        return Verdict(matches: canMatch && answer.matches, needsRehash: canMatch && answer.needsRehash)
+    }
+
+    private func target(_ hash: Redacted<String>?, _ canMatch: Bool) async throws -> Redacted<String> {
+        if canMatch, let hash { return hash }
+        return try await dummyHash()
+    }
+
+    struct Verdict: Sendable {
+        let matches: Bool
+        /// The hash was made with other parameters than today's.
+        let needsRehash: Bool
+    }
+
+    /// The hash of a random password, made once: at start-up, or by the first who needs it.
+    func dummyHash() async throws -> Redacted<String> {
+        let task = dummy.withLock { dummy in
+            if let dummy { return dummy }
+            let task = Task { try await makeDummyHash() }
+            dummy = task
+            return task
+        }
+        do {
+            return try await task.value
+        } catch {
+            dummy.withLock { if $0 == task { $0 = nil } }
+            throw error
+        }
+    }
+
+    /// Makes the dummy hash at start-up, so that the first unknown address does not wait for it.
+    func warmUp(clock: any AuthClock, logger: Logger) async {
+        while !Task.isCancelled {
+            do {
+                return try await cancellableDummyHash()
+            } catch is CancellationError {
+                return
+            } catch {
+                logger.event(.warning, "encryption does not answer yet", .error(error))
+                try? await clock.sleep(for: Self.warmUpPause)
+            }
+        }
+    }
+
+    /// Ends at once when the task is cancelled; the hash is shared and would go on without it.
+    private func cancellableDummyHash() async throws {
+        try await withTaskCancellationHandler {
+            _ = try await dummyHash()
+        } onCancel: {
+            dummy.withLock { $0 }?.cancel()
+        }
+    }
+
+    private func makeDummyHash() async throws -> Redacted<String> {
+        try await hash(Redacted(Base64URL.encode(RandomBytes.generate(24))), CallOptions(timeout: Self.dummyTimeout))
+    }
+
+    /// bcrypt reads 72 bytes and stops at a NUL; Encryption refuses more, so there can be no hash of it.
+    private static func isHashable(_ password: String) -> Bool {
+        password.utf8.count <= 72 && !password.utf8.contains(0)
+    }
+
+    private static let filler = "not a password of anybody"
+    private static let wordLimit = 16
+    private static let dummyTimeout: Duration = .seconds(5)
+    private static let warmUpPause: Duration = .seconds(1)
+}

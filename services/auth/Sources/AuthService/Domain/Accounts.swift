@@ -1,0 +1,40 @@
+internal import ServiceKit
+
+/// An account as its owner sees it.
+package struct User: Sendable, Hashable {
+    package let id: String
+    package let email: String
+    package let name: String
+    package let emailVerified: Bool
+    package let createdAt: Timestamp
+}
+
+/// What sign-in needs to know of an account.
+struct Credentials: Sendable {
+    let userID: String
+    let passwordHash: Redacted<String>
+    let emailVerified: Bool
+    let roles: String
+    let words: [String]
+}
+
+/// A live session as its owner sees it.
+package struct Session: Sendable, Hashable {
+    package let id: String
+    package let createdAt: Timestamp
+    package let lastUsedAt: Timestamp
+    package let userAgent: String
+    package let address: String
+}
+
+/// One entry of the revocation feed.
+package struct Revocation: Sendable, Hashable {
+    package let sequence: Int64
+    package let sessionID: String
+    package let revokedAt: Timestamp
+}
+
+extension String {
+    /// Roles are stored in one column, between spaces.
+    var roleList: [String] { split(separator: " ").map(String.init) }
+}

@@ -1,0 +1,91 @@
+package import RPCCore
+
+/// Everything that auth refuses, each with its status, a stable word for programs and a sentence for people.
+package enum AuthError: Error, Sendable, Equatable {
+    /// A field of the request that breaks a rule, and the rule.
+    case invalidField(String, String)
+    /// The password may not be chosen: the field that holds it, and why not.
+    case weakPassword(field: String, reasons: [String])
+    /// Wrong address or password; which of them is nobody's business.
+    case invalidCredentials
+    /// The right password for an account whose address is not confirmed.
+    case emailNotVerified
+    /// The signed-in user gave a wrong current password.
+    case wrongCurrentPassword
+    /// A link's token that is no token, has been used or replaced.
+    case invalidLinkToken
+    case expiredLinkToken
+    /// A refresh token that is no token or unknown.
+    case invalidRefreshToken
+    /// The session of a refresh token is over.
+    case sessionEnded
+    /// A refresh token was used again after its grace; the session has been ended.
+    case refreshTokenReused
+    /// Not a session of this user.
+    case sessionNotFound
+    /// The account of a valid token is gone.
+    case userNotFound
+    /// A service that auth needs did not answer in time.
+    case unavailable(service: String)
+}
+
+extension AuthError: RPCErrorConvertible {
+    package var rpcError: RPCError {
+        switch self {
+        case .invalidField(let field, let problem):
+            return .invalid([FieldViolation(field: field, message: problem)])
+        case .weakPassword(let field, let reasons):
+            return RPCError(
+                .invalidArgument, "Choose another password: \(reasons.joined(separator: " "))", reason: "weak_password",
+                violations: reasons.map { FieldViolation(field: field, message: $0) })
+        case .wrongCurrentPassword:
+            return RPCError(
+                .invalidArgument, "The current password is wrong.", reason: "invalid_credentials",
+                violations: [FieldViolation(field: "current_password", message: "Not the current password.")])
+        case .invalidLinkToken:
+            return Self.badToken("The link is not valid or has been used; ask for a new one.", "invalid_token")
+        case .expiredLinkToken:
+            return Self.badToken("The link has expired; ask for a new one.", "token_expired")
+        case .unavailable(let service):
+            return RPCError(
+                .unavailable,
+                "Accounts are not available at the moment (no answer from \(service)); try again shortly.",
+                reason: "unavailable", retryAfter: .seconds(1))
+        case .invalidCredentials, .emailNotVerified, .invalidRefreshToken, .sessionEnded, .refreshTokenReused,
+            .sessionNotFound, .userNotFound:
+            let (code, reason, message) = plain
+            return RPCError(code, message, reason: reason)
+        }
+    }
+
+    private static func badToken(_ message: String, _ reason: String) -> RPCError {
+        RPCError(
+            .invalidArgument, message, reason: reason,
+            violations: [FieldViolation(field: "token", message: message)])
+    }
+
+    private var plain: (StatusCode, String, String) {
+        switch self {
+        case .invalidCredentials:
+            (.unauthenticated, "invalid_credentials", "The address or the password is wrong.")
+        case .emailNotVerified:
+            (
+                .permissionDenied, "email_not_verified",
+                "Confirm your address first: follow the link we sent, or ask for it again."
+            )
+        case .invalidRefreshToken:
+            (.unauthenticated, "invalid_refresh_token", "The refresh token is not valid; sign in again.")
+        case .sessionEnded:
+            (.unauthenticated, "token_expired", "The session has ended; sign in again.")
+        case .refreshTokenReused:
+            (
+                .unauthenticated, "refresh_token_reused",
+                "The refresh token was used twice, so the session has been ended; sign in again."
+            )
+        case .sessionNotFound:
+            (.notFound, "session_not_found", "There is no such session.")
+        default:
+            (.unauthenticated, "unauthenticated", "The account no longer exists.")
+        }
+    }
+}

@@ -1,0 +1,28 @@
+/// The numbers that decide: lifetimes, grace, limits. Set by configuration; see README.
+package struct AuthPolicy: Sendable {
+    /// Of an access token.
+    package var accessTokenLifetime: Duration = .seconds(900)
+    /// Of a session, however often it is refreshed.
+    package var sessionLifetime: Duration = .seconds(30 * 86_400)
+    /// How long a rotated refresh token is answered with its successor.
+    package var refreshGrace: Duration = .seconds(10)
+    package var verificationLifetime: Duration = .seconds(86_400)
+    package var passwordResetLifetime: Duration = .seconds(900)
+    /// Live sessions of one user; a further one ends the one unused for longest.
+    package var sessionsPerUser = 50
+    /// Mails of one kind to one user in an hour, whoever asks for them.
+    package var mailsPerHour = 10
+    /// The `aud` of access tokens.
+    package var audience = "lockstep"
+    /// The name of the signing key in Encryption.
+    package var signingKey = "access-token"
+
+    package init() {}
+
+    /// Roles of a new account.
+    static let initialRoles = "user"
+    /// The window of `mailsPerHour`.
+    static let mailWindow: Duration = .seconds(3600)
+    /// How long ended sessions and unconfirmed registrations are kept.
+    static let retention: Duration = .seconds(7 * 86_400)
+}

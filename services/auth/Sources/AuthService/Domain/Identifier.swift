@@ -1,0 +1,16 @@
+internal import LibCrypto
+
+/// Random 128-bit names for rows, with a prefix that says what they name.
+enum Identifier: String {
+    case user = "usr_"
+    case session = "ses_"
+    case registration = "reg_"
+    case notification = "ntf_"
+    case auditEvent = "aud_"
+
+    private static let length = 16
+
+    func make() throws -> String {
+        rawValue + Base64URL.encode(try RandomBytes.generate(Self.length))
+    }
+}

@@ -1,0 +1,65 @@
+internal import SQL
+
+/// A mail to ask Email for, without anything secret in it.
+package struct Notification: Sendable {
+    package enum Kind: String, SQLValue {
+        case verification
+        case passwordReset = "password_reset"
+        case newSignIn = "new_sign_in"
+        case passwordChanged = "password_changed"
+        case alreadyRegistered = "already_registered"
+        /// Nobody to write to: the row that makes unknown addresses cost the same.
+        case nothing
+
+        /// The token that the mail carries, if it carries one.
+        var tokenPurpose: OpaqueToken.Purpose? {
+            switch self {
+            case .verification: .verification
+            case .passwordReset: .passwordReset
+            case .newSignIn, .passwordChanged, .alreadyRegistered, .nothing: nil
+            }
+        }
+
+        /// After this time a mail of this kind is no longer worth sending.
+        var usefulFor: Duration {
+            switch self {
+            case .passwordReset: .seconds(900)
+            case .verification, .newSignIn, .passwordChanged, .alreadyRegistered: .seconds(86_400)
+            case .nothing: .zero
+            }
+        }
+    }
+
+    package let id: String
+    package let kind: Kind
+    package let userID: String
+    package let email: String
+    package let name: String
+    package let emailVerified: Bool
+    package let registrationID: String?
+    package let address: String
+    package let userAgent: String
+    package let createdAt: Timestamp
+    /// 1 for the first.
+    package let attempt: Int
+}
+
+/// What is written into the audit trail.
+enum AuditEvent: String, SQLValue {
+    case registered = "user_registered"
+    case registeredAgain = "user_registered_again"
+    case emailVerified = "email_verified"
+    case verificationRequested = "verification_requested"
+    case signedIn = "authn_login_success"
+    case signInFailed = "authn_login_fail"
+    case signInUnverified = "authn_login_unverified"
+    case tokenRefreshed = "authn_token_refreshed"
+    case tokenReused = "authn_token_reuse"
+    case sessionRevoked = "session_revoked"
+    case sessionsRevoked = "sessions_revoked"
+    case sessionEvicted = "session_evicted"
+    case passwordChanged = "authn_password_change"
+    case passwordChangeFailed = "authn_password_change_fail"
+    case resetRequested = "authn_password_reset_requested"
+    case passwordReset = "authn_password_reset"
+}

@@ -1,0 +1,50 @@
+package import Contracts
+package import RPCCore
+internal import ServiceKit
+
+/// Changing a password, with the current one or with a link.
+extension AuthHandler {
+    package func changePassword(
+        _ request: AuthChangePasswordRequest, _ context: CallContext
+    ) async throws -> AuthChangePasswordResponse {
+        let user = try context.requireUser()
+        let options = context.outgoing()
+        guard let credentials = try await store.credentials(userID: user.subject) else { throw AuthError.userNotFound }
+        let current = Redacted(request.currentPassword)
+        guard try await passwords.check(current, against: credentials.passwordHash, options).matches else {
+            try await store.recordRefusedSignIn(.passwordChangeFailed, user: user.subject, context.rowOrigin)
+            throw AuthError.wrongCurrentPassword
+        }
+        let hash = try await acceptedHash(request.newPassword, for: credentials, options)
+        try await store.changePassword(
+            of: user.subject, from: credentials.passwordHash, to: hash, keeping: user.sessionID, context.rowOrigin)
+        return AuthChangePasswordResponse()
+    }
+
+    package func requestPasswordReset(
+        _ request: AuthRequestPasswordResetRequest, _ context: CallContext
+    ) async throws -> AuthRequestPasswordResetResponse {
+        try await store.requestPasswordReset(EmailAddress(request.email), context.rowOrigin)
+        var response = AuthRequestPasswordResetResponse()
+        response.status = "reset_sent"
+        return response
+    }
+
+    package func resetPassword(
+        _ request: AuthResetPasswordRequest, _ context: CallContext
+    ) async throws -> AuthResetPasswordResponse {
+        guard let token = OpaqueToken(request.token, .passwordReset) else { throw AuthError.invalidLinkToken }
+        let credentials = try await store.passwordResetCredentials(token)
+        let hash = try await acceptedHash(request.newPassword, for: credentials, context.outgoing())
+        try await store.resetPassword(token, to: hash, context.rowOrigin)
+        return AuthResetPasswordResponse()
+    }
+
+    private func acceptedHash(
+        _ password: String, for credentials: Credentials, _ options: CallOptions
+    ) async throws -> Redacted<String> {
+        let password = Redacted(password)
+        try await passwords.requireAcceptable(password, words: credentials.words, field: "new_password", options)
+        return try await passwords.hash(password, options)
+    }
+}

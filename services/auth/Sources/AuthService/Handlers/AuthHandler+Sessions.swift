@@ -1,0 +1,107 @@
+package import Contracts
+package import RPCCore
+internal import ServiceKit
+
+/// Signing in, staying signed in, signing out.
+extension AuthHandler {
+    package func createSession(
+        _ request: AuthCreateSessionRequest, _ context: CallContext
+    ) async throws -> AuthSessionTokens {
+        let password = Redacted(request.password)
+        let credentials = try await store.credentials(EmailAddress(request.email))
+        let verdict = try await passwords.check(password, against: credentials?.passwordHash, context.outgoing())
+        guard let credentials, verdict.matches else {
+            try await store.recordRefusedSignIn(.signInFailed, user: credentials?.userID, context.rowOrigin)
+            throw AuthError.invalidCredentials
+        }
+        guard credentials.emailVerified else {
+            try await store.recordRefusedSignIn(.signInUnverified, user: credentials.userID, context.rowOrigin)
+            throw AuthError.emailNotVerified
+        }
+        let rehash = verdict.needsRehash ? try? await passwords.hash(password, context.outgoing()) : nil
+        return try await startSession(credentials, rehash: rehash, context)
+    }
+
+    package func refreshTokens(
+        _ request: AuthRefreshTokensRequest, _ context: CallContext
+    ) async throws -> AuthSessionTokens {
+        guard let token = OpaqueToken(request.refreshToken, .refresh) else { throw AuthError.invalidRefreshToken }
+        let session = try await store.refreshableSession(token, context.rowOrigin)
+        // Signed first: were it to fail after the exchange, the client would hold a used token and nothing else.
+        let access = try await accessTokens.sign(
+            user: session.userID, session: session.sessionID, roles: session.roles.roleList, now: clock.now,
+            end: session.expiresAt, context.outgoing())
+        let next = try await store.exchange(token, for: OpaqueToken(.refresh), context.rowOrigin)
+        return tokens(access, next, session: session.sessionID)
+    }
+
+    package func listSessions(
+        _ request: AuthListSessionsRequest, _ context: CallContext
+    ) async throws -> AuthListSessionsResponse {
+        let user = try context.requireUser()
+        var response = AuthListSessionsResponse()
+        response.sessions = try await store.sessions(of: user.subject).map {
+            $0.message(current: $0.id == user.sessionID)
+        }
+        return response
+    }
+
+    package func revokeAllSessions(
+        _ request: AuthRevokeAllSessionsRequest, _ context: CallContext
+    ) async throws -> AuthRevokeSessionResponse {
+        try await store.revokeAll(of: context.requireUser().subject, context.rowOrigin)
+        return AuthRevokeSessionResponse()
+    }
+
+    package func revokeCurrentSession(
+        _ request: AuthRevokeCurrentSessionRequest, _ context: CallContext
+    ) async throws -> AuthRevokeSessionResponse {
+        let user = try context.requireUser()
+        try await store.revoke(session: user.sessionID, of: user.subject, context.rowOrigin)
+        return AuthRevokeSessionResponse()
+    }
+
+    package func revokeSession(
+        _ request: AuthRevokeSessionRequest, _ context: CallContext
+    ) async throws -> AuthRevokeSessionResponse {
+        let user = try context.requireUser()
+        try await store.revoke(session: request.sessionID, of: user.subject, context.rowOrigin)
+        return AuthRevokeSessionResponse()
+    }
+
+    private func startSession(
+        _ credentials: Credentials, rehash: Redacted<String>?, _ context: CallContext
+    ) async throws -> AuthSessionTokens {
+        let session = NewSession(
+            id: try Identifier.session.make(), refreshToken: try OpaqueToken(.refresh), userID: credentials.userID,
+            verifiedHash: credentials.passwordHash, rehash: rehash)
+        let access = try await accessTokens.sign(
+            user: credentials.userID, session: session.id, roles: credentials.roles.roleList, now: clock.now,
+            end: clock.now + policy.sessionLifetime, context.outgoing())
+        try await store.startSession(session, context.rowOrigin)
+        return tokens(access, session.refreshToken, session: session.id)
+    }
+
+    private func tokens(_ access: AccessTokens.Signed, _ refresh: OpaqueToken, session: String) -> AuthSessionTokens {
+        var response = AuthSessionTokens()
+        response.accessToken = access.text.exposed
+        response.refreshToken = refresh.text.exposed
+        response.tokenType = "Bearer"
+        response.expiresIn = Int32(clamping: access.lifetime)
+        response.sessionID = session
+        return response
+    }
+}
+
+extension Session {
+    fileprivate func message(current: Bool) -> AuthSession {
+        var message = AuthSession()
+        message.sessionID = id
+        message.current = current
+        message.createdAt = createdAt.message
+        message.lastUsedAt = lastUsedAt.message
+        message.userAgent = userAgent
+        message.address = address
+        return message
+    }
+}

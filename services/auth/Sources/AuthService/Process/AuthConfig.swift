@@ -1,0 +1,56 @@
+package import ServiceKit
+
+/// What can be set, and what it is otherwise. README lists the same table.
+package enum AuthConfig {
+    static let database = ConfigKey(
+        "auth.database", default: DatabaseURL.sqlite("auth.sqlite"),
+        doc: "Where accounts and sessions are kept.")
+    static let accessTokenLifetime = ConfigKey(
+        "auth.access_token_lifetime", default: Duration.seconds(900), in: .seconds(30) ... .seconds(3600),
+        doc: "How long an access token is valid.")
+    static let sessionLifetime = ConfigKey(
+        "auth.session_lifetime", default: Duration.seconds(30 * 86_400), in: .seconds(60) ... .seconds(365 * 86_400),
+        doc: "How long a session lasts, however often it is refreshed.")
+    static let refreshGrace = ConfigKey(
+        "auth.refresh_grace", default: Duration.seconds(10), in: .zero ... .seconds(60),
+        doc: "How long a used refresh token is answered with its successor before a replay ends the session.")
+    static let verificationLifetime = ConfigKey(
+        "auth.verification_lifetime", default: Duration.seconds(86_400), in: .seconds(60) ... .seconds(7 * 86_400),
+        doc: "How long a link that confirms an address works.")
+    static let passwordResetLifetime = ConfigKey(
+        "auth.password_reset_lifetime", default: Duration.seconds(900), in: .seconds(60) ... .seconds(86_400),
+        doc: "How long a link that resets a password works.")
+    static let sessionsPerUser = ConfigKey(
+        "auth.sessions_per_user", default: 50, in: 1...100,
+        doc: "Live sessions of one user; a further one ends the one unused for longest.")
+    static let mailsPerHour = ConfigKey(
+        "auth.mails_per_hour", default: 10, in: 1...1000,
+        doc: "Mails of one kind to one user in an hour, whoever asks for them.")
+    static let audience = ConfigKey(
+        "auth.audience", default: "lockstep", doc: "The audience (`aud`) of access tokens.")
+    static let signingKey = ConfigKey(
+        "auth.signing_key", default: "access-token", doc: "The name of the key in Encryption that signs access tokens.")
+
+    package static let keys: [any ConfigEntry] = [
+        database, accessTokenLifetime, sessionLifetime, refreshGrace, verificationLifetime, passwordResetLifetime,
+        sessionsPerUser, mailsPerHour, audience, signingKey,
+    ]
+
+    package static let table = ConfigTable(service: "auth", keys: keys)
+}
+
+extension AuthPolicy {
+    /// - Throws: only for a key that is missing in `AuthConfig.keys`.
+    package init(_ configuration: Configuration) throws {
+        self.init()
+        accessTokenLifetime = try configuration[AuthConfig.accessTokenLifetime]
+        sessionLifetime = try configuration[AuthConfig.sessionLifetime]
+        refreshGrace = try configuration[AuthConfig.refreshGrace]
+        verificationLifetime = try configuration[AuthConfig.verificationLifetime]
+        passwordResetLifetime = try configuration[AuthConfig.passwordResetLifetime]
+        sessionsPerUser = try configuration[AuthConfig.sessionsPerUser]
+        mailsPerHour = try configuration[AuthConfig.mailsPerHour]
+        audience = try configuration[AuthConfig.audience]
+        signingKey = try configuration[AuthConfig.signingKey]
+    }
+}

@@ -1,0 +1,59 @@
+internal import ContractClients
+internal import Logging
+internal import RPCCore
+internal import SQL
+internal import ServiceClients
+package import ServiceKit
+internal import ServiceLifecycle
+
+/// The auth process: handlers over one database, and the workers beside them.
+package enum AuthProcess {
+    package static let process = AsyncServiceProcess(table: AuthConfig.table, compose: compose)
+
+    private static func compose(_ environment: ServiceEnvironment) async throws -> AsyncParts {
+        let configuration = environment.configuration
+        let clock = SystemClock(environment.clock)
+        let database = try await Database.open(
+            url: configuration[AuthConfig.database].resolved(in: configuration.state))
+        let store = AuthStore(database: database, policy: try AuthPolicy(configuration), clock: clock)
+        try await store.prepare()
+        let peers = try Peers(environment)
+        let encryption = peers.channel(to: .encryption)
+        let passwords = Passwords(client: PasswordServiceClient(encryption))
+        let accessTokens = AccessTokens(client: JWTServiceClient(encryption), policy: store.policy)
+        let mailer = Mailer(client: EmailServiceClient(peers.channel(to: .email)))
+        return AsyncParts(
+            handlers: [AuthHandler(store: store, passwords: passwords, accessTokens: accessTokens)],
+            background: workers(store, passwords, mailer, clock, environment.logger),
+            cleanup: {
+                await peers.shutdown()
+                await database.close()
+            })
+    }
+
+    private static func workers(
+        _ store: AuthStore, _ passwords: Passwords, _ mailer: Mailer, _ clock: any AuthClock, _ logger: Logger
+    ) -> [any Service] {
+        let relay = NotificationRelay(
+            store: store, mailer: mailer, clock: clock, logger: logger, random: { .random(in: 0...1) })
+        let maintenance = Maintenance(store: store, clock: clock, logger: logger)
+        return [
+            Worker { await relay.run() },
+            Worker { await maintenance.run() },
+            Worker { await passwords.warmUp(clock: clock, logger: logger) },
+        ]
+    }
+}
+
+/// Runs beside the server until the process drains.
+private struct Worker: Service {
+    let body: @Sendable () async -> Void
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            await body()
+            // A worker that has nothing left to do stays, since the process ends with the first that returns.
+            try? await gracefulShutdown()
+        }
+    }
+}

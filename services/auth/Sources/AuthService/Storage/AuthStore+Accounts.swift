@@ -1,0 +1,172 @@
+internal import LibCrypto
+internal import SQL
+internal import ServiceKit
+
+/// A new registration, checked and hashed.
+struct Registration: Sendable {
+    let email: EmailAddress
+    let name: PersonName
+    let passwordHash: Redacted<String>
+}
+
+extension AuthStore {
+    /// Makes the account, or finds it: the same statements either way, so the time taken tells nothing.
+    func register(_ registration: Registration, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        let since = change.at - AuthPolicy.mailWindow
+        try await write(raising: notifications) { [policy] transaction in
+            let isNew = try transaction.insertUser(registration, at: change.at)
+            guard let user = try transaction.account(email: registration.email) else { throw AuthError.userNotFound }
+            let event: AuditEvent = isNew ? .registered : .registeredAgain
+            let mails = try transaction.recent(event, user: user.id, since: since)
+            let attempt = try transaction.insertRegistration(registration, user: user.id, at: change.at)
+            let kind: Notification.Kind = user.emailVerified ? .alreadyRegistered : .verification
+            try transaction.notify(
+                mails < policy.mailsPerHour ? kind : .nothing, user: user.id, registration: attempt, change)
+            try transaction.audit(event, user: user.id, change)
+        }
+    }
+
+    /// Sends the confirmation again, where there is something to confirm.
+    func requestVerification(_ email: EmailAddress, _ origin: Origin) async throws {
+        try await requestMail(.verification, .verificationRequested, email, origin) { !$0.emailVerified }
+    }
+
+    func requestPasswordReset(_ email: EmailAddress, _ origin: Origin) async throws {
+        try await requestMail(.passwordReset, .resetRequested, email, origin) { _ in true }
+    }
+
+    /// Confirms an address. The token is used by being deleted, so that of many at once one succeeds.
+    func verifyEmail(_ token: OpaqueToken, _ origin: Origin) async throws -> User {
+        let hash = try token.hash
+        let change = Change(at: clock.now, origin: origin)
+        return try await write { transaction -> Result<User, AuthError> in
+            guard let link = try transaction.consumeLink(hash, .verification) else {
+                return .failure(.invalidLinkToken)
+            }
+            guard change.at < link.expiresAt else { return .failure(.expiredLinkToken) }
+            try transaction.confirm(link, at: change.at)
+            try transaction.audit(.emailVerified, user: link.userID, change)
+            guard let user = try transaction.user(link.userID) else { return .failure(.userNotFound) }
+            return .success(user)
+        }.get()
+    }
+
+    func user(_ id: String) async throws -> User? {
+        try await read { try $0.user(id) }
+    }
+
+    /// What sign-in needs; nil for an unknown address, after the same query.
+    func credentials(_ email: EmailAddress) async throws -> Credentials? {
+        try await read { connection in
+            try connection.first(
+                "SELECT \(credentialColumns) FROM users WHERE email = :email", ["email": email.text],
+                decodeCredentials)
+        }
+    }
+
+    func credentials(userID: String) async throws -> Credentials? {
+        try await read { connection in
+            try connection.first(
+                "SELECT \(credentialColumns) FROM users WHERE id = :id", ["id": userID], decodeCredentials)
+        }
+    }
+
+    private func requestMail(
+        _ kind: Notification.Kind, _ event: AuditEvent, _ email: EmailAddress, _ origin: Origin,
+        where applies: @escaping @Sendable (User) -> Bool
+    ) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        let since = change.at - AuthPolicy.mailWindow
+        try await write(raising: notifications) { [policy] transaction in
+            let user = try transaction.account(email: email)
+            let mails = try transaction.recent(event, user: user?.id, since: since)
+            let sends = user.map(applies) == true && mails < policy.mailsPerHour
+            try transaction.notify(sends ? kind : .nothing, user: user?.id, change)
+            try transaction.audit(event, user: user?.id, change)
+        }
+    }
+}
+
+private let userColumns = "id, email, name, email_verified_at, created_at"
+private let credentialColumns = "id, email, name, password_hash, email_verified_at, roles"
+
+private func decodeUser(_ row: Row) throws -> User {
+    User(
+        id: try row.get("id"), email: try row.get("email"), name: try row.get("name"),
+        emailVerified: try row.get("email_verified_at", as: Timestamp?.self) != nil,
+        createdAt: try row.get("created_at"))
+}
+
+private func decodeCredentials(_ row: Row) throws -> Credentials {
+    Credentials(
+        userID: try row.get("id"), passwordHash: Redacted(try row.get("password_hash")),
+        emailVerified: try row.get("email_verified_at", as: Timestamp?.self) != nil, roles: try row.get("roles"),
+        words: EmailAddress(stored: try row.get("email")).words
+            + (try row.get("name", as: String.self)).split(separator: " ").map(String.init))
+}
+
+extension Queries where Self: ~Copyable {
+    func user(_ id: String) throws -> User? {
+        try first("SELECT \(userColumns) FROM users WHERE id = :id", ["id": id], decodeUser)
+    }
+
+    fileprivate func account(email: EmailAddress) throws -> User? {
+        try first("SELECT \(userColumns) FROM users WHERE email = :email", ["email": email.text], decodeUser)
+    }
+}
+
+extension Transaction {
+    /// - Returns: whether the address was new. An account whose address nobody confirmed takes the newest registration.
+    fileprivate func insertUser(_ registration: Registration, at now: Timestamp) throws -> Bool {
+        let id = try Identifier.user.make()
+        let row = try first(
+            """
+            INSERT INTO users (id, email, name, roles, password_hash, created_at, updated_at)
+            VALUES (:id, :email, :name, :roles, :hash, :now, :now)
+            ON CONFLICT (email) DO UPDATE
+                SET name = excluded.name, password_hash = excluded.password_hash, updated_at = excluded.updated_at
+                WHERE users.email_verified_at IS NULL
+            RETURNING id
+            """,
+            [
+                "id": id, "email": registration.email.text, "name": registration.name.text,
+                "roles": AuthPolicy.initialRoles, "hash": registration.passwordHash.exposed, "now": now,
+            ])
+        return try row?.get("id", as: String.self) == id
+    }
+
+    fileprivate func insertRegistration(
+        _ registration: Registration, user: String, at now: Timestamp
+    ) throws -> String {
+        let id = try Identifier.registration.make()
+        try execute(
+            """
+            INSERT INTO registrations (id, user_id, name, password_hash, created_at)
+            VALUES (:id, :user, :name, :hash, :now)
+            """,
+            [
+                "id": id, "user": user, "name": registration.name.text,
+                "hash": registration.passwordHash.exposed, "now": now,
+            ])
+        return id
+    }
+
+    /// Marks the address as confirmed, with the password and name of the registration that the link belongs to.
+    fileprivate func confirm(_ link: Link, at now: Timestamp) throws {
+        let attempt = try first(
+            "SELECT name, password_hash FROM registrations WHERE id = :id", ["id": link.registrationID])
+        try execute(
+            """
+            UPDATE users
+            SET email_verified_at = coalesce(email_verified_at, :now), updated_at = :now,
+                name = coalesce(:name, name), password_hash = coalesce(:hash, password_hash)
+            WHERE id = :id
+            """,
+            [
+                "id": link.userID, "now": now, "name": attempt?.get("name", as: String.self),
+                "hash": attempt?.get("password_hash", as: String.self),
+            ])
+        try dropLinks(user: link.userID, .verification)
+    }
+}

@@ -1,0 +1,84 @@
+internal import SQL
+
+/// The row of a link's token.
+struct Link: Sendable {
+    let userID: String
+    let registrationID: String?
+    let expiresAt: Timestamp
+}
+
+private func decodeLink(_ row: Row) throws -> Link {
+    Link(
+        userID: try row.get("user_id"), registrationID: try row.get("registration_id"),
+        expiresAt: try row.get("expires_at"))
+}
+
+extension AuthStore {
+    /// Whose link it is, without using it; so that a refused new password does not cost the link.
+    func passwordResetCredentials(_ token: OpaqueToken) async throws -> Credentials {
+        let hash = try token.hash
+        let now = clock.now
+        let link = try await read { connection in
+            try connection.first(
+                """
+                SELECT user_id, registration_id, expires_at FROM link_tokens
+                WHERE token_hash = :hash AND purpose = :purpose
+                """, ["hash": hash, "purpose": LinkPurpose.passwordReset], decodeLink)
+        }
+        guard let link else { throw AuthError.invalidLinkToken }
+        guard now < link.expiresAt else { throw AuthError.expiredLinkToken }
+        guard let credentials = try await credentials(userID: link.userID) else { throw AuthError.invalidLinkToken }
+        return credentials
+    }
+}
+
+/// A token's purpose as it is stored.
+enum LinkPurpose: String, SQLValue {
+    case verification
+    case passwordReset = "password_reset"
+
+    init?(_ purpose: OpaqueToken.Purpose) {
+        switch purpose {
+        case .verification: self = .verification
+        case .passwordReset: self = .passwordReset
+        case .refresh: return nil
+        }
+    }
+}
+
+extension Transaction {
+    /// Deletes the token and returns what it stood for: of many at once, one gets it.
+    func consumeLink(_ hash: [UInt8], _ purpose: LinkPurpose) throws -> Link? {
+        try first(
+            """
+            DELETE FROM link_tokens WHERE token_hash = :hash AND purpose = :purpose
+            RETURNING user_id, registration_id, expires_at
+            """, ["hash": hash, "purpose": purpose], decodeLink)
+    }
+
+    func dropLinks(user: String, _ purpose: LinkPurpose) throws {
+        try execute(
+            "DELETE FROM link_tokens WHERE user_id = :user AND purpose = :purpose", ["user": user, "purpose": purpose])
+    }
+
+    /// Stores a new token and makes those of earlier mails of its kind useless. Another attempt of the same mail leaves
+    /// them: nobody knows which of the attempts arrived.
+    func insertLink(
+        _ hash: [UInt8], _ purpose: LinkPurpose, for notification: Notification, expiresAt: Timestamp
+    ) throws {
+        try execute(
+            """
+            DELETE FROM link_tokens
+            WHERE user_id = :user AND purpose = :purpose AND notification_id <> :notification
+            """, ["user": notification.userID, "purpose": purpose, "notification": notification.id])
+        try execute(
+            """
+            INSERT INTO link_tokens (token_hash, user_id, purpose, notification_id, registration_id, expires_at)
+            VALUES (:hash, :user, :purpose, :notification, :registration, :expires)
+            """,
+            [
+                "hash": hash, "user": notification.userID, "purpose": purpose, "notification": notification.id,
+                "registration": notification.registrationID, "expires": expiresAt,
+            ])
+    }
+}

@@ -1,0 +1,76 @@
+internal import SQL
+
+extension AuthStore {
+    /// Takes notifications that are due: each is counted as attempted and hidden from other relays for the lease of that
+    /// attempt.
+    func takeNotifications(
+        limit: Int, lease: @escaping @Sendable (_ attempt: Int) -> Duration
+    ) async throws -> [Notification] {
+        let now = clock.now
+        return try await write { transaction in
+            try transaction.execute(
+                "DELETE FROM notifications WHERE kind = :kind OR user_id IS NULL", ["kind": Notification.Kind.nothing])
+            let due = try transaction.query(
+                """
+                SELECT id, attempts FROM notifications WHERE next_attempt_at <= :now
+                ORDER BY next_attempt_at, id LIMIT :limit
+                """, ["now": now, "limit": limit]
+            ) { (id: try $0.get("id", as: String.self), attempts: try $0.get("attempts", as: Int.self)) }
+            return try due.compactMap { try transaction.take($0.id, until: now + lease($0.attempts + 1)) }
+        }
+    }
+
+    /// Stores the token that a notification's mail will carry.
+    func store(_ token: OpaqueToken, for notification: Notification, expiresAt: Timestamp) async throws {
+        guard let purpose = LinkPurpose(token.purpose) else { return }
+        let hash = try token.hash
+        try await write {
+            try $0.insertLink(hash, purpose, for: notification, expiresAt: expiresAt)
+        }
+    }
+
+    /// Email has it, or it is no longer worth sending.
+    func finish(_ notification: Notification) async throws {
+        try await write {
+            _ = try $0.execute("DELETE FROM notifications WHERE id = :id", ["id": notification.id])
+        }
+    }
+
+    func postpone(_ notification: Notification, until time: Timestamp) async throws {
+        try await write {
+            _ = try $0.execute(
+                "UPDATE notifications SET next_attempt_at = :time WHERE id = :id",
+                ["id": notification.id, "time": time])
+        }
+    }
+
+    /// When the next notification is due; nil when none waits.
+    func nextNotification() async throws -> Timestamp? {
+        try await read {
+            try $0.first("SELECT min(next_attempt_at) AS due FROM notifications")?.get("due", as: Timestamp?.self)
+        } ?? nil
+    }
+}
+
+extension Transaction {
+    fileprivate func take(_ id: String, until time: Timestamp) throws -> Notification? {
+        try execute(
+            "UPDATE notifications SET attempts = attempts + 1, next_attempt_at = :time WHERE id = :id",
+            ["id": id, "time": time])
+        return try first(
+            """
+            SELECT n.id, n.kind, n.user_id, n.registration_id, n.address, n.user_agent, n.created_at, n.attempts,
+                u.email, u.name, u.email_verified_at
+            FROM notifications n JOIN users u ON u.id = n.user_id WHERE n.id = :id
+            """, ["id": id], decodeNotification)
+    }
+}
+
+private func decodeNotification(_ row: Row) throws -> Notification {
+    Notification(
+        id: try row.get("id"), kind: try row.get("kind"), userID: try row.get("user_id"), email: try row.get("email"),
+        name: try row.get("name"), emailVerified: try row.get("email_verified_at", as: Timestamp?.self) != nil,
+        registrationID: try row.get("registration_id"), address: try row.get("address"),
+        userAgent: try row.get("user_agent"), createdAt: try row.get("created_at"),
+        attempt: try row.get("attempts"))
+}

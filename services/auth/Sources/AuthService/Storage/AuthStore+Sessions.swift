@@ -1,0 +1,165 @@
+internal import LibCrypto
+internal import SQL
+internal import ServiceKit
+
+/// A session to be, and its first refresh token.
+struct NewSession: Sendable {
+    let id: String
+    let refreshToken: OpaqueToken
+    let userID: String
+    /// The hash that the password was checked against; when it has changed since, there is no session.
+    let verifiedHash: Redacted<String>
+    /// The same password under today's parameters, when the stored hash is of an older kind.
+    let rehash: Redacted<String>?
+}
+
+extension AuthStore {
+    /// - Throws: `AuthError.invalidCredentials` when the password was changed while it was being checked.
+    func startSession(_ session: NewSession, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        let tokenHash = try session.refreshToken.hash
+        let agentHash = try SHA256.hash(Array(origin.userAgent.utf8))
+        try await write(raising: notifications, revocations) { [policy] transaction in
+            try transaction.confirmPassword(of: session, at: change.at)
+            try transaction.evictSessions(of: session.userID, leaving: policy.sessionsPerUser - 1, change)
+            try transaction.insertSession(session, expiresAt: change.at + policy.sessionLifetime, change)
+            try transaction.insertRefreshToken(tokenHash, session: session.id, at: change.at)
+            if try transaction.meetsAgent(agentHash, user: session.userID, at: change.at) {
+                try transaction.notify(.newSignIn, user: session.userID, change)
+            }
+            try transaction.audit(.signedIn, user: session.userID, session: session.id, change)
+        }
+    }
+
+    /// Records a sign-in that was refused; the same for known and unknown addresses.
+    func recordRefusedSignIn(_ event: AuditEvent, user: String?, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        try await write { try $0.audit(event, user: user, change) }
+    }
+
+    func sessions(of user: String) async throws -> [Session] {
+        let now = clock.now
+        return try await read { connection in
+            try connection.query(
+                """
+                SELECT id, created_at, last_used_at, user_agent, address FROM sessions
+                WHERE user_id = :user AND revoked_at IS NULL AND expires_at > :now ORDER BY last_used_at DESC, id
+                """, ["user": user, "now": now], decodeSession)
+        }
+    }
+
+    func isLive(session: String) async throws -> Bool {
+        let now = clock.now
+        return try await read { connection in
+            try connection.first(
+                "SELECT 1 FROM sessions WHERE id = :id AND revoked_at IS NULL AND expires_at > :now",
+                ["id": session, "now": now]) != nil
+        }
+    }
+
+    /// Ends one session. Ending it again is fine.
+    ///
+    /// - Throws: `AuthError.sessionNotFound` when it is not this user's.
+    func revoke(session: String, of user: String, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        try await write(raising: revocations) { transaction in
+            let owner = try transaction.first("SELECT user_id FROM sessions WHERE id = :id", ["id": session])
+            guard try owner?.get("user_id", as: String.self) == user else { throw AuthError.sessionNotFound }
+            if try transaction.revoke([session], at: change.at) > 0 {
+                try transaction.audit(.sessionRevoked, user: user, session: session, change)
+            }
+        }
+    }
+
+    /// Ends all sessions of a user.
+    func revokeAll(of user: String, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        try await write(raising: revocations) { transaction in
+            try transaction.revokeSessions(of: user, except: nil, at: change.at)
+            try transaction.audit(.sessionsRevoked, user: user, change)
+        }
+    }
+}
+
+private func decodeSession(_ row: Row) throws -> Session {
+    Session(
+        id: try row.get("id"), createdAt: try row.get("created_at"), lastUsedAt: try row.get("last_used_at"),
+        userAgent: try row.get("user_agent"), address: try row.get("address"))
+}
+
+extension Transaction {
+    /// Ends sessions that are still live, and tells the feed.
+    ///
+    /// - Returns: how many were live.
+    @discardableResult
+    func revoke(_ sessions: [String], at now: Timestamp) throws -> Int {
+        var count = 0
+        for session in sessions {
+            let changed = try execute(
+                "UPDATE sessions SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL",
+                ["id": session, "now": now])
+            guard changed > 0 else { continue }
+            count += 1
+            try execute("DELETE FROM refresh_tokens WHERE session_id = :id AND rotated_at IS NOT NULL", ["id": session])
+            try publishRevocation(of: session, at: now)
+        }
+        return count
+    }
+
+    func revokeSessions(of user: String, except kept: String?, at now: Timestamp) throws {
+        let live = try query(
+            "SELECT id FROM sessions WHERE user_id = :user AND revoked_at IS NULL AND id <> :kept ORDER BY id",
+            ["user": user, "kept": kept ?? ""]
+        ) { try $0.get("id", as: String.self) }
+        try revoke(live, at: now)
+    }
+
+    func insertRefreshToken(_ hash: [UInt8], session: String, at now: Timestamp) throws {
+        try execute(
+            "INSERT INTO refresh_tokens (token_hash, session_id, created_at) VALUES (:hash, :session, :now)",
+            ["hash": hash, "session": session, "now": now])
+    }
+
+    /// The sign-in is for the password that was checked: a change of password meanwhile wins.
+    fileprivate func confirmPassword(of session: NewSession, at now: Timestamp) throws {
+        let old = session.verifiedHash.exposed
+        let changed = try execute(
+            "UPDATE users SET password_hash = :new, updated_at = :now WHERE id = :id AND password_hash = :old",
+            ["id": session.userID, "old": old, "new": session.rehash?.exposed ?? old, "now": now])
+        guard changed == 1 else { throw AuthError.invalidCredentials }
+    }
+
+    fileprivate func evictSessions(of user: String, leaving limit: Int, _ change: Change) throws {
+        let live = try query(
+            """
+            SELECT id FROM sessions WHERE user_id = :user AND revoked_at IS NULL AND expires_at > :now
+            ORDER BY last_used_at DESC, id
+            """, ["user": user, "now": change.at]
+        ) { try $0.get("id", as: String.self) }
+        for session in live.dropFirst(max(0, limit)) {
+            try revoke([session], at: change.at)
+            try audit(.sessionEvicted, user: user, session: session, change)
+        }
+    }
+
+    fileprivate func insertSession(_ session: NewSession, expiresAt: Timestamp, _ change: Change) throws {
+        try execute(
+            """
+            INSERT INTO sessions (id, user_id, created_at, last_used_at, expires_at, address, user_agent)
+            VALUES (:id, :user, :now, :now, :expires, :address, :agent)
+            """,
+            [
+                "id": session.id, "user": session.userID, "now": change.at, "expires": expiresAt,
+                "address": change.origin.address, "agent": change.origin.userAgent,
+            ])
+    }
+
+    /// - Returns: whether the user had never signed in with this user agent before.
+    fileprivate func meetsAgent(_ hash: [UInt8], user: String, at now: Timestamp) throws -> Bool {
+        try execute(
+            """
+            INSERT INTO known_agents (user_id, agent_hash, first_seen_at) VALUES (:user, :hash, :now)
+            ON CONFLICT (user_id, agent_hash) DO NOTHING
+            """, ["user": user, "hash": hash, "now": now]) == 1
+    }
+}

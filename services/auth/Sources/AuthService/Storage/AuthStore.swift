@@ -1,0 +1,100 @@
+internal import RPCCore
+package import SQL
+internal import ServiceKit
+
+/// Auth's database. Every method is one transaction: the change, its audit row, its notification and its revocations
+/// are durable together or not at all.
+package struct AuthStore: Sendable {
+    let database: Database
+    let policy: AuthPolicy
+    let clock: any AuthClock
+    /// Raised when a notification has been written: the relay waits for it.
+    let notifications = Signal()
+    /// Raised when a session may have been revoked: gateways wait for it.
+    let revocations = Signal()
+
+    package init(database: Database, policy: AuthPolicy, clock: any AuthClock) {
+        self.database = database
+        self.policy = policy
+        self.clock = clock
+    }
+
+    /// Brings the schema up to date.
+    package func prepare() async throws {
+        try await database.migrate(AuthMigrations.all)
+    }
+
+    func read<T: Sendable>(_ body: @escaping @Sendable (borrowing Connection) throws -> T) async throws -> T {
+        do {
+            return try await database.read(body)
+        } catch let error as SQLError {
+            throw error.forCaller(operation: "reading")
+        }
+    }
+
+    /// - Parameter signals: raised after the commit.
+    func write<T: Sendable>(
+        raising signals: Signal..., body: @escaping @Sendable (borrowing Transaction) throws -> T
+    ) async throws -> T {
+        do {
+            let result = try await database.write(body)
+            for signal in signals { signal.raise() }
+            return result
+        } catch let error as SQLError {
+            throw error.forCaller(operation: "saving")
+        }
+    }
+}
+
+/// What every change is recorded with: when, from where, by which request.
+struct Change: Sendable {
+    let at: Timestamp
+    let origin: Origin
+}
+
+extension Transaction {
+    func audit(_ event: AuditEvent, user: String?, session: String? = nil, _ change: Change) throws {
+        try execute(
+            """
+            INSERT INTO audit_events (id, at, event, user_id, session_id, request_id, address, user_agent)
+            VALUES (:id, :at, :event, :user, :session, :request, :address, :agent)
+            """,
+            [
+                "id": Identifier.auditEvent.make(), "at": change.at, "event": event, "user": user, "session": session,
+                "request": change.origin.requestID, "address": change.origin.address, "agent": change.origin.userAgent,
+            ])
+    }
+
+    func notify(_ kind: Notification.Kind, user: String?, registration: String? = nil, _ change: Change) throws {
+        try execute(
+            """
+            INSERT INTO notifications
+                (id, user_id, kind, registration_id, address, user_agent, created_at, attempts, next_attempt_at)
+            VALUES (:id, :user, :kind, :registration, :address, :agent, :at, 0, :at)
+            """,
+            [
+                "id": Identifier.notification.make(), "user": user, "kind": kind, "registration": registration,
+                "address": change.origin.address, "agent": change.origin.userAgent, "at": change.at,
+            ])
+    }
+
+    /// How often an event was recorded for a user lately; 0 for nobody, after the same query.
+    func recent(_ event: AuditEvent, user: String?, since: Timestamp) throws -> Int {
+        try one(
+            "SELECT count(*) AS n FROM audit_events WHERE user_id = :user AND event = :event AND at > :since",
+            ["user": user, "event": event, "since": since]
+        ).get("n")
+    }
+}
+
+extension SQLError {
+    /// What a caller is told; the text, which names tables and columns, is for the log.
+    func forCaller(operation: String) -> any Error {
+        switch kind {
+        case .busy, .refused, .timeout: DatabaseError(.busy, operation: operation, detail: message)
+        case .closed, .full, .unavailable: DatabaseError(.unavailable, operation: operation, detail: message)
+        case .corrupt, .decoding: DatabaseError(.corrupt, operation: operation, detail: message)
+        default: DownstreamFailure(service: "database", error: RPCError(.internal, message))
+        }
+    }
+}

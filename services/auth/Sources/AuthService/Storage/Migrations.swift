@@ -1,0 +1,8 @@
+import SQL
+
+enum AuthMigrations {
+    /// The files of `services/auth/migrations`, compiled in.
+    static let all = [
+        Migration(version: 1, name: "accounts", bytes: PackageResources._001_accounts_sql)
+    ]
+}

@@ -1,0 +1,26 @@
+internal import SQL
+
+/// The mails that this service knows how to write.
+package enum MailTemplate: String, Sendable, Hashable, Codable, CaseIterable, SQLValue {
+    case emailVerification = "email_verification"
+    case passwordReset = "password_reset"
+    case newSignIn = "new_sign_in"
+    case passwordChanged = "password_changed"
+    case alreadyRegistered = "already_registered"
+
+    /// Values without which the mail makes no sense.
+    package var requiredVariables: [String] {
+        switch self {
+        case .emailVerification, .passwordReset: ["token"]
+        case .newSignIn, .passwordChanged, .alreadyRegistered: []
+        }
+    }
+
+    /// Values that the mail shows when they are given.
+    package var optionalVariables: [String] {
+        switch self {
+        case .newSignIn, .passwordChanged: ["time", "address", "user_agent"]
+        case .emailVerification, .passwordReset, .alreadyRegistered: []
+        }
+    }
+}

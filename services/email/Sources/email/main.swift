@@ -1,0 +1,4 @@
+import EmailService
+import ServiceKit
+
+await EmailProcess.process.main()

@@ -1,0 +1,45 @@
+import JOSE
+package import ServiceKit
+
+/// The configuration keys of this service.
+package enum EncryptionConfig {
+    package static let keyring = ConfigKey(
+        "encryption.keyring.file", default: StatePath("keyring"), doc: "The sealed keyring.")
+    package static let masterKey = ConfigKey(
+        "encryption.keyring.master_key_file", default: StatePath("master.key"),
+        doc: "The key that seals the keyring: 64 hexadecimal digits, mode 0600.")
+    package static let create = ConfigKey(
+        "encryption.keyring.create", default: false,
+        doc: "Make the keyring, the master key and missing keys at start. Never replaces a file.")
+    package static let keys = ConfigKey(
+        "encryption.keyring.keys", default: ["token-vault:AEAD", "email-outbox:AEAD", "access-token:SIGN"],
+        allowed: "a list of `name:AEAD` and `name:SIGN`, no name twice", doc: "Keys that must exist."
+    ) { texts in
+        Set(texts.compactMap { KeySpecification($0)?.name }).count == texts.count
+    }
+    package static let policy = ConfigKey(
+        "encryption.policy", default: "", allowed: "a JSON object, caller to key to list of operations",
+        doc: "The key policy. Empty for the standard policy."
+    ) { text in
+        text.isEmpty || (try? KeyPolicy(json: text)) != nil
+    }
+    package static let rounds = ConfigKey(
+        "encryption.password.rounds", default: PasswordHasher.defaultRounds, in: PasswordHasher.allowedRounds,
+        doc: "bcrypt rounds, as a power of two.")
+    package static let minimumPassword = ConfigKey(
+        "encryption.password.minimum_length", default: PasswordStrength.defaultMinimum,
+        in: PasswordStrength.allowedMinimum, doc: "The fewest characters of a new password.")
+    package static let issuer = ConfigKey(
+        "encryption.jwt.issuer", default: "https://lockstep.local", doc: "`iss` of access tokens.")
+    package static let skew = ConfigKey(
+        "encryption.jwt.skew", default: Duration.seconds(5), in: .zero ... .seconds(TokenVerifier.maximumSkew),
+        doc: "How far clocks may differ.")
+    package static let publishLead = ConfigKey(
+        "encryption.jwt.publish_lead", default: Duration.seconds(300), in: .zero ... .seconds(86_400),
+        doc: "How long a new signing key is published before it signs.")
+
+    package static let entries: [any ConfigEntry] = [
+        keyring, masterKey, create, keys, policy, rounds, minimumPassword, issuer, skew, publishLead,
+    ]
+    package static let table = ConfigTable(service: "encryption", keys: entries, callsOut: false)
+}

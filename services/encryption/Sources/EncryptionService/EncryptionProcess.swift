@@ -1,0 +1,57 @@
+import Logging
+package import ServiceKit
+
+/// The process: configuration in, handlers out.
+package enum EncryptionProcess {
+    package static let process = SyncServiceProcess(table: EncryptionConfig.table, compose: compose)
+
+    /// Opens the keyring and builds the handlers; the keyring thread ends after the server has drained.
+    static func compose(_ environment: ServiceEnvironment) throws -> SyncParts {
+        let logger = environment.logger
+        let clock = environment.clock
+        let composition = try Composition.make(
+            EncryptionSettings(environment.configuration), clock: { clock.microseconds },
+            report: { event in
+                switch event {
+                case .rotated(let key, let version):
+                    logger.event(.notice, "key rotated", .id("key", key), .count("version", version))
+                case .failed(let error):
+                    logger.event(.error, "keyring not written, trying again", .error(error))
+                case .abandoned(let error):
+                    logger.event(.error, "keyring not written before the end", .error(error))
+                }
+            })
+        return SyncParts(handlers: composition.handlers, stop: { composition.keeper.stop() })
+    }
+}
+
+extension EncryptionSettings {
+    /// - Throws: `ConfigProblem` for a key that is not in the table; the values were checked when they were loaded.
+    package init(_ configuration: Configuration) throws {
+        let policy = try configuration[EncryptionConfig.policy]
+        self.init(
+            location: KeyringLocation(
+                keyring: try configuration[EncryptionConfig.keyring].path(in: configuration.state),
+                masterKey: try configuration[EncryptionConfig.masterKey].path(in: configuration.state)),
+            keys: try configuration[EncryptionConfig.keys].compactMap { KeySpecification($0) },
+            mayCreate: try configuration[EncryptionConfig.create],
+            policy: try KeyPolicy(json: policy.isEmpty ? KeyPolicy.standardText : policy),
+            rounds: try configuration[EncryptionConfig.rounds],
+            minimumPassword: try configuration[EncryptionConfig.minimumPassword],
+            issuer: try configuration[EncryptionConfig.issuer],
+            skew: try configuration[EncryptionConfig.skew].components.seconds,
+            publishLead: try configuration[EncryptionConfig.publishLead].components.seconds)
+    }
+}
+
+extension KeyringProblem: LoggableError, ExitStatusProviding {
+    package var logLine: String { description }
+
+    /// All but a passing trouble of the system needs a person.
+    package var exitStatus: Int32 {
+        switch self {
+        case .inUse, .io, .crypto: ExitStatus.failure
+        default: ExitStatus.configuration
+        }
+    }
+}

@@ -1,0 +1,33 @@
+/// All keys at one moment: an immutable value that handlers read. Only the keyring thread makes new ones.
+package struct Keyring: Sendable {
+    /// The most keys a keyring holds.
+    package static let maximumKeys = 1024
+    /// The most versions a key has.
+    package static let maximumVersions = 1024
+
+    /// Grows by one with each version of the file.
+    package private(set) var generation: UInt64
+    private var byName: [String: NamedKey]
+
+    package init(generation: UInt64, keys: [NamedKey]) {
+        self.generation = generation
+        self.byName = Dictionary(keys.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// The key of that name.
+    package subscript(name: String) -> NamedKey? { byName[name] }
+
+    /// The keys in the order of their names.
+    package var keys: [NamedKey] { byName.values.sorted { $0.name < $1.name } }
+
+    /// The signing keys in the order of their names.
+    package var signingKeys: [NamedKey] { keys.filter { $0.usage == .sign } }
+
+    /// The next keyring, with these changes made to it.
+    package func changed(_ change: (inout [String: NamedKey]) -> Void) -> Keyring {
+        var next = self
+        change(&next.byName)
+        next.generation += 1
+        return next
+    }
+}

@@ -1,0 +1,4 @@
+import EncryptionService
+import ServiceKit
+
+EncryptionProcess.process.main()

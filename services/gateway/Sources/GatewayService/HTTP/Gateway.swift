@@ -1,0 +1,211 @@
+package import RPCCore
+
+/// What the gateway is made of; nothing here knows sockets.
+package struct GatewayParts: Sendable {
+    package var routes: RouteTable
+    package var openAPI: [UInt8]
+    /// The channel to each process, by name.
+    package var channels: [String: any RPCChannel]
+    package var authenticator: Authenticator
+    package var limiter: RateLimiter
+    package var proxies: TrustedProxies
+    package var readiness: Readiness
+    package var log: AccessLog
+    package var clock: @Sendable () -> RequestTime
+    /// Requests under way at once.
+    package var concurrency: Int
+
+    package init(
+        routes: RouteTable, openAPI: [UInt8], channels: [String: any RPCChannel], authenticator: Authenticator,
+        limiter: RateLimiter, proxies: TrustedProxies, readiness: Readiness, log: AccessLog,
+        clock: @escaping @Sendable () -> RequestTime, concurrency: Int
+    ) {
+        self.routes = routes
+        self.openAPI = openAPI
+        self.channels = channels
+        self.authenticator = authenticator
+        self.limiter = limiter
+        self.proxies = proxies
+        self.readiness = readiness
+        self.log = log
+        self.clock = clock
+        self.concurrency = concurrency
+    }
+}
+
+/// From a request to its answer: one way for all methods. Everything that differs between them is in the contract.
+package final class Gateway: Sendable {
+    private let parts: GatewayParts
+    private let running: CallGauge
+
+    package init(_ parts: GatewayParts) {
+        self.parts = parts
+        self.running = CallGauge(limit: parts.concurrency)
+    }
+
+    /// Always an answer: what fails becomes a problem.
+    package func answer(_ request: GatewayRequest) async -> GatewayResponse {
+        let start = ContinuousClock.now
+        let requestID = request.headers.acceptedRequestID
+        var endpoint: Endpoint?
+        var code: String?
+        var response: GatewayResponse
+        do {
+            response = try await respond(to: request, requestID: requestID, endpoint: &endpoint)
+        } catch {
+            code = error.code
+            response = .problem(error, requestID: requestID)
+        }
+        parts.log.record(
+            endpoint, status: response.status, code: code, requestID: requestID, took: start.duration(to: .now))
+        return response.completed(requestID: requestID)
+    }
+
+    private func respond(
+        to request: GatewayRequest, requestID: String, endpoint: inout Endpoint?
+    ) async throws(Problem) -> GatewayResponse {
+        let target = try Self.target(of: request)
+        let (found, fields) = try find(request.verb, target)
+        endpoint = found
+        switch found {
+        case .builtIn(let builtIn): return try await answer(builtIn)
+        case .route(let route):
+            guard running.enter() else { throw .busy }
+            defer { running.leave() }
+            return try await forward(request, to: route, target: target, path: fields, requestID: requestID)
+        }
+    }
+
+    private static func target(of request: GatewayRequest) throws(Problem) -> RequestTarget {
+        do {
+            return try RequestTarget(parsing: request.target)
+        } catch {
+            throw .badTarget(error)
+        }
+    }
+
+    private func find(_ verb: String, _ target: RequestTarget) throws(Problem) -> (Endpoint, [String: String]) {
+        switch parts.routes.match(verb: verb, segments: target.segments) {
+        case .found(let endpoint, let fields): return (endpoint, fields)
+        case .wrongVerb(let allowed): throw .wrongVerb(allowed: allowed)
+        case .notFound: throw .notFound
+        }
+    }
+
+    private func answer(_ builtIn: BuiltIn) async throws(Problem) -> GatewayResponse {
+        switch builtIn {
+        case .health: return .json(Self.ok)
+        case .openAPI: return .json(parts.openAPI)
+        case .readiness:
+            let missing = await parts.readiness.missing(now: parts.clock().now)
+            guard missing.isEmpty else { throw .notReady(missing) }
+            return .json(Self.ok)
+        }
+    }
+
+    private static let ok = JSONValue.object([.init("status", .string("ok"))]).utf8
+}
+
+// MARK: - Methods of the contract
+
+extension Gateway {
+    /// Limits by address come before any work, limits by user once the user is verified, the body after both.
+    private func forward(
+        _ request: GatewayRequest, to route: Route, target: RequestTarget, path: [String: String], requestID: String
+    ) async throws(Problem) -> GatewayResponse {
+        let time = parts.clock()
+        let address = parts.proxies.client(peer: request.peer, forwardedFor: request.headers.forwardedFor)
+        try limit(route.method, byAddress: address, time)
+        let user = try await parts.authenticator.user(
+            for: route.method, credentials: BearerToken(headers: request.headers.authorization),
+            requestID: requestID, time: time)
+        try limit(route.method, by: user, or: address, time)
+        let body = try await body(of: request, for: route)
+        let message = try Transcoder.request(of: route, path: path, query: target.query, body: body)
+        var options = CallOptions()
+        options.requestID = requestID
+        options.userToken = user?.identityToken
+        options.origin = ClientOrigin(address: address, userAgent: request.headers.shownUserAgent)
+        let answer = try await call(route, message, options, requestID: requestID)
+        return try Self.success(answer, of: route)
+    }
+
+    private func limit(_ method: MethodDescriptor, byAddress address: String, _ time: RequestTime) throws(Problem) {
+        guard method.rate?.key == .address else { return }
+        try take(method, holder: Self.bucket(of: address), time)
+    }
+
+    /// A limit by user on a method that runs without one falls back to the address.
+    private func limit(
+        _ method: MethodDescriptor, by user: AuthenticatedUser?, or address: String, _ time: RequestTime
+    ) throws(Problem) {
+        guard method.rate?.key == .user else { return }
+        try take(method, holder: user.map { "user:" + $0.grant.subject } ?? Self.bucket(of: address), time)
+    }
+
+    private func take(_ method: MethodDescriptor, holder: String, _ time: RequestTime) throws(Problem) {
+        if let wait = parts.limiter.take(method, holder: holder, now: time.now) { throw .rateLimited(retryAfter: wait) }
+    }
+
+    private static func bucket(of address: String) -> String { ClientAddress(address)?.bucketKey ?? "ip:unknown" }
+
+    /// The body, read and of the right type; nil where the route takes none.
+    private func body(of request: GatewayRequest, for route: Route) async throws(Problem) -> [UInt8]? {
+        let limit = route.http.hasBody ? route.method.requestLimit : 0
+        let tooLarge: Problem = route.http.hasBody ? .bodyTooLarge(limit: limit) : .bodyNotExpected
+        if let length = request.headers.contentLength, length > limit { throw tooLarge }
+        let bytes: [UInt8]
+        do {
+            bytes = try await request.body(limit)
+        } catch {
+            throw Problem(reading: error, tooLarge: tooLarge)
+        }
+        guard route.http.hasBody else { return nil }
+        guard bytes.isEmpty || request.headers.announceJSON else { throw .wrongMediaType }
+        return bytes.isEmpty ? Array("{}".utf8) : bytes
+    }
+
+    private func call(
+        _ route: Route, _ message: [UInt8], _ options: CallOptions, requestID: String
+    ) async throws(Problem) -> [UInt8] {
+        guard let channel = parts.channels[route.peer] else { throw .internal }
+        guard message.count <= route.method.requestLimit else {
+            throw .bodyTooLarge(limit: route.method.requestLimit)
+        }
+        do {
+            return try await channel.call(route.method, request: message, options: options)
+        } catch {
+            parts.log.failure(error, calling: route.method, requestID: requestID)
+            throw StatusTable.problem(of: error, calling: route.method)
+        }
+    }
+
+    private static func success(_ answer: [UInt8], of route: Route) throws(Problem) -> GatewayResponse {
+        guard route.http.success != 204 else { return .noContent() }
+        let cache = HTTPHeader.cache(maxAge: route.http.maxAge, isPublic: route.method.exposure == .public)
+        return .json(try Transcoder.response(answer, of: route), status: route.http.success, cache: cache)
+    }
+}
+
+extension Problem {
+    fileprivate init(reading failure: BodyFailure, tooLarge: Problem) {
+        self =
+            switch failure {
+            case .tooLarge: tooLarge
+            case .timeout: .bodyTimeout
+            case .malformed: .malformedRequest
+            case .clientGone: .clientGone
+            }
+    }
+}
+
+// MARK: - What is no request
+
+extension Gateway {
+    /// The answer to bytes that never became a request.
+    func refuse(_ problem: Problem) -> GatewayResponse {
+        let requestID = RequestID.make()
+        parts.log.record(nil, status: problem.status, code: problem.code, requestID: requestID, took: .zero)
+        return GatewayResponse.problem(problem, requestID: requestID).completed(requestID: requestID)
+    }
+}

@@ -1,0 +1,77 @@
+package import RPCCore
+
+/// The user behind a request, verified, with the token that tells services so.
+package struct AuthenticatedUser: Sendable {
+    package let grant: AccessGrant
+    /// Signed by this gateway; what services believe.
+    package let identityToken: String
+}
+
+/// From credentials to a user: signature and times, then whether the session still lives, then the identity for the
+/// services.
+package struct Authenticator: Sendable {
+    private let accessTokens: AccessTokens
+    private let revocations: Revocations
+    private let identities: IdentityTokens
+
+    package init(accessTokens: AccessTokens, revocations: Revocations, identities: IdentityTokens) {
+        self.accessTokens = accessTokens
+        self.revocations = revocations
+        self.identities = identities
+    }
+
+    /// The user that `method` runs for; nil for a PUBLIC method without a good token.
+    ///
+    /// A PUBLIC method takes the identity where a good token came along (the callback of a linked provider does) and
+    /// ignores any other, so that a client with an old token can still sign in.
+    ///
+    /// - Throws: `Problem` 401, 403, or 503 when tokens cannot be checked.
+    package func user(
+        for method: MethodDescriptor, credentials: BearerToken, requestID: String, time: RequestTime
+    ) async throws(Problem) -> AuthenticatedUser? {
+        do {
+            let user = try await verified(credentials, requestID: requestID, time: time)
+            try Self.authorize(user.grant, for: method)
+            return user
+        } catch {
+            guard method.exposure == .public else { throw error }
+            return nil
+        }
+    }
+
+    private func verified(
+        _ credentials: BearerToken, requestID: String, time: RequestTime
+    ) async throws(Problem) -> AuthenticatedUser {
+        let token: String
+        switch credentials {
+        case .none: throw .missingToken
+        case .malformed: throw .invalidToken
+        case .token(let text): token = text
+        }
+        let grant = try await accessTokens.verify(token, seconds: time.seconds, now: time.now)
+        try await revocations.check(session: grant.sessionID, requestID: requestID, now: time.now)
+        do {
+            return AuthenticatedUser(grant: grant, identityToken: try identities.token(for: grant, now: time.now))
+        } catch {
+            throw .internal
+        }
+    }
+
+    /// The services check the roles again; here a missing one is refused before a body is read.
+    private static func authorize(_ grant: AccessGrant, for method: MethodDescriptor) throws(Problem) {
+        guard case .admin(let roles) = method.exposure else { return }
+        guard roles.contains(where: grant.roles.contains) else { throw .forbidden }
+    }
+}
+
+/// One reading of the clocks, for everything that a request decides.
+package struct RequestTime: Sendable, Hashable {
+    package let now: ContinuousClock.Instant
+    /// Since 1970.
+    package let seconds: Int64
+
+    package init(now: ContinuousClock.Instant, seconds: Int64) {
+        self.now = now
+        self.seconds = seconds
+    }
+}

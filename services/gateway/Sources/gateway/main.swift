@@ -1,0 +1,4 @@
+import GatewayService
+import ServiceKit
+
+await GatewayProcess.process.main()

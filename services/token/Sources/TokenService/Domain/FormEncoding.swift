@@ -1,0 +1,30 @@
+/// `application/x-www-form-urlencoded`, as query and as body. All but RFC 3986's unreserved characters are escaped, so
+/// that every server reads the same, whatever it thinks of `+`.
+enum FormEncoding {
+    private static let digits = Array("0123456789ABCDEF".utf8)
+
+    static func encode(_ fields: [(String, String)]) -> String {
+        fields.map { "\(escape($0))=\(escape($1))" }.joined(separator: "&")
+    }
+
+    static func escape(_ text: String) -> String {
+        var output: [UInt8] = []
+        for byte in text.utf8 {
+            if isUnreserved(byte) {
+                output.append(byte)
+            } else {
+                output += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: output, as: UTF8.self)
+    }
+
+    private static func isUnreserved(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: "-._~".utf8.contains(byte)
+        }
+    }
+}

@@ -1,0 +1,14 @@
+private import LibCrypto
+
+/// Random 128-bit names for rows, with a prefix that says what they name.
+enum Identifier: String {
+    case connection = "con_"
+    case revocation = "rev_"
+    case auditEvent = "aud_"
+
+    private static let length = 16
+
+    func make() throws -> String {
+        rawValue + Base64URL.encode(try RandomBytes.generate(Self.length))
+    }
+}

@@ -1,0 +1,96 @@
+internal import SQL
+
+/// A flow to be started.
+struct NewFlow: Sendable {
+    let connectionID: String
+    let userID: String
+    let provider: String
+    let stateHash: String
+    let sealedVerifier: [UInt8]
+    let expiresAt: Microseconds
+}
+
+extension ConnectionStore {
+    /// - Throws: `TokenError.tooManyConnections` when the user has `limit` already.
+    func start(_ flow: NewFlow, limit: Int, _ change: Change) async throws {
+        try await database.write { transaction in
+            let count = try transaction.one(
+                "SELECT count(*) AS n FROM connections WHERE user_id = :user AND state <> 'deleted'",
+                ["user": flow.userID]
+            ).get("n", as: Int.self)
+            guard count < limit else { throw TokenError.tooManyConnections(limit) }
+            try transaction.execute(
+                """
+                INSERT INTO connections (id, user_id, provider, state, created_at, updated_at)
+                VALUES (:id, :user, :provider, 'pending', :now, :now)
+                """,
+                ["id": flow.connectionID, "user": flow.userID, "provider": flow.provider, "now": change.at])
+            try transaction.execute(
+                """
+                INSERT INTO authorizations (state_hash, connection_id, user_id, provider, verifier, expires_at)
+                VALUES (:hash, :connection, :user, :provider, :verifier, :expires)
+                """,
+                [
+                    "hash": flow.stateHash, "connection": flow.connectionID, "user": flow.userID,
+                    "provider": flow.provider, "verifier": flow.sealedVerifier, "expires": flow.expiresAt,
+                ])
+            try transaction.audit(
+                .started, user: flow.userID, connection: flow.connectionID, provider: flow.provider, change)
+        }
+    }
+
+    /// Uses a state up: of many who come with it, one gets the flow.
+    ///
+    /// - Parameter user: Who is signed in, if anybody; another user's state stays untouched.
+    func consume(stateHash: String, user: String?) async throws -> Authorization? {
+        try await database.write { transaction in
+            try transaction.first(
+                """
+                DELETE FROM authorizations WHERE state_hash = :hash AND (:user IS NULL OR user_id = :user)
+                RETURNING connection_id, user_id, provider, verifier, expires_at
+                """, ["hash": stateHash, "user": user]
+            ) { try Authorization($0) }
+        }
+    }
+
+    /// Completes the link with its first tokens.
+    ///
+    /// - Returns: nil when the connection was deleted meanwhile; its new tokens are then queued for revocation.
+    func activate(
+        _ authorization: Authorization, _ update: TokenUpdate, scope: String, _ change: Change
+    ) async throws -> Connection? {
+        try await database.write { transaction in
+            let connection = try transaction.first(
+                """
+                UPDATE connections
+                SET state = 'active', access_token = :access, refresh_token = :refresh, token_type = :type,
+                    scope = :scope, expires_at = :expires, token_version = 1, updated_at = :now
+                WHERE id = :id AND state = 'pending'
+                RETURNING \(Connection.columns)
+                """,
+                [
+                    "id": authorization.connectionID, "access": update.sealed.accessToken,
+                    "refresh": update.sealed.refreshToken, "type": update.tokenType,
+                    "scope": update.scope ?? scope, "expires": update.expiresAt, "now": change.at,
+                ]
+            ) { try Connection($0) }
+            guard let connection else {
+                _ = try transaction.revoke(
+                    update.sealed, of: authorization.connectionID, at: authorization.provider, change)
+                return nil
+            }
+            try transaction.audit(.connected, connection, change)
+            return connection
+        }
+    }
+
+    /// Ends a link that did not come about.
+    func abandon(_ authorization: Authorization, _ change: Change) async throws {
+        try await database.write { transaction in
+            try transaction.erase(authorization.connectionID, change)
+            try transaction.audit(
+                .connectFailed, user: authorization.userID, connection: authorization.connectionID,
+                provider: authorization.provider, change)
+        }
+    }
+}

@@ -1,0 +1,127 @@
+package import SQL
+
+/// Connections, flows, leases and revocations. Each method is one transaction: the change and its audit row are durable
+/// together or not at all.
+package struct ConnectionStore: Sendable {
+    let database: Database
+
+    package init(database: Database) { self.database = database }
+
+    /// Brings the schema up to date.
+    package func prepare() async throws {
+        try await database.migrate(TokenMigrations.all)
+    }
+
+    /// A user's connections, oldest first.
+    func connections(of user: String) async throws -> [Connection] {
+        try await database.read { reader in
+            try reader.query(
+                """
+                SELECT \(Connection.columns) FROM connections
+                WHERE user_id = :user AND state <> 'deleted' ORDER BY created_at, id
+                """, ["user": user]
+            ) { try Connection($0) }
+        }
+    }
+
+    /// The user's connection of that id; nil also when it is another user's or deleted.
+    func connection(_ id: String, of user: String) async throws -> Connection? {
+        try await database.read { reader in
+            try reader.first(
+                """
+                SELECT \(Connection.columns) FROM connections
+                WHERE id = :id AND user_id = :user AND state <> 'deleted'
+                """, ["id": id, "user": user]
+            ) { try Connection($0) }
+        }
+    }
+
+    func recordRead(_ connection: Connection, _ change: Change) async throws {
+        try await database.write { try $0.audit(.tokenRead, connection, change) }
+    }
+
+    /// Takes the connection from its user at once; its tokens move, sealed as they are, to where they wait to be revoked.
+    ///
+    /// - Returns: the revocation's id when there is something to revoke.
+    /// - Throws: `TokenError.unknownConnection`; deleting twice is no error.
+    func delete(_ id: String, of user: String, _ change: Change) async throws -> String? {
+        try await database.write { transaction in
+            let found = try transaction.first(
+                "SELECT \(Connection.columns) FROM connections WHERE id = :id AND user_id = :user",
+                ["id": id, "user": user]
+            ) { try Connection($0) }
+            guard let connection = found else { throw TokenError.unknownConnection }
+            guard connection.state != .deleted else { return nil }
+            try transaction.erase(id, change)
+            try transaction.audit(.disconnected, connection, change)
+            return try transaction.revoke(connection.tokens, of: connection.id, at: connection.provider, change)
+        }
+    }
+
+    /// Drops what has outlived its use: flows that nobody finished, and marks of deleted connections.
+    func purge(deletedBefore limit: Microseconds, _ change: Change) async throws {
+        let isNeeded = try await database.read { reader in
+            try reader.first(
+                """
+                SELECT 1 AS n FROM authorizations WHERE expires_at <= :now
+                UNION ALL SELECT 1 FROM connections WHERE state = 'deleted' AND updated_at < :limit LIMIT 1
+                """, ["now": change.at, "limit": limit]) != nil
+        }
+        guard isNeeded else { return }
+        try await database.write { transaction in
+            try transaction.execute(
+                """
+                UPDATE connections SET state = 'deleted', updated_at = :now
+                WHERE state = 'pending' AND id IN (SELECT connection_id FROM authorizations WHERE expires_at <= :now)
+                """, ["now": change.at])
+            try transaction.execute("DELETE FROM authorizations WHERE expires_at <= :now", ["now": change.at])
+            try transaction.execute(
+                "DELETE FROM connections WHERE state = 'deleted' AND updated_at < :limit", ["limit": limit])
+        }
+    }
+
+    /// Frees what an earlier process of the same name held when it ended. What it had begun stays marked as begun.
+    func releaseLeases(of owner: String) async throws {
+        try await database.write { transaction in
+            for table in ["connections", "revocations"] {
+                try transaction.execute(
+                    "UPDATE \(table) SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = :owner",
+                    ["owner": owner])
+            }
+        }
+    }
+}
+
+extension Transaction {
+    /// Makes the connection a mark: no tokens, no flow, no lease.
+    func erase(_ id: String, _ change: Change) throws {
+        try execute("DELETE FROM authorizations WHERE connection_id = :id", ["id": id])
+        try execute(
+            """
+            UPDATE connections
+            SET state = 'deleted', access_token = NULL, refresh_token = NULL, lease_owner = NULL, lease_until = NULL,
+                refresh_started_at = NULL, updated_at = :now
+            WHERE id = :id
+            """, ["id": id, "now": change.at])
+    }
+
+    /// Queues tokens for revocation.
+    ///
+    /// - Returns: the revocation's id; nil when there is no token.
+    func revoke(
+        _ tokens: SealedTokens, of connection: String, at provider: String, _ change: Change
+    ) throws -> String? {
+        guard tokens.accessToken != nil || tokens.refreshToken != nil else { return nil }
+        let id = try Identifier.revocation.make()
+        try execute(
+            """
+            INSERT INTO revocations (id, connection_id, provider, access_token, refresh_token, created_at, due_at)
+            VALUES (:id, :connection, :provider, :access, :refresh, :now, :now)
+            """,
+            [
+                "id": id, "connection": connection, "provider": provider, "access": tokens.accessToken,
+                "refresh": tokens.refreshToken, "now": change.at,
+            ])
+        return id
+    }
+}

@@ -1,0 +1,8 @@
+internal import SQL
+
+enum TokenMigrations {
+    /// The files of `services/token/migrations`, compiled in.
+    static let all = [
+        Migration(version: 1, name: "connections", bytes: PackageResources._001_connections_sql)
+    ]
+}
