@@ -34,9 +34,10 @@ release:
 	@for service in encryption email auth token gateway; do \
 	  swift build -c release --scratch-path $(RELEASE) --product $$service; done
 
+# One test at a time: many of them start servers, and two cores are all there may be.
 test: build ## Install what tests need, build, run everything
 	LOCKSTEP_TEST_PYTHON=$(CURDIR)/$(PYTHON)/bin/python3 \
-	  swift test --scratch-path $(DEBUG) --skip-build $(if $(FILTER),--filter $(FILTER))
+	  swift test --scratch-path $(DEBUG) --skip-build --no-parallel $(if $(FILTER),--filter $(FILTER))
 
 check: generate ## Regenerate and fail when the checked-in code was stale, then test
 	@test -z "$$(git status --porcelain Sources Protocols Tests)" || \
@@ -46,12 +47,14 @@ check: generate ## Regenerate and fail when the checked-in code was stale, then 
 # Where the plugins are; `make generate` builds them.
 PLUGINS := $(DEBUG)/debug
 PROTOS = $(shell cd Protocols && find lockstep -name '*.proto' ! -path '*/contract/*' | sort)
+# The generator's own test contract: what comes of it is compared, compiled and run.
+GOLDEN := golden/digest.proto golden/ledger.proto
 PROTOC_SWIFT = --plugin=protoc-gen-swift=$(abspath $(PLUGINS))/protoc-gen-swift \
   --swift_opt=Visibility=Package,FileNaming=DropPath,UseAccessLevelOnImports=true
 PROTOC_LOCKSTEP = --plugin=protoc-gen-lockstep=$(abspath $(PLUGINS))/protoc-gen-lockstep --lockstep_opt=Visibility=Package
 
-generate: ## Regenerate Swift from Protocols/*.proto (needs Debian's protobuf-compiler)
-	@$(MAKE) -s deps PACKAGES="$(PACKAGES) protobuf-compiler"
+generate: ## Regenerate Swift from Protocols/*.proto (installs protobuf-compiler)
+	@$(MAKE) -s deps PACKAGES="$(PACKAGES) protobuf-compiler libprotobuf-dev"
 	swift build --scratch-path $(DEBUG) --product protoc-gen-swift
 	swift build --scratch-path $(DEBUG) --product protoc-gen-lockstep
 	@$(MAKE) -s generate-with
@@ -59,7 +62,7 @@ generate: ## Regenerate Swift from Protocols/*.proto (needs Debian's protobuf-co
 # Everything is written into a fresh folder and then compared, so that files which did not change keep their date.
 generate-with:
 	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; tests=Tests/RPCCodeGenTests; \
-	mkdir -p $$out/{options,contracts,clients,golden,golden-clients,descriptors}; \
+	mkdir -p $$out/{options,contracts,clients,golden,descriptors}; \
 	protoc -I Protocols $(PROTOC_SWIFT) --swift_out=$$out/options lockstep/contract/v1/options.proto; \
 	protoc -I Protocols $(PROTOC_SWIFT) --swift_out=$$out/contracts $(PROTOS); \
 	protoc -I Protocols $(PROTOC_LOCKSTEP) --lockstep_out=$$out/contracts $(PROTOS); \
@@ -68,13 +71,14 @@ generate-with:
 	  --descriptor_set_out=$$out/descriptors/protocols.pb $(PROTOS); \
 	(cd Protocols && sha256sum lockstep/contract/v1/options.proto $(PROTOS)) > $$out/descriptors/protocols.sha256; \
 	fixtures="-I Protocols -I $$tests/Fixtures"; \
-	protoc $$fixtures --include_source_info --descriptor_set_out=$$out/descriptors/golden.pb golden/fixture.proto; \
+	protoc $$fixtures --include_source_info --descriptor_set_out=$$out/descriptors/golden.pb $(GOLDEN); \
 	protoc $$fixtures --include_source_info --descriptor_set_out=$$out/descriptors/lint.pb \
+	  google/protobuf/any.proto google/protobuf/duration.proto google/protobuf/empty.proto \
 	  $$(cd $$tests/Fixtures && ls lint/*.proto); \
-	protoc $$fixtures $(PROTOC_SWIFT) --swift_out=$$out/golden golden/fixture.proto; \
-	protoc $$fixtures $(PROTOC_LOCKSTEP) --lockstep_out=$$out/golden golden/fixture.proto; \
+	protoc $$fixtures $(PROTOC_SWIFT) --swift_out=$$out/golden $(GOLDEN); \
+	protoc $$fixtures $(PROTOC_LOCKSTEP) --lockstep_out=$$out/golden $(GOLDEN); \
 	protoc $$fixtures $(PROTOC_LOCKSTEP) --lockstep_opt=Output=Clients,ContractsModule= \
-	  --lockstep_out=$$out/golden golden/fixture.proto; \
+	  --lockstep_out=$$out/golden $(GOLDEN); \
 	(cd $$tests/Fixtures && sha256sum golden/*.proto lint/*.proto) > $$out/descriptors/fixtures.sha256; \
 	sync_folder() { mkdir -p "$$2"; \
 	  for old in "$$2"/*; do [ ! -e "$$old" ] || [ -e "$$1/$$(basename "$$old")" ] || { rm "$$old"; echo "  removed $$old"; }; done; \

@@ -192,10 +192,40 @@ let package = Package(
                 name: "TestSupport", dependencies: [x509, asn1, crypto], path: "Tests/Support", exclude: ["oauth-provider"],
                 swiftSettings: settings),
             tests("WireCoreTests", ["WireCore", nioCore]),
+            tests("RPCCoreTests", ["RPCCore", "RPCInProcess"]),
+            tests("RPCTransportTests", ["RPCTransport", "RPCClient", "RPCCore", "WireCore", nioCore, nioPosix, nioSSL, nioEmbedded, x509, crypto]),
+            tests(
+                "RPCCodeGenTests", ["RPCCodeGen", "RPCCore", "RPCInProcess", protobuf, protobufPlugin],
+                exclude: ["Fixtures", "Descriptors"]),
             tests("LibCryptoTests", ["LibCrypto"], resources: [.copy("Vectors")]),
             tests("JOSETests", ["JOSE", "LibCrypto"], resources: [.copy("Vectors")]),
             tests("SQLTests", ["SQL"]),
+            tests("ServiceKitTests", ["ServiceKit", "ServiceClients", "DevelopmentCA", "Contracts", "ContractClients", "RPCCore", "RPCTransport", "LibCrypto", "JOSE", lifecycle, logging]),
+            tests("DevelopmentCATests", ["DevelopmentCA", "RPCCore", "RPCTransport", x509, asn1]),
+            tests("SupervisionTests", ["Supervision"]),
+            tests("LockstepTests", ["lockstep", "RPCCore", "ServiceKit"]),
+            tests("EncryptionServiceTests", ["EncryptionService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "LibCrypto", "JOSE", protobuf], resources: [.copy("Vectors")]),
+            tests("AuthServiceTests", ["AuthService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "SQL", "LibCrypto", logging]),
+            tests(
+                "TokenServiceTests",
+                [
+                    "TokenService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "SQL", "LibCrypto",
+                    httpClient, nioCore, nioPosix, nioHTTP1, protobuf, logging,
+                ]),
+            tests(
+                "EmailServiceTests",
+                [
+                    "EmailService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "SQL", "LibCrypto",
+                    logging,
+                ]),
+            tests("GatewayServiceTests", ["GatewayService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "JOSE", "LibCrypto", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging, lifecycle, protobuf]),
+            // A running system under load: what users wait for while others sign in.
+            .executableTarget(
+                name: "lockstep-load", dependencies: [httpClient, nioCore, nioSSL, arguments],
+                path: "Tests/Benchmarks/GatewayLoad", swiftSettings: settings),
             // The rules of the house that a machine can check: imports, banned words, traps, generated code.
             tests("SoundnessTests", []),
+            // The five processes, really started, and driven over HTTPS and the wire.
+            tests("EndToEndTests", ["Contracts", "ContractClients", "RPCCore", "RPCClient", "RPCTransport", httpClient, nioCore, nioSSL]),
         ]
 )

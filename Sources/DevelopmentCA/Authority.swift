@@ -23,7 +23,7 @@ package struct Authority {
     /// A new one.
     package init(now: Date) throws {
         let key = P256.Signing.PrivateKey()
-        // A name of its own for each authority: with one name for all, a verifier that holds several tries the wrong one.
+        // A name of its own for each authority: with one for all, a verifier that holds several tries the wrong one.
         let id = Certificate.PublicKey(key.publicKey).subjectPublicKeyInfoBytes.prefix(5).dropFirst()
         let name = try DistinguishedName {
             OrganizationName("Lockstep")
@@ -57,9 +57,9 @@ package struct Authority {
             issuerPrivateKey: Certificate.PrivateKey(key))
     }
 
-    private func extensions(_ kind: CertificateKind, _ publicKey: Certificate.PublicKey) throws
-        -> Certificate.Extensions
-    {
+    private func extensions(
+        _ kind: CertificateKind, _ publicKey: Certificate.PublicKey
+    ) throws -> Certificate.Extensions {
         let issuer = try certificate.extensions.subjectKeyIdentifier
         var all = try Certificate.Extensions {
             Critical(BasicConstraints.notCertificateAuthority)
@@ -69,7 +69,8 @@ package struct Authority {
             SubjectAlternativeNames(Self.names(kind))
         }
         if case .service = kind {
-            try all.append(Certificate.Extension(ExtendedKeyUsage([ExtendedKeyUsage.Usage.serverAuth, .clientAuth]), critical: false))
+            let usage = try ExtendedKeyUsage([ExtendedKeyUsage.Usage.serverAuth, .clientAuth])
+            try all.append(Certificate.Extension(usage, critical: false))
         }
         return all
     }

@@ -63,8 +63,9 @@ struct ClientPoolState {
     }
 
     /// The attempts that waiting calls need now.
-    mutating func retired(_ connection: ClientConnectionHandle, now: ContinuousClock.Instant) -> [ConnectionPlan.Attempt]
-    {
+    mutating func retired(
+        _ connection: ClientConnectionHandle, now: ContinuousClock.Instant
+    ) -> [ConnectionPlan.Attempt] {
         ready.removeAll { $0 === connection }
         plan.retired(connection.attempt)
         return demand(now: now)

@@ -182,8 +182,9 @@ extension CallResult {
 }
 
 extension RPCError {
-    fileprivate static func tooLarge(_ method: MethodDescriptor, _ what: String, _ size: Int, _ limit: UInt32) -> RPCError
-    {
+    fileprivate static func tooLarge(
+        _ method: MethodDescriptor, _ what: String, _ size: Int, _ limit: UInt32
+    ) -> RPCError {
         RPCError(
             .resourceExhausted, "The \(what) of \(method.fullName) has \(size) bytes; the server takes \(limit).",
             reason: "request_too_large", processed: .no)

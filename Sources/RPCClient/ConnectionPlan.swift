@@ -52,7 +52,8 @@ package struct ConnectionPlan: Sendable {
 
     /// The attempt failed; the next one waits.
     package mutating func failed(
-        _ attempt: Attempt, _ reason: String, now: ContinuousClock.Instant, using random: inout some RandomNumberGenerator
+        _ attempt: Attempt, _ reason: String, now: ContinuousClock.Instant,
+        using random: inout some RandomNumberGenerator
     ) {
         guard case .connecting(attempt.number) = slots[attempt.slot] else { return }
         slots[attempt.slot] = .idle

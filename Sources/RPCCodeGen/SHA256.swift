@@ -1,4 +1,4 @@
-/// SHA-256 (FIPS 180-4) of short texts, for ids and fingerprints. Not for secrets: it takes no care of timing or memory.
+/// SHA-256 (FIPS 180-4) of short texts, for ids and fingerprints. Not for secrets: it minds neither timing nor memory.
 package enum SHA256 {
     /// The 32 bytes of the digest.
     package static func digest(of bytes: some Collection<UInt8>) -> [UInt8] {

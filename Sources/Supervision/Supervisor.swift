@@ -132,7 +132,9 @@ package struct Supervisor: Sendable {
         return .start(children[index].name)
     }
 
-    private mutating func failed(_ index: Int, _ termination: Termination, after ran: Duration, now: Duration) -> [Action] {
+    private mutating func failed(
+        _ index: Int, _ termination: Termination, after ran: Duration, now: Duration
+    ) -> [Action] {
         let name = children[index].name
         // While others stop, one that ends by itself has only been early.
         guard !isStopping else {

@@ -7,9 +7,9 @@ struct Lockstep: AsyncParsableCommand {
         commandName: "lockstep",
         abstract: "Run, watch and call the five services.",
         discussion: """
-            A first start: `lockstep certs`, then `lockstep up`. Everything is kept in the state directory (.lockstep, or \
-            --state, or LOCKSTEP_STATE). Configuration is config.json there, or the file that LOCKSTEP_CONFIG names; \
-            LOCKSTEP_… variables override it.
+            A first start: `lockstep certs`, then `lockstep up`. Everything is kept in the state directory \
+            (.lockstep, or --state, or LOCKSTEP_STATE). Configuration is config.json there, or the file that \
+            LOCKSTEP_CONFIG names; LOCKSTEP_… variables override it.
             """,
         subcommands: [Up.self, Certs.self, Call.self, List.self])
 }

@@ -18,7 +18,7 @@ import Testing
         print("vectors: RFC 8037 Ed25519 JWS: ran 1, skipped 0")
     }
 
-    /// Tokens that PyJWT made verify here; and since Ed25519 has one signature for one input, ours are its, to the byte.
+    /// Tokens that PyJWT made verify here; and since Ed25519 has one signature for one input, ours have its bytes.
     @Test func pyJWT() throws {
         let file = try vector("pyjwt_eddsa")
         let key = try Ed25519.PrivateKey(

@@ -37,7 +37,9 @@ import Testing
                 }
             }
         }
-        let acknowledged = try String(contentsOfFile: notes, encoding: .utf8).split(separator: "\n").compactMap { Int($0) }
+        let acknowledged = try String(contentsOfFile: notes, encoding: .utf8).split(separator: "\n").compactMap {
+            Int($0)
+        }
         #expect(acknowledged.count > 20)
         let database = try await fixture.open()
         let ids = try await database.read {
@@ -65,7 +67,8 @@ import Testing
         let database = try await fixture.open()
         let values = try await database.write { transaction in
             try ["journal_mode", "synchronous", "foreign_keys", "secure_delete"].map { name in
-                try transaction.one("SELECT CAST(\(name) AS TEXT) AS value FROM pragma_\(name)").get("value", as: String.self)
+                try transaction.one("SELECT CAST(\(name) AS TEXT) AS value FROM pragma_\(name)").get(
+                    "value", as: String.self)
             }
         }
         #expect(values == ["wal", "2", "1", "1"])

@@ -35,7 +35,9 @@ import Testing
 
     @Test func numbersHaveNoGaps() async throws {
         let database = try await fixture.open()
-        #expect(await failure { try await database.migrate([.items, Migration(version: 3, name: "x", sql: "")]) } == .migration)
+        #expect(
+            await failure { try await database.migrate([.items, Migration(version: 3, name: "x", sql: "")]) }
+                == .migration)
     }
 
     @Test func aFailingMigrationLeavesNothing() async throws {

@@ -98,7 +98,9 @@ import Testing
         #expect(await refused("INSERT INTO items (id, name) VALUES (2, NULL)") == .constraint(.notNull("items.name")))
         #expect(await refused("INSERT INTO items (id, name, parent) VALUES (2, 'b', 7)") == .constraint(.foreignKey))
         let long = await refused("INSERT INTO items (id, name) VALUES (2, 'aaaaaaaaaaaaaaaaaaaaaaaaa')")
-        guard case .constraint(.check) = long else { return #expect(Bool(false), "not a check: \(String(describing: long))") }
+        guard case .constraint(.check) = long else {
+            return #expect(Bool(false), "not a check: \(String(describing: long))")
+        }
         let duplicate = SQLError(.constraint(.unique(["items.name"])), "")
         #expect(duplicate.isUnique("items.name") && !duplicate.isUnique("items.id"))
     }

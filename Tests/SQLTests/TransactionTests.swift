@@ -65,7 +65,9 @@ import Testing
                 if index % 3 == 1 { try transaction.insert(index) }
             }
         }
-        let ids = try await database.read { try $0.query("SELECT id FROM items ORDER BY id") { try $0.get("id", as: Int.self) } }
+        let ids = try await database.read {
+            try $0.query("SELECT id FROM items ORDER BY id") { try $0.get("id", as: Int.self) }
+        }
         #expect(ids == (0..<60).filter { $0 % 3 == 2 })
         for (index, result) in results.enumerated() {
             switch index % 3 {

@@ -39,7 +39,8 @@ import Testing
 
     @Test func linesFitOnAScreen() throws {
         for file in try SourceTree.swift(below: "Sources", "services", "Tests") {
-            for (index, line) in file.lines.enumerated() {
+            // Raw strings are expected texts, and stand as they are.
+            for (index, line) in file.lines.enumerated() where !line.contains("#\"") {
                 #expect(line.count <= 140, "\(file.path):\(index + 1)")
             }
         }

@@ -56,7 +56,8 @@ extension Emitter {
         let (request, response) = (swiftName(method.request), swiftName(method.response))
         text.line()
         text.documentation(method.descriptor.protoSourceComments())
-        text.block("\(access) func \(method.swiftName)(", closing: ") async throws(RPCError) -> \(response) {") { text in
+        let closing = ") async throws(RPCError) -> \(response) {"
+        text.block("\(access) func \(method.swiftName)(", closing: closing) { text in
             text.line("_ request: \(request), _ options: CallOptions = CallOptions()")
         }
         text.body { $0.line("try await channel.call(\(service.name)Contract.\(method.swiftName), request, options)") }

@@ -61,7 +61,8 @@ extension Lint {
         guard !route.hasBody else { return }
         for field in method.request.fields where !route.fields.contains(field.name) && !Self.fitsQuery(field) {
             report(
-                method.rulesPosition, "\(method.name)'s \(field.name) would come from the query, which holds plain values.",
+                method.rulesPosition,
+                "\(method.name)'s \(field.name) would come from the query, which holds plain values.",
                 "Write `body: \"*\"`, or make \(field.name) a string, number or truth value.")
         }
     }

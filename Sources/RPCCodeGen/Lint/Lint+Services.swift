@@ -51,7 +51,8 @@ extension Lint {
             for service in services where service.rules.execution == .async {
                 report(
                     service.descriptor.position(ofOption: .service),
-                    "\(service.name) is ASYNC, but \(process) hosts \(sync.name), which is SYNC; a process hosts one class.",
+                    "\(service.name) is ASYNC, but \(process) hosts \(sync.name), which is SYNC; "
+                        + "a process hosts one class.",
                     "Move \(service.name) to a package of its own, or give both the same execution.")
             }
         }

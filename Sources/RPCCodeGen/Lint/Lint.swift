@@ -27,6 +27,7 @@ struct Lint {
 
     private mutating func checkSyntax(of file: FileModel) {
         guard file.descriptor.edition != .proto3 else { return }
-        report(file.descriptor.syntaxPosition, "\(file.descriptor.name) is not proto3.", "Write `syntax = \"proto3\";`.")
+        report(
+            file.descriptor.syntaxPosition, "\(file.descriptor.name) is not proto3.", "Write `syntax = \"proto3\";`.")
     }
 }

@@ -14,7 +14,8 @@ struct MessageModel {
         var found: [MessageModel] = [self]
         var next = 0
         while next < found.count {
-            for inner in found[next].fields.compactMap(\.message) where !found.contains(where: { $0.descriptor === inner.descriptor }) {
+            for inner in found[next].fields.compactMap(\.message)
+            where !found.contains(where: { $0.descriptor === inner.descriptor }) {
                 found.append(inner)
             }
             next += 1

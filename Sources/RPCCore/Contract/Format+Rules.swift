@@ -39,16 +39,17 @@ private enum EmailSyntax {
     }
 
     private static func isLocalPart(_ bytes: Substring.UTF8View) -> Bool {
-        bytes.count <= maximumLocalPart
-            && parts(bytes).allSatisfy { !$0.isEmpty && $0.allSatisfy { $0.isLetterOrDigit || atextMarks.contains($0) } }
+        bytes.count <= maximumLocalPart && parts(bytes).allSatisfy { !$0.isEmpty && $0.allSatisfy(isAtext) }
     }
+
+    private static func isAtext(_ byte: UInt8) -> Bool { byte.isLetterOrDigit || atextMarks.contains(byte) }
 
     private static func isDomain(_ bytes: Substring.UTF8View) -> Bool { parts(bytes).allSatisfy(isLabel) }
 
     private static func isLabel(_ bytes: Substring.UTF8View) -> Bool {
-        guard (1...maximumLabel).contains(bytes.count) else { return false }
         let hyphen = UInt8(ascii: "-")
-        return bytes.first != hyphen && bytes.last != hyphen && bytes.allSatisfy { $0.isLetterOrDigit || $0 == hyphen }
+        return (1...maximumLabel).contains(bytes.count) && bytes.first != hyphen && bytes.last != hyphen
+            && bytes.allSatisfy { $0.isLetterOrDigit || $0 == hyphen }
     }
 
     private static func parts(_ bytes: Substring.UTF8View) -> [Substring.UTF8View] {

@@ -74,7 +74,8 @@ package struct FieldDescriptor: Sendable {
 
     package init(
         name: String, number: Int, kind: Kind, arity: Arity = .single, dataClass: DataClass = .open,
-        isRequired: Bool = false, hasPresence: Bool = false, minLength: Int? = nil, maxLength: Int? = nil, format: Format? = nil
+        isRequired: Bool = false, hasPresence: Bool = false, minLength: Int? = nil, maxLength: Int? = nil,
+        format: Format? = nil
     ) {
         self.name = name
         self.number = number

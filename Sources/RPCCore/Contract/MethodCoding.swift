@@ -20,7 +20,7 @@ package struct MethodCoding: Sendable {
     /// The encoded request, checked against the contract's rules.
     ///
     /// - Parameter json: One JSON object in UTF-8. Nothing at all is an empty one.
-    /// - Throws: `RPCError` INVALID_ARGUMENT that names what is wrong: not JSON, unknown field, wrong type, broken rule.
+    /// - Throws: `RPCError` INVALID_ARGUMENT that says what is wrong: not JSON, unknown field, wrong type, broken rule.
     package func requestBytes(fromJSON json: [UInt8]) throws(RPCError) -> [UInt8] {
         do {
             return try encodeRequest(json.isEmpty ? Array("{}".utf8) : json)

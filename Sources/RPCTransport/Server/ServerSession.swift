@@ -89,8 +89,9 @@ final class ServerSession: WireSession {
     }
 
     /// The machine's timer serves deadlines that came over the wire; where the contract's is earlier, a timer here.
-    private func limit(_ incoming: IncomingCall, _ call: AdmittedCall, on loop: any EventLoop, now: ContinuousClock.Instant)
-    {
+    private func limit(
+        _ incoming: IncomingCall, _ call: AdmittedCall, on loop: any EventLoop, now: ContinuousClock.Instant
+    ) {
         let deadline = call.context.deadline
         if let wire = incoming.deadline, WireClock.time(at: wire) <= deadline.instant { return }
         let delay = TimeAmount.nanoseconds(

@@ -16,7 +16,9 @@ extension PeerIdentity {
     /// - Throws: `IdentityError` when there is none, more than one, or one outside the trust domain.
     package init(certificate: Certificate) throws(IdentityError) {
         let uris = try Self.spiffeURIs(of: certificate)
-        guard let uri = uris.first else { throw IdentityError(description: "The certificate has no spiffe:// SAN URI.") }
+        guard let uri = uris.first else {
+            throw IdentityError(description: "The certificate has no spiffe:// SAN URI.")
+        }
         guard uris.count == 1 else {
             throw IdentityError(description: "The certificate has \(uris.count) spiffe:// SAN URIs, not one.")
         }

@@ -19,7 +19,9 @@ enum KeyFile {
         return try contents(of: descriptor, path, size: size)
     }
 
-    private static func check(_ descriptor: Int32, _ path: String, isPrivate: Bool) throws(TLSConfigurationError) -> Int {
+    private static func check(
+        _ descriptor: Int32, _ path: String, isPrivate: Bool
+    ) throws(TLSConfigurationError) -> Int {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure(path, "cannot be examined") }
         guard status.st_mode & S_IFMT == S_IFREG else {
@@ -36,7 +38,9 @@ enum KeyFile {
         return Int(status.st_size)
     }
 
-    private static func contents(of descriptor: Int32, _ path: String, size: Int) throws(TLSConfigurationError) -> [UInt8] {
+    private static func contents(
+        of descriptor: Int32, _ path: String, size: Int
+    ) throws(TLSConfigurationError) -> [UInt8] {
         var filled = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
             while filled < size {

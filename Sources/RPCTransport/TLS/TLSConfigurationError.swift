@@ -1,4 +1,5 @@
-/// Why certificates and keys cannot be used. The text names the file, what is wrong and, where there is one, the remedy.
+/// Why certificates and keys cannot be used. The text names the file, what is wrong and, where there is one, the
+/// remedy.
 package struct TLSConfigurationError: Error, Sendable, Hashable, CustomStringConvertible {
     package let file: String
     package let problem: String

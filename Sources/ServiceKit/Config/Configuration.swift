@@ -10,7 +10,8 @@ package struct Configuration: Sendable {
     /// The variable that names the state directory, and what it is without one.
     package static let stateVariable = "LOCKSTEP_STATE"
     package static let defaultState = ".lockstep"
-    /// The variable that names the file. Without it the file is `config.json` in the state directory, and may be missing.
+    /// The variable that names the file. Without it the file is `config.json` in the state directory, and may be
+    /// missing.
     package static let fileVariable = "LOCKSTEP_CONFIG"
     package static let defaultFile = "config.json"
     /// Bytes of the largest file that is read.

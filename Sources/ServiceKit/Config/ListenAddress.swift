@@ -17,9 +17,12 @@ package struct ListenAddress: ConfigValue, Hashable, CustomStringConvertible {
     }
 
     package init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...])
+        else { return nil }
         var host = text[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() } else if host.contains(":") { return nil }
+        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
+        guard isBracketed || !host.contains(":") else { return nil }
+        if isBracketed { host = host.dropFirst().dropLast() }
         guard !host.isEmpty, host.allSatisfy(Self.isAllowed) else { return nil }
         self.init(host: String(host), port: Int(port))
     }

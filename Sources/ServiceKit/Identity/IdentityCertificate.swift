@@ -55,7 +55,8 @@ struct IdentityCertificate {
     }
 
     private static func issuer(of certificate: Certificate, _ file: String) throws(IdentityKeyError) -> PeerIdentity {
-        guard let identity = try? PeerIdentity(certificate: certificate), identity.service == IdentityToken.issuer else {
+        guard let identity = try? PeerIdentity(certificate: certificate), identity.service == IdentityToken.issuer
+        else {
             throw IdentityKeyError(description: "\(file) does not name \(PeerIdentity.prefix)\(IdentityToken.issuer)")
         }
         return identity

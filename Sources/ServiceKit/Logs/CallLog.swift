@@ -4,14 +4,8 @@ package import RPCCore
 /// One line for every call: who called what, how it ended, where the time went.
 package struct CallLog: ServerObserver {
     private let logger: Logger
-    /// Calls that would only fill the log, at `debug` unless they fail.
-    private let quiet: Set<UInt32>
 
-    /// - Parameter quiet: Ids of methods such as health checks.
-    package init(logger: Logger, quiet: Set<UInt32> = []) {
-        self.logger = logger
-        self.quiet = quiet
-    }
+    package init(logger: Logger) { self.logger = logger }
 
     package func callEnded(_ record: CallRecord) {
         let level = level(of: record)
@@ -41,10 +35,13 @@ package struct CallLog: ServerObserver {
         logger.event(.debug, "connection closed", peer.map { [LogField.peer($0)] } ?? [])
     }
 
+    /// What services ask each other all the time (health, keys, revocations) would fill the log: at `debug`, unless it
+    /// fails.
     private func level(of record: CallRecord) -> Logger.Level {
-        switch record.code {
+        let method = record.context.method
+        return switch record.code {
         case .internal, .unknown, .dataLoss: .error
-        case .ok where quiet.contains(record.context.method.id): .debug
+        case .ok where method.exposure == .internal && method.idempotency == .noSideEffects: .debug
         default: .info
         }
     }

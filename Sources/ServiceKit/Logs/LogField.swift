@@ -32,7 +32,9 @@ package struct LogField: Sendable {
     }
 
     /// A word of the program's own.
-    package static func word(_ name: StaticString, _ word: StaticString) -> LogField { LogField(name, .text("\(word)")) }
+    package static func word(_ name: StaticString, _ word: StaticString) -> LogField {
+        LogField(name, .text("\(word)"))
+    }
 
     package static func flag(_ name: StaticString, _ flag: Bool) -> LogField { LogField(name, .flag(flag)) }
 

@@ -27,7 +27,9 @@ extension Logger {
     }
 
     /// A logger that writes JSON lines.
-    package init(service: String, level: Logger.Level, output: any LogOutput, clock: any WallClock = SystemWallClock()) {
+    package init(
+        service: String, level: Logger.Level, output: any LogOutput, clock: any WallClock = SystemWallClock()
+    ) {
         self.init(label: service) { _ in
             JSONLogHandler(service: service, level: level, output: output, clock: clock)
         }

@@ -1,10 +1,8 @@
-import Contracts
 import Glibc
 import Logging
 import RPCCore
 import RPCTransport
 import ServiceLifecycle
-import UnixSignals
 import UnixSignals
 
 /// Runs a process's parts until it is told to stop, and stops them in bounded time.
@@ -51,6 +49,6 @@ struct ProcessRunner {
     var health: HealthHandler { HealthHandler(service: environment.name, drain: drain) }
 
     var observer: CallLog {
-        CallLog(logger: environment.logger, quiet: Set(HealthHandler.contract.methods.map(\.id)))
+        CallLog(logger: environment.logger)
     }
 }

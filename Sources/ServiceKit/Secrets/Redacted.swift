@@ -11,8 +11,9 @@ package struct Redacted<Value> {
     package var exposed: Value { value }
 
     /// The value, for as long as `body` runs.
-    package func withExposed<Result, Failure: Error>(_ body: (Value) throws(Failure) -> Result) throws(Failure) -> Result
-    {
+    package func withExposed<Result, Failure: Error>(
+        _ body: (Value) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         try body(value)
     }
 

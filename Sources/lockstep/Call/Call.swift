@@ -9,14 +9,14 @@ struct Call: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Call one method and print its answer as JSON.",
         discussion: """
-            The request is JSON with the contract's field names; bytes are base64. Give secrets with -d @FILE or -d -, so \
-            that they are in no process list.
+            The request is JSON with the contract's field names; bytes are base64. Give secrets with -d @FILE or \
+            -d -, so that they are in no process list.
 
               lockstep call HealthService/Check --target auth
               lockstep call PasswordService/Verify --cert auth -d @request.json
 
-            Ends with 0, or by what went wrong: 65 bad request, 69 unknown there, 70 the service failed, 75 try again, \
-            77 not allowed, 78 configuration.
+            Ends with 0, or by what went wrong: 64 bad command, 65 bad request, 69 unknown there, \
+            70 the service failed, 75 try again, 77 not allowed, 78 configuration.
             """)
 
     @Argument(help: ArgumentHelp("Which method, with or without its package.", valueName: "service/method"))
@@ -40,7 +40,7 @@ struct Call: AsyncParsableCommand {
 
     func run() async throws {
         try await CommandFailure.reported {
-            let settings = try OperatorSettings(state)
+            let settings = try OperatorSettings(environment: state.environment)
             let target = try CallTarget(method: method, target: target, settings: settings)
             let request = try RequestData.read(data)
             let options = CallOptions(timeout: try limit)
@@ -67,11 +67,22 @@ struct Call: AsyncParsableCommand {
         _ coding: MethodCoding, _ json: [UInt8], _ options: CallOptions, _ pool: ClientPool
     ) async -> Result<[UInt8], RPCError> {
         do throws(RPCError) {
-            let request = try coding.requestBytes(fromJSON: json)
+            let request = try encoded(json, coding)
             let response = try await pool.call(coding.descriptor, request: request, options: options)
             return .success(try coding.json(fromResponse: response))
         } catch {
             return .failure(error)
+        }
+    }
+
+    /// The request; when it is wrong, it has not been sent.
+    private static func encoded(_ json: [UInt8], _ coding: MethodCoding) throws(RPCError) -> [UInt8] {
+        do {
+            return try coding.requestBytes(fromJSON: json)
+        } catch {
+            var unsent = error
+            unsent.processed = .no
+            throw unsent
         }
     }
 

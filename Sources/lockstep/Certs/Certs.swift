@@ -7,9 +7,10 @@ struct Certs: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make development certificates and the master key.",
         discussion: """
-            Makes a certificate authority, a certificate for each service and for the operator, the gateway's signing key \
-            and the master key, all in the state directory. What is there and still good is kept; certificates with less \
-            than 30 days left are renewed. For development: in production certificates come from your own authority.
+            Makes a certificate authority, a certificate for each service and for the operator, the gateway's \
+            signing key and the master key, all in the state directory. What is there and still good is kept; \
+            certificates with less than 30 days left are renewed. For development: in production \
+            certificates come from your own authority.
             """)
 
     @OptionGroup var state: StateOption

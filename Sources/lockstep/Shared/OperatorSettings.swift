@@ -10,13 +10,14 @@ struct OperatorSettings {
     private let configuration: Configuration
     let state: String
 
-    init(_ option: StateOption) throws {
+    /// - Throws: `CommandFailure` with everything that is wrong.
+    init(environment: [String: String]) throws {
         do {
-            configuration = try Configuration.load(Self.table, environment: option.environment)
+            configuration = try Configuration.load(Self.table, environment: environment)
         } catch {
             throw CommandFailure(error.description, status: ExitStatus.configuration)
         }
-        state = option.directory
+        state = configuration.state
     }
 
     /// Where the gateway answers HTTPS, as a client on this machine reaches it.

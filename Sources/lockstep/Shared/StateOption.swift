@@ -7,7 +7,7 @@ struct StateOption: ParsableArguments {
     @Option(
         name: .customLong("state"),
         help: ArgumentHelp(
-            "The state directory: certificates, data, config.json.", discussion: "Default: LOCKSTEP_STATE, or .lockstep.",
+            "The state directory: certificates, data, config.json. Default: LOCKSTEP_STATE, or .lockstep.",
             valueName: "dir"))
     var given: String?
 

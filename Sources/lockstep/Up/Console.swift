@@ -19,16 +19,17 @@ final class Console: Sendable {
         isColoured = isTerminal && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
         width = (names + [Self.ownName]).map(\.count).max() ?? 0
         colours = Dictionary(
-            names.enumerated().map { ($1, Self.palette[$0 % Self.palette.count]) }, uniquingKeysWith: { first, _ in first })
+            names.enumerated().map { ($1, Self.palette[$0 % Self.palette.count]) },
+            uniquingKeysWith: { first, _ in first })
     }
 
     /// A line that a service wrote.
-    func line(_ name: String, _ bytes: [UInt8]) {
-        write(prefix(name) + sanitised(bytes))
-    }
+    func line(_ name: String, _ bytes: [UInt8]) { write(rendered(name, bytes)) }
 
     /// A line of the supervisor's own.
     func say(_ text: String) { write(prefix(Self.ownName) + Array(text.utf8)) }
+
+    func rendered(_ name: String, _ bytes: [UInt8]) -> [UInt8] { prefix(name) + sanitised(bytes) }
 
     private func prefix(_ name: String) -> [UInt8] {
         let padded = name.padding(toLength: width, withPad: " ", startingAt: 0)

@@ -8,9 +8,9 @@ struct Up: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Start the five services and keep them running.",
         discussion: """
-            Their logs are shown together, each line behind its service's name. A service that ends is started again after \
-            a pause that grows. Ctrl-C or SIGTERM lets all finish what they have begun and stops them; a second one stops \
-            them at once. Process ids are in run/NAME.pid in the state directory.
+            Their logs are shown together, each line behind its service's name. A service that ends is started again \
+            after a pause that grows. Ctrl-C or SIGTERM lets all finish what they have begun and stops them; a second \
+            one stops them at once. Process ids are in run/NAME.pid in the state directory.
             """)
 
     @OptionGroup var state: StateOption
@@ -20,7 +20,7 @@ struct Up: AsyncParsableCommand {
 
     func run() async throws {
         try await CommandFailure.reported {
-            let settings = try OperatorSettings(state)
+            let settings = try OperatorSettings(environment: state.environment)
             let readiness = Readiness(settings: settings, identity: try settings.identity("operator"))
             let children = try Executables(bin).children(state.environment)
             let console = Console(names: children.map(\.name), environment: state.environment)

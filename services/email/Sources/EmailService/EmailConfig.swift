@@ -15,12 +15,17 @@ package enum EmailConfig {
         "email.outbox_directory", default: StatePath("outbox"),
         doc: "Folder of the sink `file`; made when it is missing, readable by its owner only.")
     package static let linkBase = ConfigKey(
-        "email.link_base", default: "https://127.0.0.1:8443",
-        doc: "Scheme, host and port of the pages that mails link to.")
+        "email.link_base", default: "https://127.0.0.1:8443", allowed: "an https URL without query and fragment",
+        doc: "Scheme, host and port of the pages that mails link to."
+    ) { isLinkBase($0) }
     package static let fromAddress = ConfigKey(
-        "email.from_address", default: "no-reply@lockstep.local", doc: "Sender of all mail.")
+        "email.from_address", default: "no-reply@lockstep.local", allowed: "one mail address in ASCII",
+        doc: "Sender of all mail."
+    ) { MailRules.addressProblem($0) == nil }
     package static let fromName = ConfigKey(
-        "email.from_name", default: "Lockstep", doc: "The sender's name for people.")
+        "email.from_name", default: "Lockstep", allowed: "text without line breaks and control characters",
+        doc: "The sender's name for people."
+    ) { MailRules.nameProblem($0) == nil }
     package static let parallelism = ConfigKey(
         "email.parallelism", default: 4, in: 1...64, doc: "Messages under way at once.")
     package static let lease = ConfigKey(
@@ -45,6 +50,11 @@ package enum EmailConfig {
         maximumAttempts, retention, instance,
     ]
     package static let table = ConfigTable(service: "email", keys: keys)
+
+    private static func isLinkBase(_ text: String) -> Bool {
+        text.hasPrefix("https://") && text.count > "https://".count && !text.hasControlCharacters
+            && !text.contains { $0 == "?" || $0 == "#" || $0 == " " }
+    }
 }
 
 extension OutboxWorker.Settings {

@@ -18,7 +18,7 @@ package enum EncryptionConfig {
         Set(texts.compactMap { KeySpecification($0)?.name }).count == texts.count
     }
     package static let policy = ConfigKey(
-        "encryption.policy", default: "", allowed: "a JSON object, caller to key to list of operations",
+        "encryption.policy", default: "", allowed: "the text of a JSON object, caller to key to list of operations",
         doc: "The key policy. Empty for the standard policy."
     ) { text in
         text.isEmpty || (try? KeyPolicy(json: text)) != nil

@@ -4,7 +4,7 @@ package import RPCCore
 package enum EncryptionError: Error, Equatable, Sendable {
     /// The key policy does not grant it.
     case denied(caller: String, key: String, operation: KeyOperation)
-    /// Every failure to decrypt: unknown version, wrong key, wrong context, damage. One error, so that it tells nothing.
+    /// Every failure to decrypt: unknown version, wrong key, wrong context, damage. One error, which tells nothing.
     case decryptionFailed
     case unknownKey(String)
     case wrongUsage(key: String, expected: KeyUsage)

@@ -1,8 +1,8 @@
 internal import SQL
 
 extension AuthStore {
-    /// Takes notifications that are due: each is counted as attempted and hidden from other relays for the lease of that
-    /// attempt.
+    /// Takes notifications that are due: each is counted as attempted and hidden from other relays for that attempt's
+    /// lease.
     func takeNotifications(
         limit: Int, lease: @escaping @Sendable (_ attempt: Int) -> Duration
     ) async throws -> [Notification] {

@@ -63,8 +63,12 @@ package final class FileSink: MailSink {
 
     private static func isFileName(_ id: String) -> Bool {
         !id.isEmpty && id.utf8.allSatisfy { byte in
-            let scalar = Unicode.Scalar(byte)
-            return byte < 0x80 && (scalar.properties.isAlphabetic || (0x30...0x39).contains(byte) || byte == 0x2d || byte == 0x5f)
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+                true
+            default: false
+            }
         }
     }
 }

@@ -23,7 +23,9 @@ enum MailRules {
             return "An address has no spaces, line breaks or characters beyond ASCII (use the xn-- form)."
         }
         let parts = address.split(separator: "@", omittingEmptySubsequences: false)
-        guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }) else { return "An address has one @ between two parts." }
+        guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }) else {
+            return "An address has one @ between two parts."
+        }
         guard !address.utf8.contains(where: { #"<>()[],;:\""#.utf8.contains($0) }) else {
             return "Quoted and bracketed forms of addresses are not supported."
         }

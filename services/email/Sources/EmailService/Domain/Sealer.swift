@@ -6,8 +6,8 @@ package protocol Sealer: Sendable {
     /// - Throws: `RPCError`.
     func seal(_ plaintext: [UInt8], context: String, options: CallOptions) async throws -> [UInt8]
 
-    /// - Throws: `EmailError.unreadablePayload` when the ciphertext does not open, which no retry will change; `RPCError`
-    ///   for all that may work later.
+    /// - Throws: `EmailError.unreadablePayload` when the ciphertext does not open, which no retry will change;
+    ///   `RPCError` for all that may work later.
     func open(_ ciphertext: [UInt8], context: String, options: CallOptions) async throws -> [UInt8]
 }
 

@@ -11,7 +11,8 @@ enum MailDate {
         let (day, second) = seconds.quotientAndRemainder(dividingBy: 86_400)
         let date = civil(day)
         let clock = [second / 3600, second / 60 % 60, second % 60].map(twoDigits).joined(separator: ":")
-        return "\(days[Int(day % 7)]), \(twoDigits(date.day)) \(months[Int(date.month) - 1]) \(date.year) \(clock) +0000"
+        let month = months[Int(date.month) - 1]
+        return "\(days[Int(day % 7)]), \(twoDigits(date.day)) \(month) \(date.year) \(clock) +0000"
     }
 
     private static func twoDigits(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }

@@ -79,7 +79,7 @@ extension TokenError: RPCErrorConvertible {
         case .providerRefused(let provider):
             RPCError(
                 .failedPrecondition,
-                "\(provider) refused the request. Connect again; if that fails too, an operator must check its settings.",
+                "\(provider) refused the request. Connect again; if that fails too, an operator must look at it.",
                 reason: "provider_refused")
         case .providerUnavailable(let provider, let retryAfter):
             RPCError(

@@ -4,7 +4,7 @@ private import NIOCore
 private import NIOHTTP1
 internal import ServiceKit
 
-/// Talks to providers' token and revocation endpoints. Follows no redirect, reads a bounded answer within a bounded time.
+/// Talks to providers' token and revocation endpoints. Follows no redirect; reads a bounded answer in a bounded time.
 package struct OAuthClient: Sendable {
     /// Answers above this are malformed, bytes.
     static let maximumAnswer = 65_536
@@ -70,7 +70,8 @@ package struct OAuthClient: Sendable {
         do {
             let response = try await http.execute(request, timeout: .nanoseconds(timeout.nanoseconds))
             let body = try await response.body.collect(upTo: Self.maximumAnswer)
-            return Answer(status: Int(response.status.code), retryAfter: response.retryAfter, body: Array(body.readableBytesView))
+            return Answer(
+                status: Int(response.status.code), retryAfter: response.retryAfter, body: Array(body.readableBytesView))
         } catch is NIOTooManyBytesError {
             throw .malformed
         } catch let error as HTTPClientError where error == .connectTimeout {

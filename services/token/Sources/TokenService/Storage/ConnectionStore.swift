@@ -40,7 +40,8 @@ package struct ConnectionStore: Sendable {
         try await database.write { try $0.audit(.tokenRead, connection, change) }
     }
 
-    /// Takes the connection from its user at once; its tokens move, sealed as they are, to where they wait to be revoked.
+    /// Takes the connection from its user at once; its tokens move, sealed as they are, to where they wait for their
+    /// revocation.
     ///
     /// - Returns: the revocation's id when there is something to revoke.
     /// - Throws: `TokenError.unknownConnection`; deleting twice is no error.

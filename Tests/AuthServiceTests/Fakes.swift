@@ -1,0 +1,126 @@
+import Contracts
+import LibCrypto
+import RPCCore
+import Synchronization
+
+/// The names of the calls that reached the services below, in order.
+final class CallLog: Sendable {
+    private let names = Mutex<[String]>([])
+
+    func add(_ name: String) { names.withLock { $0.append(name) } }
+
+    /// What was called since the last time.
+    func take() -> [String] {
+        names.withLock { names in
+            defer { names = [] }
+            return names
+        }
+    }
+}
+
+/// Passwords without bcrypt's price: the hash is a digest, longer passwords are refused as the real service does.
+struct FakePasswords: PasswordServiceHandler {
+    let log: CallLog
+
+    func hash(_ request: EncryptionHashRequest, _ context: CallContext) throws -> EncryptionHashResponse {
+        log.add("hash")
+        var response = EncryptionHashResponse()
+        response.passwordHash = try digest(request.password)
+        return response
+    }
+
+    func verify(
+        _ request: EncryptionVerifyPasswordRequest, _ context: CallContext
+    ) throws -> EncryptionVerifyPasswordResponse {
+        log.add("verify")
+        var response = EncryptionVerifyPasswordResponse()
+        response.matches = try digest(request.password) == request.passwordHash
+        return response
+    }
+
+    func checkStrength(
+        _ request: EncryptionCheckStrengthRequest, _ context: CallContext
+    ) throws -> EncryptionCheckStrengthResponse {
+        log.add("check")
+        var response = EncryptionCheckStrengthResponse()
+        response.acceptable = request.password.utf8.count >= 8 && !request.contextWords.contains(request.password)
+        if !response.acceptable {
+            var reason = EncryptionStrengthReason()
+            reason.code = "too_short"
+            reason.message = "At least 8 characters."
+            response.reasons = [reason]
+        }
+        return response
+    }
+
+    private func digest(_ password: String) throws -> String {
+        guard password.utf8.count <= 72 else { throw RPCError(.invalidArgument, "More than 72 bytes.") }
+        return "$2b$12$" + (try SHA256.hexHash(Array(password.utf8)))
+    }
+}
+
+/// Tokens that can be read without a key.
+final class FakeTokens: JWTServiceHandler {
+    private let log: CallLog
+    private let isDown = Mutex(false)
+
+    init(log: CallLog) { self.log = log }
+
+    func set(down: Bool) { isDown.withLock { $0 = down } }
+
+    func sign(_ request: EncryptionSignRequest, _ context: CallContext) throws -> EncryptionSignResponse {
+        log.add("sign")
+        if isDown.withLock({ $0 }) { throw RPCError(.unavailable, "Down.") }
+        var response = EncryptionSignResponse()
+        response.token = "jwt \(request.subject) \(request.sessionID) \(request.lifetimeS) \(request.audience)"
+        return response
+    }
+
+    func verify(_ request: EncryptionVerifyTokenRequest, _ context: CallContext) throws -> EncryptionVerifyTokenResponse
+    {
+        throw RPCError(.unimplemented, "Not asked for by auth.")
+    }
+
+    func jwks(_ request: EncryptionJWKSRequest, _ context: CallContext) throws -> EncryptionJWKSResponse {
+        throw RPCError(.unimplemented, "Not asked for by auth.")
+    }
+}
+
+/// Mail that arrives in a list.
+final class FakeEmail: EmailServiceHandler {
+    private struct State {
+        var messages: [EmailSendRequest] = []
+        var isDown = false
+        var losesAnswers = false
+    }
+
+    private let state = Mutex(State())
+
+    func set(down: Bool) { state.withLock { $0.isDown = down } }
+
+    /// Takes messages, then fails: as when the answer is lost on its way.
+    func set(losingAnswers: Bool) { state.withLock { $0.losesAnswers = losingAnswers } }
+
+    var messages: [EmailSendRequest] { state.withLock { $0.messages } }
+
+    /// The messages since the last time.
+    func take() -> [EmailSendRequest] {
+        state.withLock { state in
+            defer { state.messages = [] }
+            return state.messages
+        }
+    }
+
+    func send(_ request: EmailSendRequest, _ context: CallContext) async throws -> EmailSendResponse {
+        try state.withLock { state in
+            if state.isDown { throw RPCError(.unavailable, "Down.", processed: .no) }
+            state.messages.append(request)
+            if state.losesAnswers { throw RPCError(.unavailable, "Lost.", processed: .maybe) }
+        }
+        return EmailSendResponse()
+    }
+
+    func getMessage(_ request: EmailGetMessageRequest, _ context: CallContext) async throws -> EmailGetMessageResponse {
+        throw RPCError(.unimplemented, "Not asked for by auth.")
+    }
+}

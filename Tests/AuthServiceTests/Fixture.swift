@@ -1,0 +1,151 @@
+import ContractClients
+import Contracts
+import Logging
+import RPCCore
+import RPCInProcess
+import SQL
+import TestSupport
+import Testing
+
+@testable import AuthService
+
+/// Auth over a real database, with the services that it calls in memory. One for each test.
+final class Fixture: Sendable {
+    let directory: TemporaryDirectory
+    let clock = ManualClock()
+    let log = CallLog()
+    let email = FakeEmail()
+    let tokens: FakeTokens
+    let database: Database
+    let handler: AuthHandler
+    let relay: NotificationRelay
+
+    static let password = "correct horse battery"
+
+    /// Auth forwards the user's token to the services that it calls; whose it is is the transport's business.
+    private static let forwarded = UserIdentity(subject: "usr_1", sessionID: "ses_1", roles: [], lane: .routine)
+
+    init(_ change: (inout AuthPolicy) -> Void = { _ in }) async throws {
+        directory = try TemporaryDirectory()
+        tokens = FakeTokens(log: log)
+        var policy = AuthPolicy()
+        change(&policy)
+        database = try await Database.open(url: "sqlite:\(directory.path("auth.sqlite"))")
+        (handler, relay) = try Self.assemble(database, policy, clock, log, tokens, email)
+        try await handler.store.prepare()
+        _ = try await handler.passwords.dummyHash()
+        _ = log.take()
+    }
+
+    /// A second auth process on the same database.
+    func secondProcess() async throws -> (handler: AuthHandler, relay: NotificationRelay) {
+        let database = try await Database.open(url: "sqlite:\(directory.path("auth.sqlite"))")
+        return try Self.assemble(database, handler.policy, clock, log, tokens, email)
+    }
+
+    private static func assemble(
+        _ database: Database, _ policy: AuthPolicy, _ clock: ManualClock, _ log: CallLog, _ tokens: FakeTokens,
+        _ email: FakeEmail
+    ) throws -> (AuthHandler, NotificationRelay) {
+        let encryption = try InProcessChannel(
+            sync: [FakePasswords(log: log), tokens], peer: "auth", user: forwarded)
+        let mail = try InProcessChannel(async: [email], peer: "auth")
+        let store = AuthStore(database: database, policy: policy, clock: clock)
+        let handler = AuthHandler(
+            store: store, passwords: Passwords(client: PasswordServiceClient(encryption)),
+            accessTokens: AccessTokens(client: JWTServiceClient(encryption), policy: policy))
+        let relay = NotificationRelay(
+            store: store, mailer: Mailer(client: EmailServiceClient(mail)), clock: clock,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, random: { 0.5 })
+        return (handler, relay)
+    }
+
+    /// A client of the gateway's, with or without a signed-in user.
+    func client(_ session: AuthSessionTokens? = nil, _ user: String = "", handler: AuthHandler? = nil) throws
+        -> AuthServiceClient
+    {
+        let identity = session.map {
+            UserIdentity(subject: user, sessionID: $0.sessionID, roles: ["user"], lane: .routine)
+        }
+        return AuthServiceClient(
+            try InProcessChannel(async: [handler ?? self.handler], peer: "gateway", user: identity))
+    }
+
+    // MARK: Steps
+
+    func register(_ email: String, password: String = Fixture.password) async throws {
+        var request = AuthRegisterRequest()
+        request.email = email
+        request.password = password
+        request.name = "Ada"
+        #expect(try await client().register(request, CallOptions()).status == "verification_sent")
+    }
+
+    /// Relays what is due and returns the mails of it.
+    func mails() async throws -> [EmailSendRequest] {
+        try await relay.relayDue()
+        return email.take()
+    }
+
+    /// Relays and returns the token of the only mail of this kind.
+    func mailedToken(_ template: EmailTemplate) async throws -> String {
+        let mails = try await mails().filter { $0.template == template }
+        try #require(mails.count == 1)
+        return try #require(mails[0].variables["token"])
+    }
+
+    @discardableResult
+    func verify(_ token: String) async throws -> AuthUser {
+        var request = AuthVerifyEmailRequest()
+        request.token = token
+        return try await client().verifyEmail(request, CallOptions())
+    }
+
+    /// Registers and confirms.
+    func member(_ email: String = "ada@example.com") async throws -> AuthUser {
+        try await register(email)
+        return try await verify(mailedToken(.emailVerification))
+    }
+
+    func signIn(
+        _ email: String = "ada@example.com", password: String = Fixture.password, agent: String = "agent"
+    ) async throws -> AuthSessionTokens {
+        var request = AuthCreateSessionRequest()
+        request.email = email
+        request.password = password
+        var options = CallOptions()
+        options.origin = ClientOrigin(address: "192.0.2.1", userAgent: agent)
+        return try await client().createSession(request, options)
+    }
+
+    func refresh(_ token: String) async throws -> AuthSessionTokens {
+        var request = AuthRefreshTokensRequest()
+        request.refreshToken = token
+        return try await client().refreshTokens(request, CallOptions())
+    }
+
+    func isLive(_ session: String) async throws -> Bool {
+        var request = AuthCheckSessionRequest()
+        request.sessionID = session
+        return try await client().checkSession(request, CallOptions()).live
+    }
+
+    /// The events of the audit trail, in order of time.
+    func audit() async throws -> [String] {
+        try await database.read {
+            try $0.query("SELECT event FROM audit_events ORDER BY at, rowid") { try $0.get("event", as: String.self) }
+        }
+    }
+}
+
+/// The stable word of the error that `body` throws; nil when it throws none.
+func refusal(_ body: () async throws -> Void) async -> String? {
+    do {
+        try await body()
+        return nil
+    } catch let error as RPCError {
+        return error.reason
+    } catch {
+        return "\(error)"
+    }
+}

@@ -1,0 +1,26 @@
+import AuthService
+import Foundation
+import ServiceKit
+import Testing
+
+@Suite struct ReadmeTests {
+    @Test func everyKeyIsDocumentedWithItsDefault() throws {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        let readme = try String(
+            contentsOf: folder.appending(path: "../../services/auth/README.md"), encoding: .utf8)
+        for entry in AuthConfig.table.entries {
+            #expect(readme.contains("| `\(entry.name)` | `\(entry.defaultText ?? "")` |"), "\(entry.name)")
+        }
+    }
+
+    @Test func configurationBecomesPolicy() throws {
+        let configuration = try Configuration.load(
+            AuthConfig.table,
+            environment: ["LOCKSTEP_AUTH_REFRESH_GRACE": "3s", "LOCKSTEP_AUTH_SESSIONS_PER_USER": "7"],
+            file: nil)
+        let policy = try AuthPolicy(configuration)
+        #expect(policy.refreshGrace == .seconds(3) && policy.sessionsPerUser == 7)
+        #expect(policy.accessTokenLifetime == AuthPolicy().accessTokenLifetime)
+        #expect(policy.audience == AuthPolicy().audience && policy.signingKey == AuthPolicy().signingKey)
+    }
+}

@@ -1,0 +1,67 @@
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+import NIOSSL
+
+/// An answer that is no success.
+struct Refusal: Error, CustomStringConvertible {
+    let status: Int
+    let code: String
+
+    var description: String { "\(status) \(code)" }
+}
+
+/// The gateway, as a client of its JSON.
+struct API: Sendable {
+    /// How long a request may take before it counts as lost.
+    static let timeout = TimeAmount.seconds(30)
+    /// Bytes of the largest answer.
+    static let largestAnswer = 1 << 20
+
+    private let client: HTTPClient
+    private let url: String
+
+    init(url: String, authorityFile: String) throws {
+        var tls = TLSConfiguration.makeClientConfiguration()
+        tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authorityFile))
+        var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
+        // Users do not share connections.
+        configuration.httpVersion = .http1Only
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 256
+        self.client = HTTPClient(configuration: configuration)
+        self.url = url
+    }
+
+    func shutdown() async throws { try await client.shutdown() }
+
+    /// - Throws: `Refusal` for an answer that is no success.
+    @discardableResult
+    func send(
+        _ verb: String, _ path: String, token: String? = nil, _ fields: [String: String]? = nil
+    ) async throws -> [String: JSONField] {
+        var request = HTTPClientRequest(url: url + path)
+        request.method = .init(rawValue: verb)
+        if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
+        if let fields {
+            request.headers.add(name: "Content-Type", value: "application/json")
+            request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(fields)))
+        }
+        let response = try await client.execute(request, timeout: Self.timeout)
+        let body = try await response.body.collect(upTo: Self.largestAnswer)
+        let answer = (try? JSONDecoder().decode([String: JSONField].self, from: Data(body.readableBytesView))) ?? [:]
+        guard (200..<300).contains(response.status.code) else {
+            throw Refusal(status: Int(response.status.code), code: answer["code"]?.text ?? "")
+        }
+        return answer
+    }
+}
+
+/// A member of an answer: its text where it is text.
+struct JSONField: Decodable, Sendable {
+    let text: String
+
+    init(from decoder: any Decoder) throws {
+        text = (try? decoder.singleValueContainer().decode(String.self)) ?? ""
+    }
+}

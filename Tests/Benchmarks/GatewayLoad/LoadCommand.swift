@@ -1,0 +1,43 @@
+import ArgumentParser
+
+/// Drives a running system as users do and prints what they waited.
+///
+/// The system must run with `gateway.rate_limits` off: all users come from one address.
+@main struct LoadCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "lockstep-load",
+        abstract: "Loads a running system through its gateway (gateway.rate_limits must be off).")
+
+    @Option(help: "Where the gateway is.") var url = "https://localhost:8443"
+    @Option(help: "The authority of its certificate, PEM.") var ca = ".lockstep/ca.pem"
+    @Option(help: "The folder where mail arrives, to confirm addresses.") var outbox = ".lockstep/outbox"
+    @Option(help: "Users of the mixed flow.") var users = 100
+    @Option(help: "Seconds of the mixed flow.") var seconds = 30
+    @Option(help: "Logins at once of the storm.") var hashers = 16
+    @Option(help: "Calls measured of each kind, quiet and in the storm.") var calls = 300
+    @Option(help: "Logins in a second of the mixed flow.") var logins = 5
+    @Option(help: "Mean pause of a user between requests, milliseconds.") var pause = 200
+    @Option(help: "Seed of the pauses and choices.") var seed = UInt64.random(in: 0 ... .max)
+
+    func run() async throws {
+        print("seed \(seed)")
+        let api = try API(url: url, authorityFile: ca)
+        do {
+            try await load(api)
+        } catch {
+            try? await api.shutdown()
+            throw error
+        }
+        try await api.shutdown()
+    }
+
+    private func load(_ api: API) async throws {
+        let mailbox = Mailbox(folder: outbox)
+        print("registering \(users) users ...")
+        let people = try await Person.register(users, api, mailbox, seed: seed)
+        try await StormScenario(api: api, hashers: hashers, calls: calls).run(people)
+        try await MixedScenario(
+            api: api, seconds: seconds, loginsPerSecond: logins, pause: .milliseconds(pause), seed: seed
+        ).run(people)
+    }
+}

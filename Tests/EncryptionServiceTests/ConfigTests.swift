@@ -1,0 +1,40 @@
+import ServiceKit
+import TestSupport
+import Testing
+
+@testable import EncryptionService
+
+@Suite struct ConfigTests {
+    private func settings(_ environment: [String: String] = [:]) throws -> EncryptionSettings {
+        try EncryptionSettings(try Configuration.load(EncryptionConfig.table, environment: environment, file: nil))
+    }
+
+    @Test func defaults() throws {
+        let settings = try settings()
+        #expect(settings.location.keyring.hasSuffix(".lockstep/keyring"))
+        #expect(settings.location.masterKey.hasSuffix(".lockstep/master.key"))
+        #expect(settings.keys == Parts.wanted)
+        #expect(!settings.mayCreate)
+        #expect(settings.rounds == 12 && settings.minimumPassword == 15)
+        #expect(settings.skew == 5 && settings.publishLead == 300)
+        #expect(try settings.policy == KeyPolicy(json: KeyPolicy.standardText))
+    }
+
+    /// A wrong value names its key.
+    @Test(arguments: [
+        ("LOCKSTEP_ENCRYPTION_PASSWORD_ROUNDS", "9"), ("LOCKSTEP_ENCRYPTION_PASSWORD_ROUNDS", "16"),
+        ("LOCKSTEP_ENCRYPTION_PASSWORD_MINIMUM_LENGTH", "7"), ("LOCKSTEP_ENCRYPTION_KEYRING_KEYS", "a:AEAD,a:SIGN"),
+        ("LOCKSTEP_ENCRYPTION_KEYRING_KEYS", "a:aead"), ("LOCKSTEP_ENCRYPTION_POLICY", "{\"token\": 1}"),
+        ("LOCKSTEP_ENCRYPTION_JWT_SKEW", "61s"), ("LOCKSTEP_ENCRYPTION_KEYRING_CREATE", "maybe"),
+    ])
+    func wrongValues(_ variable: String, _ value: String) {
+        let error = #expect(throws: (any Error).self) { try settings([variable: value]) }
+        #expect(error.map { "\($0)" }?.contains(variable) == true)
+    }
+
+    @Test func theReadmeHasEveryKey() throws {
+        #expect(
+            ReadmeKeys.missing(
+                readme: try ReadmeKeys.text(of: "encryption"), markdown: EncryptionConfig.table.markdown) == [])
+    }
+}

@@ -1,0 +1,143 @@
+import Dispatch
+import RPCCore
+import Synchronization
+import Testing
+
+@testable import EncryptionService
+
+@Suite struct KeyringKeeperTests {
+    @Test func aRotationIsDurableBeforeItIsUsed() throws {
+        let parts = try Parts()
+        let keeper = try parts.open(create: true)
+        #expect(try keeper.requestRotation(of: "token-vault") == 2)
+        keeper.stop()
+        #expect(keeper.keyring["token-vault"]?.primary(at: parts.clock.now).number == 2)
+        #expect(keeper.pendingVersion(of: "token-vault") == nil)
+    }
+
+    @Test func aRotationOutlivesTheProcess() throws {
+        let parts = try Parts()
+        do {
+            let keeper = try parts.open(create: true)
+            _ = try keeper.requestRotation(of: "token-vault")
+            keeper.stop()
+        }
+        let again = try parts.open()
+        defer { again.stop() }
+        #expect(again.keyring["token-vault"]?.versions.map(\.number) == [1, 2])
+        #expect(again.keyring["email-outbox"]?.versions.map(\.number) == [1])
+    }
+
+    @Test func anUnknownKey() throws {
+        let keeper = try Parts().open(create: true)
+        defer { keeper.stop() }
+        #expect(throws: EncryptionError.unknownKey("nothing")) { try keeper.requestRotation(of: "nothing") }
+    }
+
+    /// A keeper whose disk is the closure.
+    private func keeper(
+        limits: UsageLimits = .standard, save: @escaping @Sendable (Keyring) throws -> Void
+    ) throws -> KeyringKeeper {
+        let clock = TestClock()
+        let maker = KeyMaker(limits: limits, publishLead: 0)
+        let keys = try Parts.wanted.compactMap { try maker.first($0, now: clock.now) }
+        return KeyringKeeper(
+            Keyring(generation: 0, keys: keys), maker: maker, clock: clock.read, report: { _ in },
+            save: save)
+    }
+
+    private struct DiskFull: Error {}
+
+    /// While the disk does not take it, the rotation is pending: nothing uses the new version.
+    @Test func aDiskThatIsFull() throws {
+        let isFull = Atomic(false)
+        let (failed, saved) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        let keeper = try keeper { _ in
+            if isFull.load(ordering: .acquiring) {
+                failed.signal()
+                throw DiskFull()
+            }
+            saved.signal()
+        }
+        try keeper.start()
+        saved.wait()
+        isFull.store(true, ordering: .releasing)
+        #expect(try keeper.requestRotation(of: "token-vault") == 2)
+        failed.wait()
+        #expect(keeper.keyring["token-vault"]?.versions.count == 1)
+        #expect(keeper.pendingVersion(of: "token-vault") == 2)
+        #expect(try keeper.requestRotation(of: "token-vault") == 2)
+        isFull.store(false, ordering: .releasing)
+        saved.wait()
+        keeper.stop()
+        #expect(keeper.keyring["token-vault"]?.versions.count == 2)
+        #expect(keeper.pendingVersion(of: "token-vault") == nil)
+    }
+
+    @Test func aStartWithoutADisk() throws {
+        let keeper = try keeper { _ in throw DiskFull() }
+        #expect(throws: DiskFull.self) { try keeper.start() }
+    }
+
+    @Test func stoppingTwice() throws {
+        let keeper = try keeper { _ in }
+        try keeper.start()
+        keeper.stop()
+        keeper.stop()
+    }
+}
+
+@Suite struct UsageMeterTests {
+    @Test func theReserveIsABound() {
+        let meter = UsageMeter(used: 10, low: 2)
+        #expect(meter.spend() == .refused)
+        meter.allow(upTo: 15)
+        let answers = (0..<6).map { _ in meter.spend() }
+        #expect(answers == [.granted, .granted, .grantedButLow, .grantedButLow, .grantedButLow, .refused])
+        meter.allow(upTo: 20)
+        #expect(meter.spend() == .granted)
+    }
+
+    /// Every message is counted against a reserve that is on disk; a crash uses up the whole reserve.
+    @Test func theReserveIsWrittenFirst() throws {
+        let limits = UsageLimits(block: 10, rotateAt: 1000, maximum: 2000)
+        let parts = try Parts()
+        do {
+            let keeper = try parts.open(create: true, limits: limits)
+            #expect(keeper.keyring["token-vault"]?.versions[0].reserved == 10)
+            keeper.stop()
+        }
+        let again = try parts.open(limits: limits)
+        defer { again.stop() }
+        #expect(again.keyring["token-vault"]?.versions[0].reserved == 20)
+        let vault = try parts.vault(again)
+        for _ in 0..<5 { _ = try vault.encrypt([1], key: "token-vault", context: [], caller: service("token")) }
+        again.stop()
+        #expect(again.keyring["token-vault"]?.versions[0].reserved == 30)
+    }
+
+    @Test func aWornKeyIsRotatedByItself() throws {
+        let limits = UsageLimits(block: 10, rotateAt: 10, maximum: 20)
+        let parts = try Parts()
+        let keeper = try parts.open(create: true, limits: limits)
+        let vault = try parts.vault(keeper)
+        for _ in 0..<5 { _ = try vault.encrypt([1], key: "token-vault", context: [], caller: service("token")) }
+        keeper.stop()
+        #expect(keeper.keyring["token-vault"]?.versions.map(\.reserved) == [10, 10])
+        let sealed = try vault.encrypt([1], key: "token-vault", context: [], caller: service("token"))
+        #expect(sealed.version == 2)
+    }
+
+    /// With the thread gone no reserve comes: the key stops at what is on disk.
+    @Test func noReserveNoMessage() throws {
+        let limits = UsageLimits(block: 4, rotateAt: 1000, maximum: 2000)
+        let parts = try Parts()
+        let keeper = try parts.open(create: true, limits: limits)
+        keeper.stop()
+        let vault = try parts.vault(keeper)
+        for _ in 0..<4 { _ = try vault.encrypt([1], key: "token-vault", context: [], caller: service("token")) }
+        #expect(throws: EncryptionError.reserveExhausted(key: "token-vault")) {
+            try vault.encrypt([1], key: "token-vault", context: [], caller: service("token"))
+        }
+    }
+}

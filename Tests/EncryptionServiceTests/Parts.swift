@@ -1,0 +1,65 @@
+import RPCCore
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import EncryptionService
+
+/// A clock that tests set: microseconds since 1970.
+final class TestClock: Sendable {
+    private let time = Mutex<Int64>(1_800_000_000_000_000)
+
+    var now: Int64 { time.withLock { $0 } }
+
+    func advance(seconds: Int64) { time.withLock { $0 += seconds * 1_000_000 } }
+
+    var read: MicrosecondClock { { [self] in now } }
+}
+
+/// A real keyring in a directory of its own.
+struct Parts {
+    /// How long a new signing key is published before it signs.
+    static let publishLead: Int64 = 300 * 1_000_000
+    static let wanted = ["token-vault:AEAD", "email-outbox:AEAD", "access-token:SIGN"].compactMap(KeySpecification.init)
+
+    let directory: TemporaryDirectory
+    let location: KeyringLocation
+    let clock = TestClock()
+
+    init() throws {
+        directory = try TemporaryDirectory()
+        location = KeyringLocation(keyring: directory.path("keyring"), masterKey: directory.path("master.key"))
+    }
+
+    func open(
+        create: Bool = false, wanted: [KeySpecification] = Parts.wanted, limits: UsageLimits = .standard
+    ) throws -> KeyringKeeper {
+        try KeyringKeeper.open(
+            location, wanted: wanted, mayCreate: create,
+            maker: KeyMaker(limits: limits, publishLead: Self.publishLead), clock: clock.read,
+            report: { _ in })
+    }
+
+    /// What opening says, after whatever was done to the files; nil when it opens.
+    func problem(create: Bool = false, wanted: [KeySpecification] = Parts.wanted) -> KeyringProblem? {
+        do {
+            try open(create: create, wanted: wanted).stop()
+            return nil
+        } catch {
+            return error as? KeyringProblem
+        }
+    }
+
+    func vault(_ keeper: KeyringKeeper) throws -> Vault {
+        Vault(keeper: keeper, policy: try KeyPolicy(json: KeyPolicy.standardText), clock: clock.read)
+    }
+
+    func authority(_ keeper: KeyringKeeper, skew: Int64 = 5) throws -> TokenAuthority {
+        TokenAuthority(
+            keeper: keeper, policy: try KeyPolicy(json: KeyPolicy.standardText), issuer: "https://lockstep.local",
+            skew: skew, clock: clock.read)
+    }
+}
+
+/// The identity of a service.
+func service(_ name: String) throws -> PeerIdentity { try #require(PeerIdentity(service: name)) }

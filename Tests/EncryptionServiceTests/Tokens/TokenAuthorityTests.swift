@@ -1,0 +1,139 @@
+import JOSE
+import LibCrypto
+import RPCCore
+import Testing
+
+@testable import EncryptionService
+
+@Suite struct TokenAuthorityTests {
+    private let parts: Parts
+    private let keeper: KeyringKeeper
+    private let authority: TokenAuthority
+    private let auth: PeerIdentity
+    private let gateway: PeerIdentity
+
+    init() throws {
+        parts = try Parts()
+        keeper = try parts.open(create: true)
+        authority = try parts.authority(keeper)
+        auth = try service("auth")
+        gateway = try service("gateway")
+    }
+
+    private func request(lifetime: UInt32 = 0) -> TokenAuthority.Request {
+        TokenAuthority.Request(
+            subject: "usr_1", audience: "lockstep", session: "ses_1", roles: ["clinician"], lifetime: lifetime)
+    }
+
+    private func sign(lifetime: UInt32 = 0) throws -> String {
+        try authority.sign(request(lifetime: lifetime), key: "access-token", caller: auth).token
+    }
+
+    private func verify(_ token: String) throws -> Claims {
+        try authority.verify(token, audience: "lockstep", caller: gateway)
+    }
+
+    @Test func roundTrip() throws {
+        let signed = try authority.sign(request(), key: "access-token", caller: auth)
+        let claims = try verify(signed.token)
+        #expect(claims.subject == "usr_1" && claims.session == "ses_1" && claims.roles == ["clinician"])
+        #expect(claims.issuer == "https://lockstep.local" && claims.audience == ["lockstep"])
+        #expect(claims.issuedAt == 1_800_000_000 && claims.notBefore == 1_800_000_000)
+        #expect(claims.expiresAt == 1_800_000_900 && signed.expiresAt == claims.expiresAt)
+        #expect(try verify(sign()).id != claims.id)
+    }
+
+    /// What any holder of the published document does.
+    @Test func thePublishedKeysVerify() throws {
+        let document = try authority.publicKeys(caller: gateway).json
+        let verifier = TokenVerifier(
+            keys: try JWKSet(json: document), type: .accessToken, issuer: "https://lockstep.local",
+            audience: "lockstep")
+        #expect(try verifier.verify(sign(), now: 1_800_000_000).subject == "usr_1")
+    }
+
+    @Test func lifetimes() throws {
+        #expect(try verify(sign(lifetime: 60)).expiresAt == 1_800_000_060)
+        #expect(try verify(sign(lifetime: 3600)).expiresAt == 1_800_003_600)
+        #expect(throws: EncryptionError.lifetime(maximum: 3600)) { try sign(lifetime: 3601) }
+        let token = try sign(lifetime: 60)
+        parts.clock.advance(seconds: 65)
+        let expired = EncryptionError.invalidToken(
+            "The token is not accepted: the token has expired.", expired: true)
+        #expect(throws: expired) { try verify(token) }
+    }
+
+    @Test func onlyTheRightCallers() throws {
+        for caller in ["gateway", "token", "email", "operator"] {
+            #expect(throws: EncryptionError.denied(caller: caller, key: "access-token", operation: .sign)) {
+                try authority.sign(request(), key: "access-token", caller: service(caller))
+            }
+        }
+        for caller in ["token", "email"] {
+            #expect(throws: EncryptionError.denied(caller: caller, key: "*", operation: .verify)) {
+                try authority.verify(sign(), audience: "lockstep", caller: service(caller))
+            }
+            #expect(throws: EncryptionError.denied(caller: caller, key: "*", operation: .publish)) {
+                try authority.publicKeys(caller: service(caller))
+            }
+        }
+    }
+
+    /// A new key is published before it signs; an old one stays until its last token has ended. No verify ever fails.
+    @Test func rotation() throws {
+        let first = try sign(lifetime: 3600)
+        let before = try authority.publicKeys(caller: gateway).keys.map(\.kid)
+        _ = try keeper.requestRotation(of: "access-token")
+        keeper.stop()
+        let published = try authority.publicKeys(caller: gateway).keys.map(\.kid)
+        #expect(published.count == 2 && published[0] == before[0])
+        #expect(try kid(sign()) == before[0])
+        parts.clock.advance(seconds: 299)
+        let last = try sign(lifetime: 3600)
+        #expect(try kid(last) == before[0])
+        parts.clock.advance(seconds: 1)
+        #expect(try kid(sign()) == published[1])
+        #expect(try verify(first).subject == "usr_1")
+        parts.clock.advance(seconds: 3598)
+        #expect(try verify(last).subject == "usr_1")
+        #expect(try authority.publicKeys(caller: gateway).keys.count == 2)
+        parts.clock.advance(seconds: 100)
+        #expect(try authority.publicKeys(caller: gateway).keys.map(\.kid) == [published[1]])
+        #expect(throws: EncryptionError.self) { try verify(last) }
+    }
+
+    private func kid(_ token: String) throws -> String {
+        let header = try #require(Base64URL.decode(token.prefix { $0 != "." }))
+        let quoted = String(decoding: header, as: UTF8.self).split(separator: "\"")
+        return String(try #require(quoted.dropFirst(7).first))
+    }
+
+    @Test(arguments: ["", "x", "a.b.c", "e30.e30.AAAA", "eyJhbGciOiJub25lIn0.e30."])
+    func notTokens(_ text: String) throws {
+        do {
+            _ = try verify(text)
+            Issue.record("accepted \(text)")
+        } catch {
+            let error = RPCError.fromHandler(error)
+            #expect(error.code == .unauthenticated && error.reason == "invalid_token")
+        }
+    }
+
+    @Test func anotherAudience() throws {
+        #expect(throws: EncryptionError.self) {
+            try authority.verify(sign(), audience: "other", caller: gateway)
+        }
+    }
+
+    @Test func aSealingKeyDoesNotSign() throws {
+        let policy = try KeyPolicy(["auth": ["*": [.sign]]])
+        let open = TokenAuthority(
+            keeper: keeper, policy: policy, issuer: "https://lockstep.local", skew: 5, clock: parts.clock.read)
+        #expect(throws: EncryptionError.wrongUsage(key: "token-vault", expected: .sign)) {
+            try open.sign(request(), key: "token-vault", caller: auth)
+        }
+        #expect(throws: EncryptionError.unknownKey("nothing")) {
+            try open.sign(request(), key: "nothing", caller: auth)
+        }
+    }
+}

@@ -1,0 +1,120 @@
+import Foundation
+import Testing
+
+/// The five processes as a user meets them. One system serves the whole suite, a test at a time.
+@Suite(.serialized, .runningSystem) struct SystemTests {
+    /// A password no other text holds, so that a search for it finds only leaks.
+    static let password = "canary-horse-battery-\(UInt32.random(in: 1_000_000...9_999_999))"
+
+    var system: RunningSystem { get throws { try #require(SystemTrait.current) } }
+
+    @Test func aPersonWalksThrough() async throws {
+        let system = try system
+        let walk = try await system.walk(address: "walker@example.com", password: Self.password)
+        #expect(walk.status == 0, "\(walk.errors)\n\(walk.output)\n\(system.logText.suffix(4000))")
+        #expect(walk.output.contains("the old token is refused"))
+    }
+
+    @Test func fiveProcessesRun() async throws {
+        let system = try system
+        let pids = try RunningSystem.services.map { try #require(try system.pid(of: $0), "\($0) has no pid") }
+        #expect(Set(pids).count == 5)
+        for pid in pids { #expect(kill(pid, 0) == 0) }
+    }
+
+    @Test(arguments: ["encryption", "email", "auth", "token"])
+    func internalPortsRefuseStrangers(service: String) async throws {
+        let system = try system
+        let port = try #require(system.ports[service])
+        let address = "127.0.0.1:\(port)"
+        let openssl = URL(fileURLWithPath: "/usr/bin/openssl")
+        let stranger = ["s_client", "-connect", address, "-alpn", "lockstep/1", "-ign_eof"]
+        let refused = try await run(openssl, stranger)
+        let isRefused = (refused.output + refused.errors).contains("alert certificate required")
+        #expect(isRefused, "\(refused.errors)")
+        let old = try await run(openssl, stranger + ["-tls1_2"])
+        let isTooOld = (old.output + old.errors).contains("alert protocol version")
+        #expect(isTooOld, "\(old.errors)")
+        let me = system.state.appending(path: "certs/gateway")
+        let otherProtocol = try await run(
+            openssl,
+            ["s_client", "-connect", address, "-alpn", "h2", "-cert", "\(me.path).pem", "-key", "\(me.path).key"])
+        #expect(otherProtocol.output.contains("No ALPN negotiated"))
+        #expect(!otherProtocol.output.contains("LKST"), "a HELLO was sent to a peer of another protocol")
+    }
+
+    @Test func aServiceMayCallWhatTheContractSays() async throws {
+        let system = try system
+        let hash = try await system.lockstep(
+            ["call", "PasswordService/Hash", "--cert", "auth", "--state", system.state.path, "-d", "-"],
+            input: #"{"password":"\#(Self.password)"}"#)
+        try #require(hash.status == 0, "\(hash.errors)")
+        let made = try #require(
+            try JSONSerialization.jsonObject(with: Data(hash.output.utf8)) as? [String: String])["password_hash"]
+        let verify = try await system.lockstep(
+            ["call", "PasswordService/Verify", "--cert", "auth", "--state", system.state.path, "-d", "-"],
+            input: #"{"password":"\#(Self.password)","password_hash":"\#(try #require(made))"}"#)
+        #expect(verify.status == 0)
+        #expect(verify.output.contains("true"))
+    }
+
+    @Test func aServiceMayNotCallAnythingElse() async throws {
+        let system = try system
+        let token = try await system.lockstep(
+            ["call", "TokenService/ListProviders", "--cert", "auth", "--state", system.state.path, "-d", "{}"])
+        #expect(token.status != 0)
+        #expect(token.errors.contains("PERMISSION_DENIED"), "\(token.errors)")
+        let vault = #"{"key_name":"token-vault","ciphertext":"AAAA"}"#
+        let decrypt = try await system.lockstep(
+            ["call", "EncryptionService/Decrypt", "--cert", "auth", "--state", system.state.path, "-d", vault])
+        #expect(decrypt.status != 0)
+        #expect(decrypt.errors.contains("PERMISSION_DENIED"), "\(decrypt.errors)")
+    }
+
+    @Test(arguments: RunningSystem.services)
+    func aKilledProcessComesBackAndNothingIsGone(service: String) async throws {
+        let system = try system
+        let address = try await system.account(password: Self.password)
+        let session = try await system.signIn(address, password: Self.password)
+        try #require(session.status == 201, "\(session.body)")
+        let before = try #require(try system.pid(of: service))
+        kill(before, SIGKILL)
+        let after: Int32? = try await eventually(within: .seconds(20)) {
+            guard let pid = try system.pid(of: service), pid != before, kill(pid, 0) == 0 else { return nil }
+            return pid
+        }
+        try #require(after != nil, "\(service) was not restarted")
+        let again: Answer? = try await eventually(within: .seconds(10)) {
+            let answer = try await system.signIn(address, password: Self.password)
+            return answer.status == 201 ? answer : nil
+        }
+        let back = try #require(again, "no sign-in after \(service) was killed")
+        let me = try await system.curl("/v1/users/me", token: back["access_token"])
+        #expect(me.status == 200)
+        #expect(me["email"] == address)
+        let refreshed = try await system.curl(
+            "/v1/tokens", "POST", json: #"{"refresh_token":"\#(session["refresh_token"])"}"#)
+        #expect(refreshed.status == 201, "the session of before is gone: \(refreshed.body)")
+        try await system.waitUntilReady()
+    }
+
+    @Test func plantedSecretsAreFoundNowhere() async throws {
+        let system = try system
+        let address = try await system.account(password: Self.password)
+        let session = try await system.signIn(address, password: Self.password)
+        let walk = try await system.walk(address: "canary@example.com", password: Self.password)
+        try #require(walk.status == 0, "\(walk.errors)")
+        let secrets = [Self.password, session["access_token"], session["refresh_token"]]
+        for planted in secrets + [address, "canary@example.com"] {
+            try #require(planted.count > 8)
+            #expect(!system.logText.contains(planted), "a log holds what was planted")
+        }
+        let files = FileManager.default.enumerator(atPath: system.state.path)?.compactMap { $0 as? String } ?? []
+        let stores = files.filter { !$0.hasPrefix("provider/") && ($0.contains(".sqlite") || $0.contains("keyring")) }
+        try #require(stores.count >= 4)
+        for store in stores {
+            let bytes = try Data(contentsOf: system.state.appending(path: store))
+            for secret in secrets { #expect(bytes.range(of: Data(secret.utf8)) == nil, "\(store) holds a secret") }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+import Testing
+
+@testable import GatewayService
+
+@Suite struct FeedStateTests {
+    let start = ContinuousClock.Instant.now
+    func at(_ seconds: Double) -> ContinuousClock.Instant { start.advanced(by: .seconds(seconds)) }
+
+    @Test func beforeTheFirstAnswerAuthIsAsked() {
+        #expect(FeedState().verdict(on: "s", now: start) == .ask)
+    }
+
+    @Test func aFreshFeedDecides() {
+        var feed = FeedState()
+        feed.answered(["gone"], sequence: 7, asked: 0, now: start)
+        #expect(feed.sequence == 7)
+        #expect(feed.verdict(on: "gone", now: at(4.9)) == .revoked)
+        #expect(feed.verdict(on: "other", now: at(4.9)) == .live)
+    }
+
+    @Test func aStaleFeedKnowsOnlyWhatItSaw() {
+        var feed = FeedState()
+        feed.answered(["gone"], sequence: 7, asked: 0, now: start)
+        #expect(feed.verdict(on: "other", now: at(5)) == .ask)
+        #expect(feed.verdict(on: "gone", now: at(500)) == .revoked)
+        feed.answered([], sequence: 7, asked: 7, now: at(500))
+        #expect(feed.verdict(on: "other", now: at(501)) == .live)
+    }
+
+    @Test func anotherDatabaseIsReadFromItsStart() {
+        var feed = FeedState()
+        feed.answered(["a"], sequence: 100, asked: 0, now: start)
+        feed.answered(["b"], sequence: 3, asked: 100, now: at(1))
+        #expect(feed.sequence == 0)
+        #expect(feed.verdict(on: "other", now: at(1)) == .ask)
+        #expect(feed.verdict(on: "b", now: at(1)) == .revoked)
+        feed.answered(["b"], sequence: 3, asked: 0, now: at(2))
+        #expect(feed.verdict(on: "other", now: at(2)) == .live)
+    }
+
+    @Test func aPageOfManySaysNothingOfTheRest() {
+        var feed = FeedState()
+        let page = (0..<FeedState.pageSize).map { "s\($0)" }
+        feed.answered(page, sequence: 1000, asked: 0, now: start)
+        #expect(feed.verdict(on: "other", now: start) == .ask)
+        #expect(feed.verdict(on: "s5", now: start) == .revoked)
+        feed.answered(["last"], sequence: 1001, asked: 1000, now: start)
+        #expect(feed.verdict(on: "other", now: start) == .live)
+    }
+
+    @Test func theBookForgetsWhatNoTokenCanName() {
+        var book = RevocationBook()
+        book.note(["old"], now: start)
+        book.note([], now: start.advanced(by: RevocationBook.memory - .seconds(1)))
+        #expect(book.contains("old"))
+        book.note(["new"], now: start.advanced(by: RevocationBook.memory + .seconds(60)))
+        #expect(!book.contains("old"))
+        #expect(book.contains("new"))
+    }
+
+    @Test func aFullBookSaysThatItIsNotWhole() {
+        var feed = FeedState(capacity: 3)
+        feed.answered(["a", "b", "c", "d"], sequence: 4, asked: 0, now: start)
+        #expect(feed.book.count == 3)
+        #expect(feed.verdict(on: "d", now: start) == .ask)
+        #expect(feed.verdict(on: "a", now: start) == .revoked)
+        let later = start.advanced(by: RevocationBook.memory)
+        feed.answered([], sequence: 4, asked: 4, now: later)
+        #expect(feed.verdict(on: "e", now: later) == .live)
+    }
+
+    @Test func whoeverCannotBeAskedIsRefused() async throws {
+        struct Gone: Error {}
+        let gone = Revocations { _, _ in throw Gone() }
+        await #expect(throws: Problem.cannotCheckToken) {
+            try await gone.check(session: "s", requestID: "r", now: start)
+        }
+        let live = Revocations { session, _ in session == "live" }
+        try await live.check(session: "live", requestID: "r", now: start)
+        await #expect(throws: Problem.revokedSession) {
+            try await live.check(session: "dead", requestID: "r", now: start)
+        }
+    }
+}

@@ -1,0 +1,75 @@
+import Foundation
+@testable import lockstep
+import RPCCore
+import ServiceKit
+import Testing
+import TestSupport
+
+@Suite struct CommandTests {
+    @Test func anErrorIsShownWithAllThatHelps() {
+        var error = RPCError(
+            .invalidArgument, "The request is not valid: email.", reason: "invalid_request",
+            violations: [FieldViolation(field: "email", message: "This is no address.")], processed: .no)
+        error.timeline = CallTimeline(waitedForConnection: .milliseconds(3), waitedFor: "connection refused")
+        let report = CallReport(error: error)
+        #expect(report.status == 65)
+        #expect(
+            report.lines == [
+                "INVALID_ARGUMENT (invalid_request): The request is not valid: email.", "  email: This is no address.",
+                "  processed: no", "  time: waited for a connection 3.0 ms", "  waited for: connection refused",
+            ])
+    }
+
+    @Test(arguments: StatusCode.allCases)
+    func everyErrorHasAStatusThatIsNotSuccess(code: StatusCode) {
+        #expect((CallReport(error: RPCError(code, "")).status == 0) == (code == .ok))
+    }
+
+    @Test func namesAreColouredOnATerminalOnly() {
+        func line(_ environment: [String: String], isTerminal: Bool) -> String {
+            let console = Console(names: ["auth", "gateway"], environment: environment, isTerminal: isTerminal)
+            return String(decoding: console.rendered("auth", Array("up\u{1B}[2J".utf8)), as: UTF8.self)
+        }
+        #expect(line([:], isTerminal: false) == "auth     | up?[2J")
+        #expect(line(["NO_COLOR": "1"], isTerminal: true) == "auth     | up?[2J")
+        #expect(line(["NO_COLOR": ""], isTerminal: true) == "\u{1B}[36mauth     |\u{1B}[0m up?[2J")
+    }
+
+    @Test func aRequestComesFromTextOrFile() throws {
+        let directory = try TemporaryDirectory()
+        try "{\"a\":1}".write(toFile: directory.path("request.json"), atomically: true, encoding: .utf8)
+        #expect(try RequestData.read(nil) == [])
+        #expect(try RequestData.read("{}") == Array("{}".utf8))
+        #expect(try RequestData.read("@" + directory.path("request.json")) == Array("{\"a\":1}".utf8))
+        #expect(throws: CommandFailure.self) { try RequestData.read("@" + directory.path("missing.json")) }
+    }
+
+    @Test func aTargetIsFoundByMethodNameOrAddress() throws {
+        let settings = try settings(["LOCKSTEP_PEERS_ENCRYPTION": "127.0.0.1:9"])
+        let byMethod = try CallTarget(method: "PasswordService/Verify", target: nil, settings: settings)
+        #expect(byMethod.process == .encryption)
+        #expect(byMethod.address.port == 9)
+        let byName = try CallTarget(method: "HealthService/Check", target: "email", settings: settings)
+        #expect(byName.process == .email)
+        let byAddress = try CallTarget(method: "PasswordService/Verify", target: "[::1]:7", settings: settings)
+        #expect(byAddress.process == .encryption)
+        #expect(byAddress.address == ListenAddress(host: "::1", port: 7))
+    }
+
+    @Test(arguments: [
+        ("PasswordService/Verfy", nil, "Did you mean PasswordService/Verify?"), ("HealthService/Check", nil, "--target"),
+        ("HealthService/Check", "gateway", "HTTPS"), ("PasswordService/Verify", "nowhere", "host:port"),
+    ] as [(String, String?, String)])
+    func aWrongTargetSaysWhatToWrite(method: String, target: String?, expected: String) throws {
+        let settings = try settings([:])
+        let failure = try #require(throws: CommandFailure.self) {
+            try CallTarget(method: method, target: target, settings: settings)
+        }
+        #expect(failure.description.contains(expected))
+        #expect(failure.status == 64)
+    }
+
+    private func settings(_ environment: [String: String]) throws -> OperatorSettings {
+        try OperatorSettings(environment: environment.merging(["LOCKSTEP_STATE": "/nonexistent"]) { $1 })
+    }
+}

@@ -1,0 +1,117 @@
+import RPCClient
+import RPCCore
+import RPCTransport
+import Testing
+
+@Suite(.timeLimit(.minutes(1)))
+struct CancellationTests {
+    @Test("Cancelling the caller's task cancels the handler's")
+    func reachesHandler() async throws {
+        let (started, cancelled) = (Latch(), Latch())
+        let method = AsyncMethod(bytes: .test("Wait")) { request, context in
+            started.open()
+            try await untilCancelled(cancelled)
+            #expect(context.cancellation.isCancelled)
+            return request
+        }
+        try await withServer([method]) { _, address in
+            try await withClient(address) { client in
+                let call = Task { try await client.failure(method.descriptor) }
+                await started.wait()
+                call.cancel()
+                let ended = try await call.value
+                #expect(ended.code == .cancelled)
+                await cancelled.wait()
+            }
+        }
+    }
+
+    @Test("The caller goes on at once, though the handler does not listen")
+    func returnsAtOnce() async throws {
+        let (started, release) = (Latch(), Latch())
+        let method = AsyncMethod(bytes: .test("Deaf")) { request, _ in
+            started.open()
+            await release.wait()
+            return request
+        }
+        try await withServer([method]) { server, address in
+            try await withClient(address) { client in
+                let call = Task { try await client.failure(method.descriptor) }
+                await started.wait()
+                call.cancel()
+                let ended = try await call.value
+                #expect(ended.code == .cancelled)
+                // CANCEL frees nothing: the call holds its place until the handler has ended.
+                #expect(server.openCalls == 1)
+                release.open()
+            }
+        }
+    }
+
+    @Test("A handler with on_cancel DETACH runs to its end")
+    func detach() async throws {
+        let (started, release) = (Latch(), Latch())
+        let wasCancelled = Promised<Bool>()
+        let method = AsyncMethod(bytes: .test("Detached", onCancel: .detach)) { request, context in
+            started.open()
+            await release.wait()
+            wasCancelled.fulfill(Task.isCancelled || context.cancellation.isCancelled)
+            return request
+        }
+        try await withServer([method, .echo]) { _, address in
+            try await withClient(address) { client in
+                let call = Task { try await client.failure(method.descriptor) }
+                await started.wait()
+                call.cancel()
+                let ended = try await call.value
+                #expect(ended.code == .cancelled)
+                // Behind CANCEL on the same connection: once it is answered, CANCEL has been handled.
+                _ = try await client.call(AsyncMethod.echoDescriptor)
+                release.open()
+                let handlerWasCancelled = try await wasCancelled.value
+                #expect(handlerWasCancelled == false)
+            }
+        }
+    }
+
+    @Test("A connection that goes away cancels its handlers")
+    func disconnect() async throws {
+        let (started, cancelled) = (Latch(), Latch())
+        let method = AsyncMethod(bytes: .test("Orphan")) { request, _ in
+            started.open()
+            try await untilCancelled(cancelled)
+            return request
+        }
+        try await withServer([method]) { _, address in
+            try await withClient(address, { $0.shutdownGrace = .zero }) { client in
+                let call = Task { try await client.failure(method.descriptor) }
+                await started.wait()
+                await client.shutdown()
+                let error = try await call.value
+                #expect(error.code == .unavailable)
+                #expect(error.processed == .maybe)
+                #expect(error.message.contains("auth at 127.0.0.1"))
+                await cancelled.wait()
+            }
+        }
+    }
+
+    @Test("A cancelled task calls nobody")
+    func beforeStart() async throws {
+        let observer = RecordingObserver()
+        try await withServer([.echo], observer: observer) { _, address in
+            try await withClient(address) { client in
+                let begin = Latch()
+                let call = Task {
+                    await begin.wait()
+                    return try await client.failure(AsyncMethod.echoDescriptor)
+                }
+                call.cancel()
+                begin.open()
+                let ended = try await call.value
+                #expect(ended.code == .cancelled)
+            }
+        }
+        #expect(observer.all.started.isEmpty)
+    }
+}

@@ -1,0 +1,106 @@
+import RPCClient
+import Testing
+
+@Suite struct ConnectionPlanTests {
+    private let start = ContinuousClock.now
+
+    private func expectNone(
+        _ attempts: [ConnectionPlan.Attempt], sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        #expect(attempts.isEmpty, sourceLocation: sourceLocation)
+    }
+
+    private func first(_ attempts: [ConnectionPlan.Attempt]) throws -> ConnectionPlan.Attempt {
+        try #require(attempts.first)
+    }
+
+    @Test("Pauses double up to their bound and lie anywhere below it")
+    func backoff() {
+        var random = SeededRandom()
+        print("seed \(random.seed)")
+        var backoff = Backoff(base: .milliseconds(50), maximum: .seconds(1), minimum: .milliseconds(5))
+        for ceiling in [50, 100, 200, 400, 800, 1000, 1000, 1000] {
+            #expect(backoff.ceiling == .milliseconds(ceiling))
+            let pause = backoff.next(using: &random)
+            #expect(pause >= .milliseconds(5) && pause <= .milliseconds(ceiling))
+        }
+        backoff.reset()
+        #expect(backoff.ceiling == .milliseconds(50))
+    }
+
+    @Test("Many clients do not come back together")
+    func jitter() {
+        var random = SeededRandom(seed: 1)
+        let pauses = (0..<200).map { _ in
+            var backoff = Backoff(base: .milliseconds(100), maximum: .seconds(1))
+            return backoff.next(using: &random)
+        }
+        #expect(Set(pauses).count > 190)
+        #expect(pauses.contains { $0 < .milliseconds(40) })
+        #expect(pauses.contains { $0 > .milliseconds(70) })
+    }
+
+    @Test("Demand opens every idle connection, once")
+    func demand() {
+        var plan = ConnectionPlan(connections: 2, backoff: Backoff())
+        let attempts = plan.demand(now: start)
+        #expect(attempts.map(\.slot) == [0, 1])
+        expectNone(plan.demand(now: start))
+        #expect(plan.isConnecting)
+        let taken = attempts.map { plan.connected($0) }
+        #expect(taken == [true, true])
+        #expect(!plan.isConnecting)
+        expectNone(plan.demand(now: start))
+        plan.retired(attempts[1])
+        let again = plan.demand(now: start)
+        #expect(again.map(\.slot) == [1])
+    }
+
+    @Test("After a failure nobody connects until the pause is over")
+    func pause() throws {
+        var random = SeededRandom(seed: 2)
+        var plan = ConnectionPlan(connections: 1, backoff: Backoff())
+        let attempt = try first(plan.demand(now: start))
+        plan.failed(attempt, "connection refused", now: start, using: &random)
+        #expect(plan.lastFailure == "connection refused")
+        let retryAt = try #require(plan.retryAt)
+        #expect(retryAt > start)
+        expectNone(plan.demand(now: start))
+        let second = try first(plan.demand(now: retryAt))
+        #expect(second != attempt)
+        let isTaken = plan.connected(second)
+        #expect(isTaken)
+        #expect(plan.lastFailure == nil)
+    }
+
+    @Test("What an earlier attempt reports late does not touch the present one")
+    func stale() throws {
+        var random = SeededRandom(seed: 3)
+        var plan = ConnectionPlan(connections: 1, backoff: Backoff())
+        let old = try first(plan.demand(now: start))
+        plan.failed(old, "first", now: start, using: &random)
+        let retryAt = try #require(plan.retryAt)
+        let new = try first(plan.demand(now: retryAt))
+        plan.failed(old, "late", now: retryAt, using: &random)
+        #expect(plan.lastFailure == "first")
+        #expect(plan.isConnecting)
+        let isOldTaken = plan.connected(old)
+        #expect(!isOldTaken)
+        let isNewTaken = plan.connected(new)
+        #expect(isNewTaken)
+        plan.retired(old)
+        expectNone(plan.demand(now: retryAt))
+    }
+
+    @Test("Connections that fail together count as one failure")
+    func together() throws {
+        var random = SeededRandom(seed: 4)
+        var plan = ConnectionPlan(connections: 3, backoff: Backoff())
+        let attempts = plan.demand(now: start)
+        plan.failed(attempts[0], "refused", now: start, using: &random)
+        let retryAt = plan.retryAt
+        plan.failed(attempts[1], "refused", now: start, using: &random)
+        plan.failed(attempts[2], "refused", now: start, using: &random)
+        #expect(plan.retryAt == retryAt)
+    }
+}

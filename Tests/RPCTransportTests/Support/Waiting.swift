@@ -1,0 +1,129 @@
+import Dispatch
+import RPCCore
+import RPCTransport
+import Synchronization
+
+/// One value, given once, for whoever waits.
+final class Promised<Value: Sendable>: Sendable {
+    private let latch = Latch()
+    private let stored = Mutex<Value?>(nil)
+
+    func fulfill(_ value: Value) {
+        stored.withLock { $0 = $0 ?? value }
+        latch.open()
+    }
+
+    var isFulfilled: Bool { latch.isOpen }
+
+    var value: Value {
+        get async throws {
+            await latch.wait()
+            guard let value = stored.withLock({ $0 }) else { throw CancellationError() }
+            return value
+        }
+    }
+}
+
+/// Lets a number of parties wait until all of them have come, then lets them go in an order of the test's choice.
+final class Rendezvous: Sendable {
+    private struct State {
+        var waiting: [CheckedContinuation<Void, Never>] = []
+        var left: Int
+    }
+
+    private let state: Mutex<State>
+    private let order: @Sendable (Int) -> [Int]
+
+    init(_ parties: Int, order: @escaping @Sendable (Int) -> [Int]) {
+        state = Mutex(State(left: parties))
+        self.order = order
+    }
+
+    func meet() async {
+        await withCheckedContinuation { continuation in
+            let all = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+                state.waiting.append(continuation)
+                state.left -= 1
+                return state.left == 0 ? state.waiting : []
+            }
+            guard !all.isEmpty else { return }
+            for index in order(all.count) { all[index].resume() }
+        }
+    }
+}
+
+/// Holds threads, not tasks: for SYNC handlers on the CPU pool.
+final class ThreadGate: Sendable {
+    private let semaphore = DispatchSemaphore(value: 0)
+
+    func wait() { semaphore.wait() }
+
+    func open(_ times: Int = 1) {
+        for _ in 0..<times { semaphore.signal() }
+    }
+}
+
+/// A handler that waits until its task is cancelled, and says so.
+func untilCancelled(_ cancelled: Latch) async throws {
+    await withTaskCancellationHandler {
+        await cancelled.wait()
+    } onCancel: {
+        cancelled.open()
+    }
+    try Task.checkCancellation()
+}
+
+/// What a server told its observer.
+final class RecordingObserver: ServerObserver {
+    struct Seen {
+        var started: [CallContext] = []
+        var ended: [CallRecord] = []
+        var refused: [CallRefusal] = []
+        var opened: [PeerIdentity] = []
+        var closed: [(peer: PeerIdentity?, reason: String)] = []
+    }
+
+    private let seen = Mutex(Seen())
+    private let onClosed: @Sendable (PeerIdentity?, String) -> Void
+
+    init(onClosed: @escaping @Sendable (PeerIdentity?, String) -> Void = { _, _ in }) { self.onClosed = onClosed }
+
+    var all: Seen { seen.withLock { $0 } }
+
+    func callStarted(_ context: CallContext) { seen.withLock { $0.started.append(context) } }
+    func callEnded(_ record: CallRecord) { seen.withLock { $0.ended.append(record) } }
+    func callRefused(_ refusal: CallRefusal) { seen.withLock { $0.refused.append(refusal) } }
+    func connectionOpened(peer: PeerIdentity) { seen.withLock { $0.opened.append(peer) } }
+    func connectionClosed(peer: PeerIdentity?, reason: String) {
+        seen.withLock { $0.closed.append((peer, reason)) }
+        onClosed(peer, reason)
+    }
+}
+
+/// A generator whose sequence a failing test can print and repeat (SplitMix64).
+struct SeededRandom: RandomNumberGenerator {
+    let seed: UInt64
+    private var state: UInt64
+
+    init(seed: UInt64 = .random(in: .min ... .max)) {
+        self.seed = seed
+        state = seed
+    }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
+
+/// Returns once `condition` holds. It looks again and again, for what nobody can be told of; the test's time limit is
+/// what ends a wait in vain.
+func until(_ condition: () async throws -> Bool) async throws {
+    while try await !condition() {
+        // A pause between two looks; nothing is concluded from its length.
+        try await Task.sleep(for: .milliseconds(1))
+    }
+}

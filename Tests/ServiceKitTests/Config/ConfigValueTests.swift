@@ -1,0 +1,59 @@
+import ServiceKit
+import Testing
+import TestSupport
+
+@Suite struct ConfigValueTests {
+    @Test(arguments: [
+        ("500ms", Duration.milliseconds(500)), ("10s", .seconds(10)), ("15m", .seconds(900)), ("12h", .seconds(43_200)),
+        ("30d", .seconds(2_592_000)), ("0s", .zero),
+    ])
+    func durationsReadAndWrite(text: String, duration: Duration) {
+        #expect(Duration(raw: .text(text)) == duration)
+        #expect(Duration(raw: .text(duration.configText)) == duration)
+    }
+
+    @Test(arguments: ["", "10", "s", "-1s", "1.5s", "1 s", "1w", "9223372036854775807d", "99999999999999999999s", "١s"])
+    func otherTextIsNoDuration(text: String) {
+        #expect(Duration(raw: .text(text)) == nil)
+    }
+
+    @Test(arguments: [
+        ("127.0.0.1:7101", "127.0.0.1", 7101), ("[::1]:80", "::1", 80), ("auth.internal:0", "auth.internal", 0),
+    ])
+    func addressesReadAndWrite(text: String, host: String, port: Int) {
+        #expect(ListenAddress(text) == ListenAddress(host: host, port: port))
+        #expect(ListenAddress(host: host, port: port).configText == text)
+    }
+
+    @Test(arguments: ["", ":1", "host", "host:", "host:65536", "host:-1", "::1:80", "a b:1", "host:1/x"])
+    func otherTextIsNoAddress(text: String) {
+        #expect(ListenAddress(text) == nil)
+    }
+
+    @Test(arguments: ["", "postgres://x", "sqlite:", "sqlite"])
+    func otherTextIsNoDatabase(text: String) {
+        #expect(DatabaseURL(raw: .text(text)) == nil)
+    }
+
+    @Test func theTableHasARowForEachKey() {
+        let rows = Keys.table.markdown.split(separator: "\n")
+        #expect(rows.count == Keys.table.entries.count + 2)
+        #expect(rows.contains { $0.hasPrefix("| `auth.refresh_grace` | `10s` |") })
+        #expect(rows.contains { $0.hasPrefix("| `auth.api_key` | secret |") })
+        #expect(rows.contains { $0.hasPrefix("| `peers.token` | `127.0.0.1:7102` |") })
+        let alone = ConfigTable(service: "encryption", keys: [], callsOut: false)
+        #expect(!alone.markdown.contains("peers."))
+    }
+
+    @Test func aReadmeThatLacksAKeyOrHasAnotherDefaultIsFound() {
+        let markdown = Keys.table.markdown
+        #expect(ReadmeKeys.missing(readme: "# auth\n\n" + markdown, markdown: markdown) == [])
+        let stale = markdown.replacing("`10s` | How long. |", with: "`20s` | How long. |")
+        #expect(ReadmeKeys.missing(readme: stale, markdown: markdown) == ["`auth.refresh_grace` | `10s`"])
+    }
+
+    @Test(arguments: [("", "abc", 3), ("kitten", "sitting", 3), ("same", "same", 0)])
+    func editDistance(a: String, b: String, distance: Int) {
+        #expect(EditDistance.between(a, b) == distance)
+    }
+}
