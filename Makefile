@@ -14,7 +14,7 @@ REQUIREMENTS := Tests/Support/oauth-provider/requirements.txt
 # `make test FILTER=WireCore` runs the suites whose names match.
 FILTER ?=
 
-.PHONY: help run demo test build check generate generate-with clean deps release
+.PHONY: help run demo test build check bench generate generate-with clean deps release
 
 help: ## List the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ check: generate ## Regenerate and fail when the checked-in code was stale, then 
 	@test -z "$$(git status --porcelain Sources Protocols Tests)" || \
 	  { git status --short Sources Protocols Tests; echo "Generated code was stale: commit the files above."; exit 1; }
 	@$(MAKE) test
+
+bench: deps release ## Measure a system under load: quiet, while logins hash, and with 100 users at once
+	swift build -c release --scratch-path $(RELEASE) --product lockstep-load
+	@BIN=$(RELEASE)/release Tests/Benchmarks/bench.sh
 
 # Where the plugins are; `make generate` builds them.
 PLUGINS := $(DEBUG)/debug

@@ -7,10 +7,16 @@ mkdir -p "$STATE"
 
 "$BIN/lockstep" certs --state "$STATE"
 
+rm -f "$STATE/providers.json"
+# The provider's line holds its client secret.
+(umask 077; : > "$STATE/provider.log")
 "$PYTHON" "$here/../Support/oauth-provider/provider.py" start --port 0 --dir "$STATE/provider" \
   --providers "$STATE/providers.json" > "$STATE/provider.log" 2>&1 &
 provider=$!
-stop() { kill "$provider" 2>/dev/null || true; [ -z "${up:-}" ] || { kill -TERM "$up" 2>/dev/null || true; wait "$up" 2>/dev/null || true; }; }
+stop() {
+  if [ -n "${up:-}" ]; then kill -TERM "$up" 2>/dev/null || true; wait "$up" 2>/dev/null || true; fi
+  kill "$provider" 2>/dev/null || true
+}
 trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -20,15 +26,16 @@ for _ in $(seq 300); do
   sleep 0.1
 done
 
-"$BIN/lockstep" up --state "$STATE" --bin "$BIN" &
+# In a session of its own: Ctrl-C reaches this script, which then asks once, and all finish what they have begun.
+setsid "$BIN/lockstep" up --state "$STATE" --bin "$BIN" &
 up=$!
 "$PYTHON" "$here/walk.py" --state "$STATE"
 
 cat <<END
 Lockstep is running at https://127.0.0.1:8443. Try it (another shell, this folder):
 
-  curl --cacert $STATE/ca.pem https://127.0.0.1:8443/openapi.json
   curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/users --json '{"email":"me@example.com","password":"a long enough passphrase"}'
+  curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/email-verifications --json "{\"token\":\"\$(grep -h ^Token: \$(ls -t $STATE/outbox/*.eml | head -1) | cut -c8- | tr -d '\r')\"}"
   curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/sessions --json '{"email":"me@example.com","password":"a long enough passphrase"}'
 
 Mail is in $STATE/outbox/*.eml. \`make demo\` walks again. Ctrl-C stops everything.

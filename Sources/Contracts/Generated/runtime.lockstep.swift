@@ -81,3 +81,49 @@ extension RuntimeCheckResponse: ContractMessage {
 
     package var debugDescription: String { redactedDescription }
 }
+
+extension RuntimeErrorDetails: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.runtime.v1.ErrorDetails",
+        fields: [
+            FieldDescriptor(name: "reason", number: 1, kind: .string),
+            FieldDescriptor(name: "violations", number: 2, kind: .message({ RuntimeFieldViolation.contractDescriptor }), arity: .list),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.messages("violations", violations)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ErrorDetails")
+        text.text("reason", reason)
+        text.messages("violations", violations)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension RuntimeFieldViolation: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.runtime.v1.FieldViolation",
+        fields: [
+            FieldDescriptor(name: "field", number: 1, kind: .string),
+            FieldDescriptor(name: "message", number: 2, kind: .string),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("FieldViolation")
+        text.text("field", field)
+        text.text("message", message)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}

@@ -1,13 +1,8 @@
 package import SwiftProtobuf
 
-/// The part of an error that is for programs, as it travels in the details of a status. By hand, since the call layer
-/// has no generated code; in proto3 it reads
-///
-///     message ErrorDetails {
-///       string reason = 1;
-///       repeated FieldViolation violations = 2;
-///     }
-///     message FieldViolation { string field = 1; string message = 2; }
+/// The part of an error that is for programs, as it travels in the details of a status: `ErrorDetails` of
+/// `lockstep/runtime/v1/runtime.proto`. Written by hand, since the call layer stands below all generated code; a test
+/// holds the two together.
 package struct ErrorDetails: Message, Sendable {
     package static let protoMessageName = "lockstep.runtime.v1.ErrorDetails"
 
