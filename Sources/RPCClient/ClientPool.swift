@@ -116,6 +116,8 @@ package final class ClientPool: RPCChannel {
             call.guarded(
                 by: loops[0].scheduleTask(in: .nanoseconds(Int64(clamping: delay))) { [self] in expire(call) })
             begin(attempts)
+        case .ready(let connection):
+            connection.run { $0.start(call) }
         case .closed:
             call.end(.failure(RPCError(.unavailable, "This process is shutting down.", processed: .no)))
         case .full:

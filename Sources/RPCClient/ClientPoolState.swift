@@ -17,6 +17,8 @@ struct ClientPoolState {
     enum Verdict {
         /// The call waits; these attempts are to begin.
         case waits([ConnectionPlan.Attempt])
+        /// A connection became ready since the caller looked: nobody would wake the call for it again.
+        case ready(ClientConnectionHandle)
         case closed
         /// Too many wait.
         case full
@@ -36,6 +38,7 @@ struct ClientPoolState {
         _ call: PendingCall, first: Bool, limit: Int, now: ContinuousClock.Instant
     ) -> Verdict {
         guard !isClosing else { return .closed }
+        if !first, let connection = pick() { return .ready(connection) }
         guard first || waiting.count < limit else { return .full }
         let attempts = plan.demand(now: now)
         guard call.options.waitForReady || !ready.isEmpty || plan.isConnecting else { return .notReady }

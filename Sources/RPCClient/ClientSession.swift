@@ -42,6 +42,8 @@ final class ClientSession: WireSession {
 
     func ended(_ reason: String) {
         retire()
+        // Handle and session hold each other: here the session lets go, for the connection is over.
+        defer { handle = nil }
         guard establishedAt == nil, driver.hasBeenActive else { return }
         pool.failed(attempt, driver.transportError == nil ? closure?.reason ?? reason : reason)
     }

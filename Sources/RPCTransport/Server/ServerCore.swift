@@ -111,7 +111,11 @@ final class ServerCore: Sendable {
 
     private func accept(_ channel: any Channel) throws {
         let session = ServerSession(core: self)
-        guard connections.add(channel, session) else { throw HandshakeError("too many connections") }
+        guard connections.add(channel, session) else {
+            // No channel will let go of the driver, so the session is told here to forget it.
+            session.driver.session = nil
+            throw HandshakeError("too many connections")
+        }
         let handlers = channel.pipeline.syncOperations
         try handlers.addHandlers([NIOSSLServerHandler(context: tls.serverContext), session.driver])
     }
