@@ -98,11 +98,7 @@ package final class ClientPool: RPCChannel {
 
     /// Sends the call on the best connection, or has it wait for one.
     func submit(_ call: PendingCall) {
-        if let connection = state.withLock({ $0.pick() }) {
-            connection.run { $0.start(call) }
-        } else {
-            wait(call, first: false)
-        }
+        wait(call, first: false)
     }
 
     /// Has the call wait until a connection has room, at most until its deadline.
@@ -118,6 +114,8 @@ package final class ClientPool: RPCChannel {
             begin(attempts)
         case .ready(let connection):
             connection.run { $0.start(call) }
+        case .ended:
+            break
         case .closed:
             call.end(.failure(RPCError(.unavailable, "This process is shutting down.", processed: .no)))
         case .full:
@@ -173,8 +171,14 @@ package final class ClientPool: RPCChannel {
     private func prepare(_ channel: any Channel, _ attempt: ConnectionPlan.Attempt) throws {
         let session = ClientSession(pool: self, attempt: attempt)
         let handlers = channel.pipeline.syncOperations
-        try handlers.addHandler(NIOSSLClientHandler(context: tls.clientContext, serverHostname: nil))
-        try handlers.addHandler(session.driver)
+        do {
+            try handlers.addHandler(NIOSSLClientHandler(context: tls.clientContext, serverHostname: nil))
+            try handlers.addHandler(session.driver)
+        } catch {
+            // No channel will let go of the driver, so it is told here to forget the session.
+            session.driver.session = nil
+            throw error
+        }
         guard let handle = session.handle else { return }
         state.withLock { $0.live[ObjectIdentifier(handle)] = handle }
         channel.closeFuture.whenComplete { [self] _ in closed(handle) }

@@ -20,6 +20,8 @@ struct ClientPoolState {
         /// A connection became ready since the caller looked: nobody would wake the call for it again.
         case ready(ClientConnectionHandle)
         case closed
+        /// Its caller is gone.
+        case ended
         /// Too many wait.
         case full
         /// The call would not wait for a connection.
@@ -38,6 +40,7 @@ struct ClientPoolState {
         _ call: PendingCall, first: Bool, limit: Int, now: ContinuousClock.Instant
     ) -> Verdict {
         guard !isClosing else { return .closed }
+        guard !call.isEnded else { return .ended }
         if !first, let connection = pick() { return .ready(connection) }
         guard first || waiting.count < limit else { return .full }
         let attempts = plan.demand(now: now)

@@ -111,12 +111,14 @@ final class ServerCore: Sendable {
 
     private func accept(_ channel: any Channel) throws {
         let session = ServerSession(core: self)
-        guard connections.add(channel, session) else {
-            // No channel will let go of the driver, so the session is told here to forget it.
+        do {
+            guard connections.add(channel, session) else { throw HandshakeError("too many connections") }
+            let handlers = channel.pipeline.syncOperations
+            try handlers.addHandlers([NIOSSLServerHandler(context: tls.serverContext), session.driver])
+        } catch {
+            // No channel will let go of the driver, so it is told here to forget the session.
             session.driver.session = nil
-            throw HandshakeError("too many connections")
+            throw error
         }
-        let handlers = channel.pipeline.syncOperations
-        try handlers.addHandlers([NIOSSLServerHandler(context: tls.serverContext), session.driver])
     }
 }

@@ -72,7 +72,8 @@ final class ServerSession: WireSession {
         guard !incoming.metadata.isEmpty else { return request }
         request.requestID = incoming.metadata.text(.requestID)
         request.userToken = incoming.metadata.text(.userIdentity)
-        request.origin = ClientOrigin(incoming.metadata)
+        // Only the gateway sees outside clients; from anybody else it would be a claim.
+        if peer.service == "gateway" { request.origin = ClientOrigin(incoming.metadata) }
         request.metadata = Metadata(incoming.metadata)
         request.attempt = Int(incoming.metadata.attempt ?? 1)
         return request

@@ -18,7 +18,9 @@ enum RequestData {
     }
 
     private static func read(_ file: FileHandle, _ name: String) throws -> [UInt8] {
-        let data = (try? file.read(upToCount: maximumSize + 1)) ?? Data()
+        guard let data = try? file.read(upToCount: maximumSize + 1) ?? Data() else {
+            throw CommandFailure("\(name) cannot be read.", status: 66)
+        }
         guard data.count <= maximumSize else {
             throw CommandFailure("\(name) has more than \(maximumSize) bytes.", status: 65)
         }
