@@ -11,7 +11,7 @@ import Testing
     @Test func registerConfirmSignIn() async throws {
         let fixture = try await Fixture()
         try await fixture.register("Ada@Example.COM")
-        #expect(await refusal { _ = try await fixture.signIn() } == "email_not_verified")
+        #expect(await refusal { _ = try await fixture.signIn() } == "invalid_credentials")
         let mail = try #require(try await fixture.mails().first)
         #expect(mail.to == "ada@example.com" && mail.template == .emailVerification && mail.name == "Ada")
         let user = try await fixture.verify(try #require(mail.variables["token"]))

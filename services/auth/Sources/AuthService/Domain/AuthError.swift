@@ -8,8 +8,6 @@ package enum AuthError: Error, Sendable, Equatable {
     case weakPassword(field: String, reasons: [String])
     /// Wrong address or password; which of them is nobody's business.
     case invalidCredentials
-    /// The right password for an account whose address is not confirmed.
-    case emailNotVerified
     /// The signed-in user gave a wrong current password.
     case wrongCurrentPassword
     /// A link's token that is no token, has been used or replaced.
@@ -51,7 +49,7 @@ extension AuthError: RPCErrorConvertible {
                 .unavailable,
                 "Accounts are not available at the moment (no answer from \(service)); try again shortly.",
                 reason: "unavailable", retryAfter: .seconds(1))
-        case .invalidCredentials, .emailNotVerified, .invalidRefreshToken, .sessionEnded, .refreshTokenReused,
+        case .invalidCredentials, .invalidRefreshToken, .sessionEnded, .refreshTokenReused,
             .sessionNotFound, .userNotFound:
             let (code, reason, message) = plain
             return RPCError(code, message, reason: reason)
@@ -68,11 +66,6 @@ extension AuthError: RPCErrorConvertible {
         switch self {
         case .invalidCredentials:
             (.unauthenticated, "invalid_credentials", "The address or the password is wrong.")
-        case .emailNotVerified:
-            (
-                .permissionDenied, "email_not_verified",
-                "Confirm your address first: follow the link we sent, or ask for it again."
-            )
         case .invalidRefreshToken:
             (.unauthenticated, "invalid_refresh_token", "The refresh token is not valid; sign in again.")
         case .sessionEnded:

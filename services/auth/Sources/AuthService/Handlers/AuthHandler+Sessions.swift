@@ -16,7 +16,9 @@ extension AuthHandler {
         }
         guard credentials.emailVerified else {
             try await store.recordRefusedSignIn(.signInUnverified, user: credentials.userID, context.rowOrigin)
-            throw AuthError.emailNotVerified
+            // The same answer as for a wrong password: whoever registered somebody's address and then signs in would
+            // otherwise learn whether its owner has an account.
+            throw AuthError.invalidCredentials
         }
         let rehash = verdict.needsRehash ? try? await passwords.hash(password, context.outgoing()) : nil
         return try await startSession(credentials, rehash: rehash, context)
