@@ -186,11 +186,16 @@ package final class ClientPool: RPCChannel {
 
     /// Takes the connection into use; false when nobody wants it any more.
     func connected(_ connection: ClientConnectionHandle) -> Bool {
-        state.withLock { $0.connected(connection) }
+        let isWanted = state.withLock { $0.connected(connection) }
+        begin(state.withLock { $0.demand(now: .now) })
+        return isWanted
     }
 
     func retired(_ connection: ClientConnectionHandle) {
-        let attempts = state.withLock { $0.retired(connection, now: .now) }
+        let attempts = state.withLock { state in
+            state.retired(connection)
+            return state.demand(now: .now)
+        }
         begin(attempts)
     }
 
@@ -204,7 +209,7 @@ package final class ClientPool: RPCChannel {
         scheduleRetry()
     }
 
-    /// While calls wait, the next attempts begin when the pause is over.
+    /// While connections are wanted, the next attempts begin when the pause is over.
     private func scheduleRetry() {
         let retryAt = state.withLock { $0.retryToSchedule() }
         guard let retryAt else { return }

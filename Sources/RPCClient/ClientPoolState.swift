@@ -28,12 +28,15 @@ struct ClientPoolState {
         case notReady
     }
 
-    /// The connection on this thread's loop, else each in turn.
-    mutating func pick() -> ClientConnectionHandle? {
-        guard !isClosing, !ready.isEmpty else { return nil }
-        if let here = ready.first(where: \.isHere) { return here }
-        turn = (turn + 1) % ready.count
-        return ready[turn]
+    /// The connection on this thread's loop, else each in turn; never one that has said that it is full. That one owes
+    /// a wake-up, and clears the mark before it looks for calls that wait: so none is left behind.
+    private mutating func pick() -> ClientConnectionHandle? {
+        if let here = ready.first(where: { $0.isHere && !$0.isFull }) { return here }
+        for _ in ready.indices {
+            turn = (turn + 1) % ready.count
+            if !ready[turn].isFull { return ready[turn] }
+        }
+        return nil
     }
 
     mutating func wait(
@@ -41,7 +44,7 @@ struct ClientPoolState {
     ) -> Verdict {
         guard !isClosing else { return .closed }
         guard !call.isEnded else { return .ended }
-        if !first, let connection = pick() { return .ready(connection) }
+        if let connection = pick() { return .ready(connection) }
         guard first || waiting.count < limit else { return .full }
         let attempts = plan.demand(now: now)
         guard call.options.waitForReady || !ready.isEmpty || plan.isConnecting else { return .notReady }
@@ -68,18 +71,14 @@ struct ClientPoolState {
         return true
     }
 
-    /// The attempts that waiting calls need now.
-    mutating func retired(
-        _ connection: ClientConnectionHandle, now: ContinuousClock.Instant
-    ) -> [ConnectionPlan.Attempt] {
+    mutating func retired(_ connection: ClientConnectionHandle) {
         ready.removeAll { $0 === connection }
         plan.retired(connection.attempt)
-        return demand(now: now)
     }
 
     /// When to call `retry`, unless somebody does already.
     mutating func retryToSchedule() -> ContinuousClock.Instant? {
-        guard !isClosing, !waiting.isEmpty, !isRetryScheduled, let retryAt = plan.retryAt else { return nil }
+        guard isWanted, !isRetryScheduled, let retryAt = plan.retryAt else { return nil }
         isRetryScheduled = true
         return retryAt
     }
@@ -96,7 +95,11 @@ struct ClientPoolState {
         return (waiting, Array(live.values))
     }
 
-    private mutating func demand(now: ContinuousClock.Instant) -> [ConnectionPlan.Attempt] {
-        isClosing || waiting.isEmpty ? [] : plan.demand(now: now)
+    /// The attempts to begin now.
+    mutating func demand(now: ContinuousClock.Instant) -> [ConnectionPlan.Attempt] {
+        isWanted ? plan.demand(now: now) : []
     }
+
+    /// Calls wait, or the pool is in use and may have lost some of its connections.
+    private var isWanted: Bool { !isClosing && (!waiting.isEmpty || !ready.isEmpty) }
 }

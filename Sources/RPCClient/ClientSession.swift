@@ -33,7 +33,9 @@ final class ClientSession: WireSession {
         switch event {
         case .established: establish()
         case .ended(let id, let result): end(id, result)
-        case .slotFreed: feed()
+        case .slotFreed:
+            handle?.isFull = false
+            feed()
         case .draining: retire()
         case .closed(let closure): self.closure = closure
         case .pong: break
@@ -107,6 +109,7 @@ final class ClientSession: WireSession {
     private func giveBack(_ call: PendingCall, _ error: StartCallError) -> Bool {
         switch error {
         case .atCapacity:
+            handle?.isFull = true
             pool.wait(call, first: true)
             return false
         case .notEstablished, .draining, .closed:

@@ -22,10 +22,12 @@ package final class ProcessSupervisor: Sendable {
     private let events: AsyncStream<Event>
     private let continuation: AsyncStream<Event>.Continuation
 
-    /// - Parameter runDirectory: Where `NAME.pid` files are kept while a process runs.
+    /// - Parameters:
+    ///   - stopGrace: How long each may take to end when it is asked to.
+    ///   - runDirectory: Where `NAME.pid` files are kept while a process runs.
     package init(
         _ children: [ChildSpecification], backoff: RestartBackoff = RestartBackoff(),
-        stopGrace: Duration = .seconds(20), runDirectory: String? = nil, output: @escaping Output,
+        stopGrace: Duration, runDirectory: String? = nil, output: @escaping Output,
         report: @escaping Reporter
     ) {
         self.children = children

@@ -65,7 +65,7 @@ package struct Supervisor: Sendable {
 
     /// - Parameter stopGrace: How long each may take to end when it is asked to.
     package init(
-        _ names: [String], backoff: RestartBackoff = RestartBackoff(), stopGrace: Duration = .seconds(20)
+        _ names: [String], backoff: RestartBackoff = RestartBackoff(), stopGrace: Duration
     ) {
         self.children = names.map { Child(name: $0, phase: .ended) }
         self.backoff = backoff

@@ -69,6 +69,14 @@ import TestSupport
         #expect(failure.status == 64)
     }
 
+    @Test("`up` gives a service as long to stop as configuration lets it drain")
+    func stopLimitFollowsTheLongestDrain() throws {
+        let usual = try settings([:]).stopLimit
+        #expect(usual == ProcessLimits.stop(drainGrace: .seconds(10)))
+        let patient = try settings(["LOCKSTEP_TOKEN_DRAIN_GRACE": "120s"]).stopLimit
+        #expect(patient == usual + .seconds(110))
+    }
+
     private func settings(_ environment: [String: String]) throws -> OperatorSettings {
         try OperatorSettings(environment: environment.merging(["LOCKSTEP_STATE": "/nonexistent"]) { $1 })
     }

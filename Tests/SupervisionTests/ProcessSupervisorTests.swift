@@ -32,7 +32,7 @@ import TestSupport
         }
         return ProcessSupervisor(
             children, backoff: RestartBackoff(first: .milliseconds(1), longest: .milliseconds(5)),
-            runDirectory: runDirectory,
+            stopGrace: .seconds(20), runDirectory: runDirectory,
             output: { [journal] in journal.add("\($0): \(String(decoding: $1, as: UTF8.self))") },
             report: { [journal] in journal.add("\($0)") })
     }
@@ -85,7 +85,7 @@ import TestSupport
     @Test func aProgramThatIsNotThereIsReported() async throws {
         let child = ChildSpecification(name: "a", program: "/nonexistent/program", environment: [:])
         let supervisor = ProcessSupervisor(
-            [child], output: { [journal] in journal.add(String(decoding: $1, as: UTF8.self)) },
+            [child], stopGrace: .seconds(20), output: { [journal] in journal.add(String(decoding: $1, as: UTF8.self)) },
             report: { [journal] in journal.add("\($0)") })
         async let status = supervisor.run()
         await journal.wait(for: "/nonexistent/program: No such file or directory")

@@ -34,7 +34,7 @@ import Testing
     }
 
     @Test func failuresInARowWaitLongerAndALongRunStartsOver() {
-        var state = Supervisor(["a"])
+        var state = Supervisor(["a"], stopGrace: .seconds(20))
         _ = state.begin(now: .zero)
         var now = Duration.zero
         var delays: [Duration] = []

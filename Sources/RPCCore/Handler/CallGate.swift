@@ -132,9 +132,10 @@ package final class CallGate: Sendable {
             processed: .no, retryAfter: .milliseconds(100))
     }
 
+    /// Emergency is granted to a user whose token says so, never to a peer's mere wish (WIRE.md, W-24).
     private static func lane(of request: CallRequest, _ method: MethodDescriptor, _ user: UserIdentity?) -> Lane {
         guard request.lane == .emergency, method.maximumLane == .emergency else { return .routine }
-        return user.map(\.lane) ?? .emergency
+        return user?.lane ?? .routine
     }
 
     private static func requestID(of request: CallRequest) -> String {

@@ -53,6 +53,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     private var isPumpScheduled = false
     private var isReadWithheld = false
     private var hasEnded = false
+    private var hasConcluded = false
     /// The transport may not have taken all that the machine wants to send.
     private var hasMore = false
     private var isLingering = false
@@ -78,7 +79,8 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     package func handlerRemoved(context: ChannelHandlerContext) {
         end()
         self.context = nil
-        session = nil
+        // A pump that is under way still has to conclude.
+        if hasConcluded { session = nil }
     }
 
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -175,7 +177,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
             while let event = machine?.nextEvent() { session?.handle(event) }
         } while flush()
         isPumping = false
-        settle()
+        if hasEnded { conclude() } else { settle() }
     }
 
     /// `pump()` at the end of this turn of the loop, once for however many answers come in it.
@@ -189,6 +191,8 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     }
 
     /// Sends what the transport takes now; whether anything was sent, which may have brought new events.
+    ///
+    /// Each burst is flushed by itself: TLS holds back what is not, and says nothing of the peer's pace until then.
     private func flush() -> Bool {
         guard let context else { return false }
         var hasWritten = false
@@ -198,10 +202,9 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
                 hasMore = false
                 break
             }
-            context.write(wrapOutboundOut(bytes), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
             hasWritten = true
         }
-        if hasWritten { context.flush() }
         return hasWritten
     }
 
@@ -246,9 +249,18 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
         hasEnded = true
         handshakeTimer?.cancel()
         machine?.connectionClosed(now: WireClock.now)
-        pump()
+        // A write may have found the transport gone: then the pump that made it has events left, and concludes itself.
+        if isPumping { return }
+        if machine == nil { conclude() } else { pump() }
+    }
+
+    /// The last word to the session.
+    private func conclude() {
+        guard !hasConcluded else { return }
+        hasConcluded = true
         timer?.task.cancel()
         timer = nil
         session?.ended(transportError.map(TransportFailure.text) ?? "The connection was closed.")
+        if context == nil { session = nil }
     }
 }

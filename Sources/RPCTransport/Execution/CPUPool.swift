@@ -3,7 +3,8 @@ package import RPCCore
 
 /// Threads for SYNC work that is too long for an event loop, behind a bounded queue.
 ///
-/// The threads run at a lower priority than event loops, so that hashing does not delay reading. A job that is refused
+/// The threads are scheduled as batch work (SCHED_BATCH, sched(7)): they never push an event loop aside when they wake,
+/// so that hashing does not delay reading, and they get a fair share all the same. A job that is refused
 /// never waits; one that waits is either run, or given up with a reason, exactly once.
 ///
 /// `@unchecked Sendable`: the queue and the flag are touched only with `lock` held.
@@ -21,10 +22,11 @@ package final class CPUPool: @unchecked Sendable {
     package typealias Work = @Sendable (Turn) -> Void
     package typealias Refusal = CPUQueue<Work>.Refusal
 
-    /// How much nicer than event loops the workers are (`nice(1)`).
-    package static let niceness: Int32 = 5
     /// Jobs that may wait, unless said otherwise.
     package static let defaultCapacity = 256
+
+    /// SCHED_BATCH, which glibc shows to GNU sources alone.
+    private static let batchPolicy: Int32 = 3
 
     private let lock: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
@@ -117,8 +119,9 @@ package final class CPUPool: @unchecked Sendable {
     }
 
     private func work() {
-        // On Linux a "process" of zero is the calling thread. Failing to be nice is no reason not to work.
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
+        // On Linux a "process" of zero is the calling thread. Being refused this is no reason not to work.
+        var priority = sched_param()
+        _ = sched_setscheduler(0, Self.batchPolicy, &priority)
         while let turn = waitForTurn() { run(turn) }
     }
 

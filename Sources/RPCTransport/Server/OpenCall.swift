@@ -10,7 +10,6 @@ struct OpenCall {
     var task: Task<Void, Never>?
     /// A place in the CPU pool's queue.
     var ticket: UInt64?
-    var timer: Scheduled<Void>?
     var stop: Stop?
 
     init(_ call: AdmittedCall, arrived: ContinuousClock.Instant) {

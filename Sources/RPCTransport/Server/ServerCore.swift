@@ -17,6 +17,10 @@ final class ServerCore: Sendable {
     let requestLimits: [UInt32: UInt32]
     let connections: ConnectionRegistry
     private let stopping = Latch()
+    /// False once a drain has seen the last connection close.
+    private let takesCalls = Mutex(true)
+    /// A drain need not wait for handlers any more.
+    private let idle = Latch()
     private let listener = Mutex<(any Channel)?>(nil)
 
     /// How much longer than its grace a drain may take before connections are cut.
@@ -72,14 +76,32 @@ final class ServerCore: Sendable {
 
     func shutdown() { stopping.open() }
 
-    /// Closes the listener first, so that new connections go elsewhere; then lets every connection end by itself.
+    /// Closes the listener first, so that new connections go elsewhere; then lets every connection end by itself, and
+    /// every handler, also one whose connection is gone: what it works with is closed after this.
     private func drain() async {
         try? await listener.withLock { $0 }?.close().get()
         connections.drain(grace: options.drainGrace)
-        let cut = options.group.next().scheduleTask(in: .nanoseconds(wait)) { [connections] in connections.cut() }
+        let cut = options.group.next().scheduleTask(in: .nanoseconds(wait)) { [connections, idle] in
+            connections.cut()
+            idle.open()
+        }
         await connections.waitUntilEmpty()
+        takesCalls.withLock { $0 = false }
+        openIfIdle()
+        await idle.wait()
         cut.cancel()
         if let pool { await Self.stop(pool) }
+    }
+
+    /// Gives a call's place back, and lets a drain go on that waited for the last one.
+    func leave(_ call: AdmittedCall) {
+        gate.leave(call)
+        openIfIdle()
+    }
+
+    private func openIfIdle() {
+        let mayCome = takesCalls.withLock { $0 }
+        if !mayCome, gate.openCalls == 0 { idle.open() }
     }
 
     private var wait: Int64 {

@@ -58,7 +58,7 @@ final class ServerSession: WireSession {
             let call = try core.gate.admit(request(incoming, from: peer), tokens: &tokens, now: now)
             let open = OpenCall(call, arrived: WireClock.time(at: incoming.receivedAt))
             calls[incoming.id] = open
-            limit(incoming, call, on: context.eventLoop, now: now)
+            driver.machine?.limit(incoming.id, to: WireClock.instant(at: call.context.deadline.instant))
             start(incoming.id, open, Array(incoming.message.readableBytesView), on: context.eventLoop)
         } catch {
             refuse(incoming, from: peer, error)
@@ -87,20 +87,6 @@ final class ServerSession: WireSession {
             CallRefusal(
                 methodID: incoming.method, method: core.gate.table[incoming.method]?.descriptor, peer: peer,
                 requestID: incoming.metadata.text(.requestID), error: error))
-    }
-
-    /// The machine's timer serves deadlines that came over the wire; where the contract's is earlier, a timer here.
-    private func limit(
-        _ incoming: IncomingCall, _ call: AdmittedCall, on loop: any EventLoop, now: ContinuousClock.Instant
-    ) {
-        let deadline = call.context.deadline
-        if let wire = incoming.deadline, WireClock.time(at: wire) <= deadline.instant { return }
-        let delay = TimeAmount.nanoseconds(
-            Int64(clamping: WireDuration(deadline.remaining(now: now)).nanoseconds))
-        let id = incoming.id
-        calls[id]?.timer = loop.assumeIsolated().scheduleTask(in: delay) { [weak self] () -> Void in
-            self?.stop(id, .expired)
-        }
     }
 
     // MARK: It runs
@@ -207,8 +193,7 @@ final class ServerSession: WireSession {
 
     private func finish(_ id: CallID, _ end: CallEnd) {
         guard let open = calls.removeValue(forKey: id) else { return }
-        open.timer?.cancel()
-        core.gate.leave(open.call)
+        core.leave(open.call)
         let answer = CallAnswer(open, end)
         switch answer.result {
         case .success(let bytes): driver.machine?.succeed(id, message: bytes, with: answer.timings)

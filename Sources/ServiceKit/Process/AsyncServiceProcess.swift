@@ -71,7 +71,7 @@ package struct AsyncServiceProcess: Sendable {
         guard !parts.handlers.isEmpty else { return nil }
         return try AsyncServer(
             handlers: parts.handlers, hostedByBoth: [runner.health], tls: runner.environment.tls,
-            users: runner.users(for: parts.handlers.map { type(of: $0).contract }), observer: runner.observer,
+            users: runner.users, observer: runner.observer,
             options: runner.environment.serverOptions)
     }
 }

@@ -7,11 +7,6 @@ import UnixSignals
 
 /// Runs a process's parts until it is told to stop, and stops them in bounded time.
 struct ProcessRunner {
-    /// How much longer than the server's drain everything together may take to stop.
-    private static let stopMargin = Duration.seconds(5)
-    /// How long parts may take to notice that they are cancelled; then the process ends as it is.
-    private static let cancellationLimit = Duration.seconds(5)
-
     let environment: ServiceEnvironment
     let drain = DrainFlag()
 
@@ -35,15 +30,14 @@ struct ProcessRunner {
         var configuration = ServiceGroupConfiguration(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
         configuration.maximumGracefulShutdownDuration =
-            try environment.configuration[SharedKeys.drainGrace(environment.name)] + Self.stopMargin
-        configuration.maximumCancellationDuration = Self.cancellationLimit
+            try environment.configuration[SharedKeys.drainGrace(environment.name)] + ProcessLimits.drainMargin
+        configuration.maximumCancellationDuration = ProcessLimits.cancellation
         return ServiceGroup(configuration: configuration)
     }
 
-    /// The verifier, when one of the methods needs an end user.
-    func users(for contracts: [ServiceDescriptor]) throws -> IdentityTokenVerifier? {
-        guard contracts.contains(where: { $0.methods.contains(where: \.needsUser) }) else { return nil }
-        return try environment.identityVerifier
+    /// Who vouches for end users: every server knows, for it is their token that grants the emergency lane.
+    var users: IdentityTokenVerifier {
+        get throws { try environment.identityVerifier }
     }
 
     var health: HealthHandler { HealthHandler(service: environment.name, drain: drain) }

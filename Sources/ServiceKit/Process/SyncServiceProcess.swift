@@ -59,7 +59,7 @@ package struct SyncServiceProcess: Sendable {
         let runner = ProcessRunner(environment: environment)
         let server = try SyncServer(
             handlers: parts.handlers + [runner.health], tls: environment.tls,
-            users: runner.users(for: parts.handlers.map { type(of: $0).contract }), observer: runner.observer,
+            users: runner.users, observer: runner.observer,
             options: environment.serverOptions)
         try await runner.run(server: server, background: [], ready: ready)
     }

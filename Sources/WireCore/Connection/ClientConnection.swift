@@ -46,8 +46,8 @@ package struct ClientConnection: ~Copyable, Sendable {
     }
 
     package var isClosed: Bool { phase.isClosed }
-    /// Stop reading: the server does not take what it is sent.
-    package var isCongested: Bool { link.isCongested }
+    /// A client never stops reading (W-133).
+    package var isCongested: Bool { false }
     /// Slots taken, those of abandoned calls included.
     package var openCallCount: Int { calls.count }
     /// Whether `startCall` has a chance now.
@@ -79,7 +79,7 @@ package struct ClientConnection: ~Copyable, Sendable {
     /// Whole frames to send; nil when there are none. Large requests are cut here, as credit allows.
     package mutating func takeOutbound() -> ByteBuffer? {
         while link.writeFragment() != nil {}
-        return link.output.take()
+        return link.takeOutput()
     }
 
     /// The transport ended. Every open call ends.

@@ -17,6 +17,8 @@ struct Link: ~Copyable, Sendable {
     private let handshakeDue: WireInstant
     /// Since when part of a frame waits for the rest.
     private var partialSince: WireInstant?
+    /// The driver was asked to stop reading since the timers last ran: the silence may be this side's own (W-133).
+    private var hasWithheldReads = false
 
     /// Writes this side's HELLO.
     init(
@@ -48,7 +50,9 @@ struct Link: ~Copyable, Sendable {
 
     /// The longest payload the peer takes; before its HELLO what every peer takes.
     var peerFrameSize: Int { Int(peer?.maxFrameSize ?? WireLimits.frameSizeBounds.lowerBound) }
-    var isCongested: Bool { output.byteCount >= limits.outboundHighWater }
+    /// Only a server stops reading (W-133). Were both sides to stop, neither would ever take what the other waits with;
+    /// what reaches a client is bounded by its own calls and credit.
+    var isCongested: Bool { role == .server && output.byteCount >= limits.outboundHighWater }
 }
 
 // MARK: Bytes
@@ -82,6 +86,12 @@ extension Link {
     mutating func writeFragment() -> FragmentQueue.Step? {
         guard !fragments.isEmpty, output.byteCount < Self.burst else { return nil }
         return fragments.writeNext(to: &output, maxFrameSize: UInt32(peerFrameSize), connection: &sendWindow)
+    }
+
+    /// Hands out what is to be sent.
+    mutating func takeOutput() -> ByteBuffer? {
+        if isCongested { hasWithheldReads = true }
+        return output.take()
     }
 
     mutating func writeGoodbye(_ closure: WireClosure, lastCall: UInt32) {
@@ -143,6 +153,7 @@ extension Link {
     /// - Throws: the timer that ran out, as a connection error.
     mutating func handleTimeout(_ now: WireInstant) throws(WireViolation) {
         output.noteTime(now)
+        excuseSilence(now)
         if let partialSince, now >= partialSince.advanced(by: limits.frameTimeout) {
             throw .connection(.timeout, 131, "a frame took longer than \(limits.frameTimeout.milliseconds) ms")
         }
@@ -156,6 +167,14 @@ extension Link {
         case .dead:
             throw .connection(.timeout, 92, "no answer to a PING in \(limits.keepaliveTimeout.milliseconds) ms")
         }
+    }
+
+    /// While this side does not read, what it does not hear is no fault of the peer's (W-133).
+    private mutating func excuseSilence(_ now: WireInstant) {
+        guard isCongested || hasWithheldReads else { return }
+        hasWithheldReads = false
+        keepalive.heard(now)
+        if partialSince != nil { partialSince = now }
     }
 
     private func checkHandshake(_ now: WireInstant) throws(WireViolation) {

@@ -127,7 +127,10 @@ extension ServerConnection {
     private mutating func insert(_ id: CallID, due: WireInstant?, _ state: ServerCall.State) {
         let window = calls[id]?.window ?? SendWindow(link.peer?.callCredit ?? 0)
         calls[id] = ServerCall(due: due, window: window, state: state)
-        guard let due else { return }
+        if let due { addTimer(id, due) }
+    }
+
+    mutating func addTimer(_ id: CallID, _ due: WireInstant) {
         let live = calls
         timers.add(id, due: due, live: live.count) { live[$0.call]?.due == $0.due }
     }

@@ -79,7 +79,7 @@ package struct ServerConnection: ~Copyable, Sendable {
         while let step = link.writeFragment() {
             if step.isLast { finishSending(step.call) }
         }
-        return link.output.take()
+        return link.takeOutput()
     }
 
     /// The transport ended. Calls are aborted.
@@ -119,6 +119,14 @@ package struct ServerConnection: ~Copyable, Sendable {
     }
 
     // MARK: The application's wishes
+
+    /// The contract gives the call until `due`, where its own deadline is later or missing: from then on it counts as
+    /// expired, and an answer under way is no longer sent. So nothing waits for a client's credit for ever.
+    package mutating func limit(_ id: CallID, to due: WireInstant) {
+        guard let call = calls[id], call.due.map({ due < $0 }) ?? true else { return }
+        calls[id]?.due = due
+        addTimer(id, due)
+    }
 
     /// Sends PING; false when one is under way, the client's minimum forbids it, or there is no connection.
     package mutating func ping(now: WireInstant) -> Bool {

@@ -5,7 +5,8 @@ import ServiceKit
 /// What the command line knows of the system: its addresses and whose certificate to show.
 struct OperatorSettings {
     private static let gateway = SharedKeys.listen("gateway")
-    private static let table = ConfigTable(service: "operator", keys: [gateway])
+    private static let graces = ServiceName.allCases.map { SharedKeys.drainGrace($0.rawValue) }
+    private static let table = ConfigTable(service: "operator", keys: [gateway] + graces)
 
     private let configuration: Configuration
     let state: String
@@ -23,6 +24,11 @@ struct OperatorSettings {
     /// Where the gateway answers HTTPS, as a client on this machine reaches it.
     var gatewayAddress: ListenAddress {
         get throws { try configuration[Self.gateway].reachable }
+    }
+
+    /// How long the slowest of the services may take to stop.
+    var stopLimit: Duration {
+        get throws { ProcessLimits.stop(drainGrace: try Self.graces.map { try configuration[$0] }.max() ?? .zero) }
     }
 
     var authority: String {

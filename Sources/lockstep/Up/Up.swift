@@ -24,17 +24,17 @@ struct Up: AsyncParsableCommand {
             let readiness = Readiness(settings: settings, identity: try settings.identity("operator"))
             let children = try Executables(bin).children(state.environment)
             let console = Console(names: children.map(\.name), environment: state.environment)
-            let status = await Self.supervise(children, console, readiness, runDirectory: "\(state.directory)/run")
+            let supervisor = ProcessSupervisor(
+                children, stopGrace: try settings.stopLimit, runDirectory: "\(state.directory)/run",
+                output: { console.line($0, $1) }, report: { console.say($0.text) })
+            let status = await Self.run(supervisor, console, readiness)
             guard status == 0 else { throw ExitCode(status) }
         }
     }
 
-    private static func supervise(
-        _ children: [ChildSpecification], _ console: Console, _ readiness: Readiness, runDirectory: String
+    private static func run(
+        _ supervisor: ProcessSupervisor, _ console: Console, _ readiness: Readiness
     ) async -> Int32 {
-        let supervisor = ProcessSupervisor(
-            children, runDirectory: runDirectory, output: { console.line($0, $1) },
-            report: { console.say($0.text) })
         let signals = Signals { supervisor.stop() }
         let announcement = Task { await announce(console, readiness) }
         let status = await supervisor.run()

@@ -1,6 +1,7 @@
 import RPCClient
 import RPCCore
 import RPCTransport
+import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(1)))
@@ -94,6 +95,33 @@ struct CancellationTests {
                 await cancelled.wait()
             }
         }
+    }
+
+    @Test("A drain waits for a handler that outlives its connection: what it works with is closed afterwards")
+    func drainWaitsForDetachedHandlers() async throws {
+        let (started, gone, release) = (Latch(), Latch(), Latch())
+        let hasEnded = Mutex(false)
+        let method = AsyncMethod(bytes: .test("Detached", onCancel: .detach)) { request, _ in
+            started.open()
+            await release.wait()
+            hasEnded.withLock { $0 = true }
+            return request
+        }
+        let observer = RecordingObserver { _, _ in gone.open() }
+        try await withServer([method], observer: observer) { server, address in
+            try await withClient(address, { $0.shutdownGrace = .zero }) { client in
+                let call = Task { try await client.failure(method.descriptor) }
+                await started.wait()
+                await client.shutdown()
+                _ = try await call.value
+            }
+            await gone.wait()
+            server.shutdown()
+            // The listener closes first; after that the drain has only the handler to wait for.
+            try await until { await !RawPeer.isListening(address) }
+            release.open()
+        }
+        #expect(hasEnded.withLock { $0 })
     }
 
     @Test("A cancelled task calls nobody")

@@ -13,7 +13,7 @@ struct UnaryTests {
             seen.fulfill(context)
             return request.reversed()
         }
-        try await withServer([method]) { _, address in
+        try await withServer([method], users: TestTokens()) { _, address in
             try await withClient(address) { client in
                 let answer = try await client.call(method.descriptor, [1, 2, 3], timeout: .seconds(20)) { options in
                     options.requestID = "req_1"
@@ -22,6 +22,7 @@ struct UnaryTests {
                     options.metadata.append("tint", [1])
                     options.metadata.append("lockstep-secret", [9])
                     options.lane = .emergency
+                    options.userToken = "usr_1:high:member"
                 }
                 #expect(answer == [3, 2, 1])
             }
@@ -32,6 +33,7 @@ struct UnaryTests {
         #expect(context.origin == ClientOrigin(address: "192.0.2.1", userAgent: "curl"))
         #expect(context.metadata.pairs.map(\.key) == ["tint", "tint"])
         #expect(context.metadata.pairs.map(\.value) == [[0, 255], [1]])
+        #expect(context.user?.subject == "usr_1")
         #expect(context.lane == .emergency)
         #expect(context.attempt == 1)
         #expect(context.deadline.remaining() <= .seconds(20))

@@ -1,6 +1,7 @@
+import NIOPosix
 import RPCClient
 import RPCCore
-import RPCTransport
+@testable import RPCTransport
 import Testing
 
 @Suite(.timeLimit(.minutes(1)))
@@ -142,6 +143,49 @@ struct ReconnectTests {
             await client.shutdown()
             let ended = try await call.value
             #expect(ended.code == .unavailable)
+        }
+    }
+
+    @Test("A connection whose slots are taken hands calls to one that has some")
+    func fullConnections() async throws {
+        let release = Latch()
+        let slow = AsyncMethod(bytes: named) { request, _ in
+            await release.wait()
+            return request
+        }
+        var options = ServerOptions()
+        options.limits.maxConcurrentCalls = 2
+        try await withServer([slow], options: options) { server, address in
+            try await withClient(address, { $0.connections = 2 }) { client in
+                // All from one loop, whose own connection they prefer.
+                let loop = LoopExecutor(MultiThreadedEventLoopGroup.singleton.any())
+                let calls = (0..<5).map { _ in
+                    Task(executorPreference: loop) { try await client.call(named, [7]) }
+                }
+                try await until { server.openCalls == 4 && client.waitingCalls == 1 }
+                release.open()
+                for call in calls {
+                    let answer = try await call.value
+                    #expect(answer == [7])
+                }
+            }
+        }
+    }
+
+    @Test("A pool that is in use and lost a connection opens it again, though no call waits")
+    func regrows() async throws {
+        var options = ServerOptions()
+        options.maximumConnections = 2
+        try await withServer([server("only")], options: options) { _, address in
+            try await withClient(address) { first in
+                _ = try await first.call(named)
+                try await withClient(address, { $0.connections = 2 }) { client in
+                    _ = try await client.call(named)
+                    #expect(client.readyConnections == 1)
+                    await first.shutdown()
+                    try await until { client.readyConnections == 2 }
+                }
+            }
         }
     }
 

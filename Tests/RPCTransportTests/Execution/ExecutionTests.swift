@@ -147,14 +147,17 @@ struct ExecutionTests {
         }
         var options = ServerOptions()
         (options.poolWorkers, options.poolQueue) = (1, 10)
-        try await withSyncServer([work], options: options) { server, address in
+        try await withSyncServer([work], users: TestTokens(), options: options) { server, address in
             try await client(address) { client in
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { _ = try await client.call(work.descriptor, [0]) }
                     await started.wait()
                     for (index, lane) in [Lane.routine, .routine, .emergency].enumerated() {
                         group.addTask {
-                            _ = try await client.call(work.descriptor, [UInt8(index + 1)]) { $0.lane = lane }
+                            _ = try await client.call(work.descriptor, [UInt8(index + 1)]) { options in
+                                options.lane = lane
+                                options.userToken = "usr_1:high:member"
+                            }
                         }
                         try await until { server.openCalls >= index + 2 }
                     }

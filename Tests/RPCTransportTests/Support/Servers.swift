@@ -20,12 +20,13 @@ func withServer<Value: Sendable>(
 
 /// Runs a SYNC server named `encryption` for as long as `body` does.
 func withSyncServer<Value: Sendable>(
-    _ methods: [SyncMethod], observer: (any ServerObserver)? = nil, options: ServerOptions = ServerOptions(),
-    _ body: (SyncServer, BoundAddress) async throws -> Value
+    _ methods: [SyncMethod], users: (any UserIdentityVerifier)? = nil, observer: (any ServerObserver)? = nil,
+    options: ServerOptions = ServerOptions(), _ body: (SyncServer, BoundAddress) async throws -> Value
 ) async throws -> Value {
     let server = try SyncServer(
         handlers: [TestSyncService(syncMethods: methods)],
-        tls: try TestCertificates.shared.get().identity("encryption"), observer: observer, options: options)
+        tls: try TestCertificates.shared.get().identity("encryption"), users: users, observer: observer,
+        options: options)
     return try await running({ try await server.start() }, { try await server.run() }, server.shutdown) {
         try await body(server, $0)
     }

@@ -43,3 +43,13 @@ extension AsyncMethod {
     /// Answers with the request.
     static let echo = AsyncMethod(bytes: echoDescriptor) { request, _ in request }
 }
+
+/// Knows tokens of the form `subject:lane:role`, with the lane `high` or another.
+struct TestTokens: UserIdentityVerifier {
+    func verify(token: String) throws -> UserIdentity {
+        let parts = token.split(separator: ":").map(String.init)
+        guard parts.count == 3 else { throw RPCError(.unauthenticated, "forged") }
+        return UserIdentity(
+            subject: parts[0], sessionID: "ses_1", roles: [parts[2]], lane: parts[1] == "high" ? .emergency : .routine)
+    }
+}

@@ -40,6 +40,41 @@ struct DeadlineTests {
         #expect(!server.events.contains(.expired(1)))
     }
 
+    @Test("The contract ends a call whose own deadline is later or missing, not one whose deadline is earlier")
+    func theContractLimitsACall() throws {
+        let server = try TestServer()
+        server.receive { output in
+            output.writeTestCall(1)
+            output.writeTestCall(2, remaining: 5_000_000)
+            output.writeTestCall(3, remaining: 1_000_000)
+        }
+        for id in 1...3 as ClosedRange<UInt32> {
+            server.connection.limit(CallID(rawValue: id), to: server.now.advanced(by: .seconds(2)))
+        }
+        server.connection.limit(9, to: server.now)
+        server.wait(.seconds(1))
+        #expect(server.expired == [3])
+        server.wait(.seconds(1))
+        #expect(Set(server.expired) == [1, 2, 3])
+        server.wait(.seconds(60))
+        #expect(server.expired.count == 3)
+    }
+
+    @Test("An answer that the client gives no credit for is not kept beyond the contract's limit")
+    func anAnswerNobodyTakesIsDropped() throws {
+        let server = try TestServer()
+        server.receive { $0.writeTestCall(1) }
+        server.connection.limit(1, to: server.now.advanced(by: .seconds(2)))
+        server.connection.succeed(1, message: [UInt8](repeating: 0, count: 3 * 1024 * 1024))
+        server.pull()
+        #expect(server.statuses.isEmpty)
+        // The client lives: only credit is missing.
+        server.wait(.milliseconds(1999))
+        #expect(server.statuses.isEmpty)
+        server.wait(.milliseconds(1))
+        #expect(server.statusTriples == [[1, WireStatusCode.deadlineExceeded, 2]])
+    }
+
     @Test func justInTimeIsOK() throws {
         let server = try TestServer()
         server.receive { $0.writeTestCall(1, remaining: 1_000_000) }

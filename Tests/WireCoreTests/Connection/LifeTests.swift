@@ -199,6 +199,54 @@ struct LifeTests {
         #expect(server.closure?.rule == 132)
     }
 
+    /// A server whose answers nobody takes for now: 9 of them wait, half a frame has come, and it reads no more.
+    private func congestedServer() throws -> TestServer {
+        let server = try TestServer(.defaults { $0.outboundHighWater = 1024 })
+        server.connection.receive(
+            frames { for id in 1...9 { $0.writeTestCall(CallID(rawValue: UInt32(id))) } }, now: server.now)
+        for id in 1...9 as ClosedRange<UInt32> {
+            server.connection.succeed(CallID(rawValue: id), message: [UInt8](repeating: 0, count: 200))
+        }
+        server.connection.receive(ByteBuffer(bytes: [0, 0, 0]), now: server.now)
+        return server
+    }
+
+    @Test("A server that does not read blames nobody for the silence but the one who does not take its bytes")
+    func congestionStopsTheTimersOfSilence() throws {
+        let server = try congestedServer()
+        #expect(server.isCongested)
+        for _ in 0..<29 {
+            server.now = server.now.advanced(by: .seconds(1))
+            server.connection.handleTimeout(now: server.now)
+            #expect(!server.isClosed)
+        }
+        server.now = server.now.advanced(by: .seconds(1))
+        server.connection.handleTimeout(now: server.now)
+        server.pull()
+        #expect(server.closure?.rule == 132)
+    }
+
+    @Test("After congestion the peer has all of its time again, once")
+    func silenceCountsAgainAfterCongestion() throws {
+        let server = try congestedServer()
+        server.now = server.now.advanced(by: .seconds(14))
+        server.pull()
+        #expect(!server.isCongested)
+        server.wait(.milliseconds(999))
+        #expect(!server.isClosed)
+        server.wait(.milliseconds(9999))
+        #expect(!server.isClosed)
+        server.wait(.milliseconds(1))
+        #expect(server.closure?.rule == 131)
+    }
+
+    @Test func clientNeverStopsReading() throws {
+        let client = try TestClient(.defaults { $0.outboundHighWater = 1024 })
+        let call = OutgoingCall(method: 1, message: ByteBuffer(repeating: 0, count: 100))
+        for _ in 0..<20 { _ = try client.connection.startCall(call, now: client.now) }
+        #expect(!client.isCongested)
+    }
+
     @Test func transportEndWithinAFrame() throws {
         let client = try TestClient()
         try client.start()

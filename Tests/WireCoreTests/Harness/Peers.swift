@@ -105,6 +105,7 @@ final class TestServer {
     }
     var closedCount: Int { events.count { if case .closed = $0 { true } else { false } } }
     var calls: [IncomingCall] { events.compactMap { if case .call(let call) = $0 { call } else { nil } } }
+    var expired: [CallID] { events.compactMap { if case .expired(let id) = $0 { id } else { nil } } }
     var statuses: [(call: CallID, status: StatusFrame)] {
         sent.compactMap { if case .status(let id, let status) = $0 { (id, status) } else { nil } }
     }
@@ -178,6 +179,7 @@ final class TestClient {
 
     // `#expect` cannot look into a value that is not copyable.
     var isClosed: Bool { connection.isClosed }
+    var isCongested: Bool { connection.isCongested }
     var canStartCall: Bool { connection.canStartCall }
     var openCallCount: Int { connection.openCallCount }
 
