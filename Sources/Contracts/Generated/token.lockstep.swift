@@ -15,7 +15,7 @@ package enum TokenServiceContract {
             getAccessToken,
             deleteConnection,
         ],
-        fingerprint: 0x66a299969a7497a8
+        fingerprint: 0x230a4b8be8316a08
     )
 
     /// The providers that can be linked.
@@ -99,7 +99,7 @@ package enum TokenServiceContract {
         http: HTTPRoute(
             verb: .get, template: "/v1/connections/callback",
             segments: [.literal("v1"), .literal("connections"), .literal("callback")],
-            hasBody: false, success: 200, maxAge: 0
+            hasBody: false, success: 200, maxAge: 0, ignoresUnknownQuery: true
         ),
         request: TokenCompleteConnectionRequest.contractDescriptor,
         response: TokenConnection.contractDescriptor

@@ -51,7 +51,8 @@ extension Emitter {
         text.block("http: HTTPRoute(", closing: "),") { text in
             text.line("verb: .\(verb), template: \(SwiftText.literal(route.template)),")
             text.line("segments: [\(route.segments.map(segment).joined(separator: ", "))],")
-            text.line("hasBody: \(route.hasBody), success: \(route.success), maxAge: \(route.maxAge)")
+            let unknown = route.ignoresUnknownQuery ? ", ignoresUnknownQuery: true" : ""
+            text.line("hasBody: \(route.hasBody), success: \(route.success), maxAge: \(route.maxAge)\(unknown)")
         }
     }
 

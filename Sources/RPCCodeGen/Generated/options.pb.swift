@@ -605,6 +605,10 @@ package nonisolated struct ContractHTTP: Sendable {
   /// The answer may be kept by caches this long, seconds. 0: `no-store`.
   package var maxAge: UInt32 = 0
 
+  /// Parameters of the query that the request has no field for are passed over instead of refused: the answers of OAuth
+  /// servers bring more than anybody listed (RFC 6749, section 4.1.2). A known one that repeats is refused all the same.
+  package var ignoreUnknownQuery: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Route: Equatable, Sendable {
@@ -1045,7 +1049,7 @@ nonisolated extension ContractRate.Key: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension ContractHTTP: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HTTP"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}get\0\u{1}post\0\u{1}put\0\u{1}delete\0\u{1}patch\0\u{1}body\0\u{1}success\0\u{3}max_age\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}get\0\u{1}post\0\u{1}put\0\u{1}delete\0\u{1}patch\0\u{1}body\0\u{1}success\0\u{3}max_age\0\u{3}ignore_unknown_query\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1096,6 +1100,7 @@ nonisolated extension ContractHTTP: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 6: try { try decoder.decodeSingularStringField(value: &self.body) }()
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.success) }()
       case 8: try { try decoder.decodeSingularUInt32Field(value: &self.maxAge) }()
+      case 9: try { try decoder.decodeSingularBoolField(value: &self.ignoreUnknownQuery) }()
       default: break
       }
     }
@@ -1138,6 +1143,9 @@ nonisolated extension ContractHTTP: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if self.maxAge != 0 {
       try visitor.visitSingularUInt32Field(value: self.maxAge, fieldNumber: 8)
     }
+    if self.ignoreUnknownQuery != false {
+      try visitor.visitSingularBoolField(value: self.ignoreUnknownQuery, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1146,6 +1154,7 @@ nonisolated extension ContractHTTP: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.body != rhs.body {return false}
     if lhs.success != rhs.success {return false}
     if lhs.maxAge != rhs.maxAge {return false}
+    if lhs.ignoreUnknownQuery != rhs.ignoreUnknownQuery {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -37,6 +37,7 @@ import Testing
         let callback = document["paths"]?["/v1/connections/callback"]?["get"]?["parameters"]
         guard case .array(let parameters)? = callback else { return #expect(Bool(false), "no parameters") }
         #expect(parameters.allSatisfy { $0["in"] == .string("query") })
+        #expect(parameters.last?["explode"] == .bool(true), "other parameters are not described")
         let session = document["paths"]?["/v1/sessions/{session_id}"]?["delete"]?["parameters"]
         guard case .array(let path)? = session else { return #expect(Bool(false), "no parameters") }
         #expect(path.map { $0["in"] } == [.string("path")])

@@ -32,7 +32,7 @@ struct Operation {
     }
 
     private func parameters(_ schemas: inout SchemaCollector) -> [JSONValue] {
-        route.method.request.fields.compactMap { field in
+        let known: [JSONValue] = route.method.request.fields.compactMap { field in
             let isPath = pathFields.contains(field.name)
             guard isPath || !route.http.hasBody else { return nil }
             return .object([
@@ -40,7 +40,19 @@ struct Operation {
                 .init("required", .bool(isPath || field.isRequired)), .init("schema", schemas.schema(of: field)),
             ])
         }
+        return known + (route.http.ignoresUnknownQuery ? [Self.otherParameters] : [])
     }
+
+    /// Any other parameter, in OpenAPI's words: the members of an exploded object are parameters of their own.
+    private static let otherParameters: JSONValue = {
+        let text = JSONValue.object([.init("type", .string("string"))])
+        let schema = JSONValue.object([.init("type", .string("object")), .init("additionalProperties", text)])
+        return .object([
+            .init("name", .string("other")), .init("in", .string("query")), .init("required", .bool(false)),
+            .init("description", .string("Other parameters are ignored.")),
+            .init("style", .string("form")), .init("explode", .bool(true)), .init("schema", schema),
+        ])
+    }()
 
     private func body(_ schemas: inout SchemaCollector) -> JSONValue {
         let schema = schemas.reference(to: route.method.request, without: pathFields)

@@ -40,7 +40,9 @@ package enum Transcoder {
             throw .invalid([FieldViolation(field: name, message: "Fields of this route belong in the body.")])
         }
         do {
-            return try TextFields.members(path: path, query: query, of: route.method.request).get()
+            return try TextFields.members(
+                path: path, query: query, of: route.method.request, ignoringUnknown: route.http.ignoresUnknownQuery
+            ).get()
         } catch {
             throw .invalid(error.violations)
         }
