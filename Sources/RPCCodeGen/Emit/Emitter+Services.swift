@@ -34,7 +34,8 @@ extension Emitter {
             text.line("name: \(SwiftText.literal(method.name)),")
             text.line("execution: \(method.isSync ? ".sync" : ".async"), cost: \(cost(method)),")
             text.line("callers: \(SwiftText.list(method.rules.callers)),")
-            text.line("exposure: \(exposure(method)), maximumLane: \(lane(method)),")
+            let user = method.rules.optionalUser ? ", optionalUser: true" : ""
+            text.line("exposure: \(exposure(method))\(user), maximumLane: \(lane(method)),")
             text.line("deadline: \(deadline(method)),")
             text.line("requestLimit: \(method.requestLimit), responseLimit: \(method.responseLimit),")
             text.line("concurrency: \(method.rules.concurrency == 0 ? "nil" : "\(method.rules.concurrency)"),")

@@ -113,6 +113,18 @@ import Testing
         #expect(Set(members.map(\.name)) == ["kty", "crv", "x", "kid", "use", "alg"])
     }
 
+    @Test func aCookieNeverCarriesAnAttributeOfItsOwn() throws {
+        let route = try route("CreateConnection")
+        for bad in ["a; Domain=evil.example", "a\r\nX: y", String(repeating: "a", count: 65)] {
+            let bytes: [UInt8] = try TokenCreateConnectionResponse.with { $0.browser = bad }.serializedBytes()
+            let problem = try #require(throws: Problem.self) { try Transcoder.answer(bytes, of: route) }
+            #expect(problem.status == 500)
+        }
+        let none = try Transcoder.answer([], of: route)
+        #expect(none.cookies.isEmpty)
+        #expect(try JSONReader.read(none.json)["browser"] == nil)
+    }
+
     @Test func anAnswerThatDoesNotDecodeIsInternal() throws {
         let problem = try #require(throws: Problem.self) {
             try Transcoder.response([0xff, 0xff], of: route("GetUser"))

@@ -12,7 +12,7 @@ package enum LedgerServiceContract {
             `repeat`,
             findEntries,
         ],
-        fingerprint: 0x8b522b188b6d80fc
+        fingerprint: 0x1c02662d8411a21f
     )
 
     /// Keeps an entry.
@@ -68,7 +68,7 @@ package enum LedgerServiceContract {
         name: "FindEntries",
         execution: .async, cost: nil,
         callers: ["gateway"],
-        exposure: .user, maximumLane: .routine,
+        exposure: .public, optionalUser: true, maximumLane: .routine,
         deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
         requestLimit: 65536, responseLimit: 65536,
         concurrency: nil,
@@ -113,14 +113,22 @@ extension LedgerFindEntriesRequest: ContractMessage {
         name: "lockstep.ledger.v1.FindEntriesRequest",
         fields: [
             FieldDescriptor(name: "tag", number: 1, kind: .string),
+            FieldDescriptor(name: "reader", number: 2, kind: .string, dataClass: .secret, maxLength: 64, format: .identifier, cookie: CookieRule(name: "__Host-reader", maxAgeField: "seconds")),
+            FieldDescriptor(name: "seconds", number: 3, kind: .uint32),
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] { [] }
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("reader", reader, max: 64, format: .identifier)
+        return check.violations
+    }
 
     package var redactedDescription: String {
         var text = RedactedText("FindEntriesRequest")
         text.text("tag", tag)
+        text.hidden("reader", .secret, if: !reader.isEmpty)
+        text.value("seconds", seconds, if: seconds != 0)
         return text.description
     }
 

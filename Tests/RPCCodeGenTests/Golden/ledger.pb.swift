@@ -34,6 +34,10 @@ package nonisolated struct LedgerFindEntriesRequest: Sendable {
 
   package var tag: String = String()
 
+  package var reader: String = String()
+
+  package var seconds: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -249,7 +253,7 @@ fileprivate nonisolated let _protobuf_package = "lockstep.ledger.v1"
 
 nonisolated extension LedgerFindEntriesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".FindEntriesRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tag\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tag\0\u{1}reader\0\u{1}seconds\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -258,6 +262,8 @@ nonisolated extension LedgerFindEntriesRequest: SwiftProtobuf.Message, SwiftProt
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.tag) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.reader) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.seconds) }()
       default: break
       }
     }
@@ -267,11 +273,19 @@ nonisolated extension LedgerFindEntriesRequest: SwiftProtobuf.Message, SwiftProt
     if !self.tag.isEmpty {
       try visitor.visitSingularStringField(value: self.tag, fieldNumber: 1)
     }
+    if !self.reader.isEmpty {
+      try visitor.visitSingularStringField(value: self.reader, fieldNumber: 2)
+    }
+    if self.seconds != 0 {
+      try visitor.visitSingularUInt32Field(value: self.seconds, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: LedgerFindEntriesRequest, rhs: LedgerFindEntriesRequest) -> Bool {
     if lhs.tag != rhs.tag {return false}
+    if lhs.reader != rhs.reader {return false}
+    if lhs.seconds != rhs.seconds {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

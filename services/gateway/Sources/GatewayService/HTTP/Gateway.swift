@@ -121,7 +121,8 @@ extension Gateway {
             requestID: requestID, time: time)
         try limit(route.method, by: user, or: address, time)
         let body = try await body(of: request, for: route)
-        let message = try Transcoder.request(of: route, path: path, query: target.query, body: body)
+        let message = try Transcoder.request(
+            of: route, path: path, query: target.query, body: body, cookies: request.headers.cookies)
         var options = CallOptions()
         options.requestID = requestID
         options.userToken = user?.identityToken
@@ -183,7 +184,10 @@ extension Gateway {
     private static func success(_ answer: [UInt8], of route: Route) throws(Problem) -> GatewayResponse {
         guard route.http.success != 204 else { return .noContent() }
         let cache = HTTPHeader.cache(maxAge: route.http.maxAge, isPublic: route.method.exposure == .public)
-        return .json(try Transcoder.response(answer, of: route), status: route.http.success, cache: cache)
+        let answer = try Transcoder.answer(answer, of: route)
+        var response = GatewayResponse.json(answer.json, status: route.http.success, cache: cache)
+        response.headers += answer.cookies
+        return response
     }
 }
 
