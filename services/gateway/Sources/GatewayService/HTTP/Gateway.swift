@@ -70,7 +70,7 @@ package final class Gateway: Sendable {
         switch found {
         case .builtIn(let builtIn): return try await answer(builtIn)
         case .route(let route):
-            guard running.enter() else { throw .busy }
+            guard running.enter() else { throw .busy() }
             defer { running.leave() }
             return try await forward(request, to: route, target: target, path: fields, requestID: requestID)
         }
