@@ -49,6 +49,14 @@ package enum Endpoint: Sendable {
     case route(Route)
     case builtIn(BuiltIn)
 
+    /// Asking changes nothing.
+    package var isSafe: Bool {
+        switch self {
+        case .route(let route): route.method.idempotency == .noSideEffects
+        case .builtIn: true
+        }
+    }
+
     /// The name in logs.
     package var name: String {
         switch self {
