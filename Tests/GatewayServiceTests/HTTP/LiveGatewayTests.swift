@@ -104,6 +104,22 @@ import Testing
         }
     }
 
+    @Test func issuerAndAudienceAreWhatTheOperatorSays() async throws {
+        var settings = TestBackend.unlimited
+        settings.issuer = "https://id.example"
+        settings.audience = "bank"
+        try await LiveGateway.run(settings) { live in
+            let own = try live.test.accessToken(issuer: "https://id.example", audience: "bank")
+            #expect(try await live.send("GET", "/v1/users/me", token: own).status == 200)
+            for other in [
+                try live.test.accessToken(), try live.test.accessToken(issuer: "https://id.example"),
+                try live.test.accessToken(audience: "bank"),
+            ] {
+                live.expectProblem(try await live.send("GET", "/v1/users/me", token: other), 401, "invalid_token")
+            }
+        }
+    }
+
     @Test func whoeverHasABadTokenCanStillSignIn() async throws {
         try await LiveGateway.run { live in
             let answer = try await live.send("POST", "/v1/sessions", token: "nonsense", json: BadInputTests.login)
