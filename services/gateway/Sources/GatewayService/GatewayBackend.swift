@@ -56,7 +56,7 @@ package struct GatewayBackend: Sendable {
                     identities: IdentityTokens(signer: signer)),
                 limiter: RateLimiter(scale: settings.rateScale, capacity: settings.rateBuckets),
                 proxies: settings.proxies,
-                readiness: Readiness(Self.checks(routes, channels, keys, revocations, time)),
+                readiness: Readiness(Self.checks(routes, channels, keys, revocations, time)) { time().now },
                 log: AccessLog(logger: logger), clock: time, concurrency: settings.requests))
     }
 

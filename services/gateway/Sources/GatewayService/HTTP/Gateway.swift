@@ -97,7 +97,7 @@ package final class Gateway: Sendable {
         case .health: return .json(Self.ok)
         case .openAPI: return .json(parts.openAPI)
         case .readiness:
-            let missing = await parts.readiness.missing(now: parts.clock().now)
+            let missing = await parts.readiness.missing()
             guard missing.isEmpty else { throw .notReady(missing) }
             return .json(Self.ok)
         }
