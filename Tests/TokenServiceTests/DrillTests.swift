@@ -469,8 +469,7 @@ import Testing
             _ = try await client.start()
             let kept = try await drill.linked()
             drill.fixture.clock.advance(by: .seconds(601))
-            let change = Change(at: drill.fixture.clock.now, requestID: "test")
-            try await drill.fixture.store.purge(deletedBefore: 0, change)
+            try await drill.fixture.parts.revoker.purge()
             let left = try await client.listConnections(TokenListConnectionsRequest()).connections
             #expect(left.map(\.connectionID) == [kept])
         }

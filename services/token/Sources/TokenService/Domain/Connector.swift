@@ -79,7 +79,8 @@ package struct Connector: Sendable {
         do {
             return try await connect(authorization, callback, context)
         } catch {
-            try await store.abandon(authorization, change(context))
+            // What cannot be written now, `ConnectionStore.purge` does later.
+            try? await store.abandon(authorization, change(context))
             throw error
         }
     }
@@ -129,17 +130,16 @@ package struct Connector: Sendable {
     private func keep(
         _ tokens: ProviderTokens, _ authorization: Authorization, _ provider: Provider, _ context: CallContext
     ) async throws -> Connection? {
-        let sealed: SealedTokens
         do {
-            sealed = try await vault.seal(tokens, of: authorization.connectionID, context.outgoing())
+            let sealed = try await vault.seal(tokens, of: authorization.connectionID, context.outgoing())
+            let change = change(context)
+            return try await store.activate(
+                authorization, TokenUpdate(tokens, sealed: sealed, now: change.at),
+                scope: provider.scopes.joined(separator: " "), change)
         } catch {
             await forget(tokens, provider)
             throw error
         }
-        let change = change(context)
-        return try await store.activate(
-            authorization, TokenUpdate(tokens, sealed: sealed, now: change.at),
-            scope: provider.scopes.joined(separator: " "), change)
     }
 
     /// Tokens that cannot be stored must not live on at the provider either. What fails here ends by itself in time.

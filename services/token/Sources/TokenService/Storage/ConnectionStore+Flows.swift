@@ -97,10 +97,13 @@ extension ConnectionStore {
         }
     }
 
-    /// Ends a link that did not come about.
+    /// Ends a link that did not come about. One that did keeps its tokens: nobody has revoked them.
     func abandon(_ authorization: Authorization, _ change: Change) async throws {
         try await database.write { transaction in
-            try transaction.erase(authorization.connectionID, change)
+            let changed = try transaction.execute(
+                "UPDATE connections SET state = 'deleted', updated_at = :now WHERE id = :id AND state = 'pending'",
+                ["id": authorization.connectionID, "now": change.at])
+            guard changed == 1 else { return }
             try transaction.audit(
                 .connectFailed, user: authorization.userID, connection: authorization.connectionID,
                 provider: authorization.provider, change)
