@@ -41,7 +41,9 @@ enum JSONValue: Decodable, Sendable {
 
 extension RunningSystem {
     /// One request over HTTPS that trusts the system's own CA. A connection that is refused answers status 0.
-    func curl(_ path: String, _ verb: String = "GET", json: String? = nil, token: String? = nil) async throws -> Answer {
+    func curl(
+        _ path: String, _ verb: String = "GET", json: String? = nil, token: String? = nil, cookie: String? = nil
+    ) async throws -> Answer {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.trustRoots = .file(state.appending(path: "ca.pem").path)
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
@@ -50,6 +52,7 @@ extension RunningSystem {
         var request = HTTPClientRequest(url: url + path)
         request.method = .RAW(value: verb)
         if let token { request.headers.add(name: "authorization", value: "Bearer \(token)") }
+        if let cookie { request.headers.add(name: "cookie", value: cookie) }
         if let json {
             request.headers.add(name: "content-type", value: "application/json")
             request.body = .bytes(ByteBuffer(string: json))

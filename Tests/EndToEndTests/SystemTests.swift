@@ -71,6 +71,37 @@ import Testing
         #expect(decrypt.errors.contains("PERMISSION_DENIED"), "\(decrypt.errors)")
     }
 
+    /// Who opens another's link, consents and comes back gives the other nothing.
+    @Test func aLinkEndsInTheBrowserThatStartedIt() async throws {
+        let system = try system
+        let address = try await system.account(password: Self.password)
+        let token = try await system.signIn(address, password: Self.password)["access_token"]
+        let providers = try await system.curl("/v1/providers", token: token)
+        let known = providers.body.firstMatch(of: /"provider":"([^"]+)"/)
+        let name = try #require(known, "\(providers.body)").1
+        let start = try await system.curl("/v1/connections", "POST", json: #"{"provider":"\#(name)"}"#, token: token)
+        try #require(start.status == 201, "\(start.body)")
+        let cookie = try #require(start.headers["set-cookie"])
+        #expect(cookie.hasPrefix("__Host-lockstep-flow="))
+        #expect(cookie.hasSuffix("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600"))
+        #expect(start.json["browser"] == nil)
+
+        let items = URLComponents(string: start["authorization_url"])?.queryItems ?? []
+        let state = try #require(items.first { $0.name == "state" }?.value)
+        // Without the provider's `iss`, which is looked at once the state is accepted, and then ends the flow.
+        let callback = "/v1/connections/callback?error=access_denied&session_state=x&state=\(state)"
+        let stranger = try await system.curl(callback)
+        #expect(stranger.status == 400 && stranger["code"] == "invalid_state", "\(stranger.body)")
+        let guess = try await system.curl(callback, cookie: "__Host-lockstep-flow=guess")
+        #expect(guess.status == 400 && guess["code"] == "invalid_state", "\(guess.body)")
+        let bad = try await system.curl(callback, token: "bad")
+        #expect(bad.status == 401, "\(bad.body)")
+        let pair = String(cookie.prefix { $0 != ";" })
+        let owner = try await system.curl(callback, cookie: pair)
+        #expect(owner.status == 400 && owner["code"] == "wrong_issuer", "\(owner.body)")
+        #expect(!system.logText.contains(pair.split(separator: "=")[1]), "a log holds the cookie")
+    }
+
     @Test(arguments: RunningSystem.services)
     func aKilledProcessComesBackAndNothingIsGone(service: String) async throws {
         let system = try system

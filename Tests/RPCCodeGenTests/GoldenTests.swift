@@ -30,6 +30,12 @@ import Testing
         ) async throws -> LedgerEmptyResponse {
             LedgerEmptyResponse()
         }
+
+        func findEntries(
+            _ request: LedgerFindEntriesRequest, _ context: CallContext
+        ) async throws -> LedgerEmptyResponse {
+            LedgerEmptyResponse()
+        }
     }
 
     private func digest(as peer: String = "gateway") throws -> DigestServiceClient {

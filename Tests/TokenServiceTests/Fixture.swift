@@ -95,19 +95,24 @@ final class Fixture: Sendable {
 }
 
 extension TokenServiceClient {
-    func start(_ provider: String = "acme") async throws -> TokenCreateConnectionResponse {
+    /// - Parameter browser: What the browser has from before.
+    func start(
+        _ provider: String = "acme", in browser: String = ""
+    ) async throws -> TokenCreateConnectionResponse {
         var request = TokenCreateConnectionRequest()
         request.provider = provider
+        request.browser = browser
         return try await createConnection(request)
     }
 
     @discardableResult
-    func complete(_ callback: Callback) async throws -> TokenConnection {
+    func complete(_ callback: Callback, in browser: String = "") async throws -> TokenConnection {
         var request = TokenCompleteConnectionRequest()
         request.state = callback.state
         request.code = callback.code
         request.error = callback.error
         request.iss = callback.issuer
+        request.browser = browser
         return try await completeConnection(request)
     }
 

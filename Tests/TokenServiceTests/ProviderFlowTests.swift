@@ -19,7 +19,7 @@ import Testing
 
     private func linked(_ fixture: Fixture, user: String = "usr_ada") async throws -> String {
         let start = try await fixture.client(user).start("canaille")
-        try await fixture.client(nil).complete(try provider.consent(start.authorizationURL))
+        try await fixture.client(nil).complete(try provider.consent(start.authorizationURL), in: start.browser)
         return start.connectionID
     }
 
@@ -36,7 +36,7 @@ import Testing
             #expect(await failure { try await client.token(start.connectionID) }?.reason == "not_connected")
 
             let callback = try provider.consent(start.authorizationURL)
-            let connection = try await fixture.client(nil).complete(callback)
+            let connection = try await fixture.client(nil).complete(callback, in: start.browser)
             #expect(connection.connectionID == start.connectionID)
             #expect(connection.state == .active)
 
@@ -47,7 +47,8 @@ import Testing
             #expect(try await fixture.events() == ["connection_started", "connection_completed", "token_read"])
 
             let bytes = try fixture.databaseBytes()
-            for secret in [token.accessToken, callback.state, callback.code, provider.description.clientSecret] {
+            let secrets = [token.accessToken, callback.state, callback.code, provider.description.clientSecret]
+            for secret in secrets + [start.browser] {
                 #expect(bytes.range(of: Data(secret.utf8)) == nil)
             }
         }

@@ -36,14 +36,18 @@ class Walk:
         self.address = f"ada-{secrets.token_hex(4)}@example.com"
         self.password = f"correct horse {secrets.token_hex(6)}"
         self.steps = 0
+        # What this person's browser keeps.
+        self.cookies = {}
 
-    def request(self, verb, path, body=None, token=None):
-        """One request; answers (status, JSON or None)."""
+    def request(self, verb, path, body=None, token=None, cookies=True):
+        """One request, from this person's browser or, without cookies, from another; answers (status, JSON or None)."""
         connection = http.client.HTTPSConnection(
             self.base.hostname, self.base.port, context=self.context, timeout=30)
         headers = {"Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
+        if cookies and self.cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         data = None
         if body is not None:
             data = json.dumps(body)
@@ -52,14 +56,17 @@ class Walk:
             connection.request(verb, path, data, headers)
             response = connection.getresponse()
             text = response.read()
+            for cookie in response.headers.get_all("Set-Cookie", []) if cookies else []:
+                name, value = cookie.split(";")[0].split("=", 1)
+                self.cookies[name] = value
         finally:
             connection.close()
         return response.status, json.loads(text) if text else None
 
-    def step(self, title, verb, path, expected, body=None, token=None, show=None):
+    def step(self, title, verb, path, expected, body=None, token=None, show=None, cookies=True):
         """One request that must answer `expected`; prints a line and answers the JSON."""
         started = time.monotonic()
-        status, answer = self.request(verb, path, body, token)
+        status, answer = self.request(verb, path, body, token, cookies)
         took = (time.monotonic() - started) * 1000
         self.steps += 1
         shown = f"{verb} {path.split('?')[0]}"
@@ -129,6 +136,8 @@ class Walk:
         if consent.returncode != 0:
             raise Failed(f"The provider's consent failed: {consent.stderr.strip()}")
         callback = urllib.parse.urlsplit(consent.stdout.strip())
+        self.step("come back in another browser", "GET", f"{callback.path}?{callback.query}", 400,
+                  show=lambda a: a["code"], cookies=False)
         self.step("come back from the provider", "GET", f"{callback.path}?{callback.query}", 200,
                   show=lambda a: a["state"])
         return started["connection_id"]

@@ -18,7 +18,7 @@ package struct TokenServiceClient: Sendable {
         try await channel.call(TokenServiceContract.listProviders, request, options)
     }
 
-    /// Starts a link: the user opens `authorization_url` and comes back to the callback.
+    /// Starts a link: the user opens `authorization_url` in the browser that asked, and comes back to the callback.
     package func createConnection(
         _ request: TokenCreateConnectionRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> TokenCreateConnectionResponse {
@@ -31,7 +31,8 @@ package struct TokenServiceClient: Sendable {
         try await channel.call(TokenServiceContract.listConnections, request, options)
     }
 
-    /// Where the provider sends the user's browser back. `state` works once and belongs to the user who started.
+    /// Where the provider sends the user's browser back. `state` works once, and only for the user who started or in the
+    /// browser that started: else whoever is tricked into opening another's `authorization_url` would give that one tokens.
     package func completeConnection(
         _ request: TokenCompleteConnectionRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> TokenConnection {

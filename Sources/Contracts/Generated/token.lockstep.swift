@@ -15,7 +15,7 @@ package enum TokenServiceContract {
             getAccessToken,
             deleteConnection,
         ],
-        fingerprint: 0x66a299969a7497a8
+        fingerprint: 0xd59c4d0b08d26b8c
     )
 
     /// The providers that can be linked.
@@ -40,7 +40,7 @@ package enum TokenServiceContract {
         response: TokenListProvidersResponse.contractDescriptor
     )
 
-    /// Starts a link: the user opens `authorization_url` and comes back to the callback.
+    /// Starts a link: the user opens `authorization_url` in the browser that asked, and comes back to the callback.
     package static let createConnection = MethodDescriptor(
         id: 0xdaed246d,
         service: "lockstep.token.v1.TokenService",
@@ -83,14 +83,15 @@ package enum TokenServiceContract {
         response: TokenListConnectionsResponse.contractDescriptor
     )
 
-    /// Where the provider sends the user's browser back. `state` works once and belongs to the user who started.
+    /// Where the provider sends the user's browser back. `state` works once, and only for the user who started or in the
+    /// browser that started: else whoever is tricked into opening another's `authorization_url` would give that one tokens.
     package static let completeConnection = MethodDescriptor(
         id: 0x635e11b3,
         service: "lockstep.token.v1.TokenService",
         name: "CompleteConnection",
         execution: .async, cost: nil,
         callers: ["gateway"],
-        exposure: .public, maximumLane: .routine,
+        exposure: .public, optionalUser: true, maximumLane: .routine,
         deadline: DeadlineRule(default: .milliseconds(15000), maximum: .milliseconds(30000)),
         requestLimit: 65536, responseLimit: 65536,
         concurrency: nil,
@@ -99,7 +100,7 @@ package enum TokenServiceContract {
         http: HTTPRoute(
             verb: .get, template: "/v1/connections/callback",
             segments: [.literal("v1"), .literal("connections"), .literal("callback")],
-            hasBody: false, success: 200, maxAge: 0
+            hasBody: false, success: 200, maxAge: 0, ignoresUnknownQuery: true
         ),
         request: TokenCompleteConnectionRequest.contractDescriptor,
         response: TokenConnection.contractDescriptor
@@ -154,10 +155,11 @@ package enum TokenServiceContract {
 package protocol TokenServiceHandler: AsyncServiceHandler {
     /// The providers that can be linked.
     func listProviders(_ request: TokenListProvidersRequest, _ context: CallContext) async throws -> TokenListProvidersResponse
-    /// Starts a link: the user opens `authorization_url` and comes back to the callback.
+    /// Starts a link: the user opens `authorization_url` in the browser that asked, and comes back to the callback.
     func createConnection(_ request: TokenCreateConnectionRequest, _ context: CallContext) async throws -> TokenCreateConnectionResponse
     func listConnections(_ request: TokenListConnectionsRequest, _ context: CallContext) async throws -> TokenListConnectionsResponse
-    /// Where the provider sends the user's browser back. `state` works once and belongs to the user who started.
+    /// Where the provider sends the user's browser back. `state` works once, and only for the user who started or in the
+    /// browser that started: else whoever is tricked into opening another's `authorization_url` would give that one tokens.
     func completeConnection(_ request: TokenCompleteConnectionRequest, _ context: CallContext) async throws -> TokenConnection
     /// The provider's access token, refreshed ahead of its expiry.
     func getAccessToken(_ request: TokenGetAccessTokenRequest, _ context: CallContext) async throws -> TokenGetAccessTokenResponse
@@ -244,18 +246,21 @@ extension TokenCreateConnectionRequest: ContractMessage {
         name: "lockstep.token.v1.CreateConnectionRequest",
         fields: [
             FieldDescriptor(name: "provider", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "browser", number: 2, kind: .string, dataClass: .secret, maxLength: 64, format: .identifier, cookie: CookieRule(name: "__Host-lockstep-flow")),
         ]
     )
 
     package func contractViolations() -> [FieldViolation] {
         var check = ContractCheck()
         check.text("provider", provider, required: true, max: 64, format: .identifier)
+        check.text("browser", browser, max: 64, format: .identifier)
         return check.violations
     }
 
     package var redactedDescription: String {
         var text = RedactedText("CreateConnectionRequest")
         text.text("provider", provider)
+        text.hidden("browser", .secret, if: !browser.isEmpty)
         return text.description
     }
 
@@ -268,15 +273,23 @@ extension TokenCreateConnectionResponse: ContractMessage {
         fields: [
             FieldDescriptor(name: "connection_id", number: 1, kind: .string),
             FieldDescriptor(name: "authorization_url", number: 2, kind: .string, dataClass: .secret),
+            FieldDescriptor(name: "browser", number: 3, kind: .string, dataClass: .secret, maxLength: 64, format: .identifier, cookie: CookieRule(name: "__Host-lockstep-flow", maxAgeField: "expires_in")),
+            FieldDescriptor(name: "expires_in", number: 4, kind: .uint32),
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] { [] }
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("browser", browser, max: 64, format: .identifier)
+        return check.violations
+    }
 
     package var redactedDescription: String {
         var text = RedactedText("CreateConnectionResponse")
         text.text("connection_id", connectionID)
         text.hidden("authorization_url", .secret, if: !authorizationURL.isEmpty)
+        text.hidden("browser", .secret, if: !browser.isEmpty)
+        text.value("expires_in", expiresIn, if: expiresIn != 0)
         return text.description
     }
 
@@ -353,6 +366,7 @@ extension TokenCompleteConnectionRequest: ContractMessage {
             FieldDescriptor(name: "error", number: 3, kind: .string, maxLength: 200),
             FieldDescriptor(name: "error_description", number: 4, kind: .string, dataClass: .pii, maxLength: 1024),
             FieldDescriptor(name: "iss", number: 5, kind: .string, maxLength: 512),
+            FieldDescriptor(name: "browser", number: 6, kind: .string, dataClass: .secret, maxLength: 64, format: .identifier, cookie: CookieRule(name: "__Host-lockstep-flow")),
         ]
     )
 
@@ -363,6 +377,7 @@ extension TokenCompleteConnectionRequest: ContractMessage {
         check.text("error", error, max: 200)
         check.text("error_description", errorDescription, max: 1024)
         check.text("iss", iss, max: 512)
+        check.text("browser", browser, max: 64, format: .identifier)
         return check.violations
     }
 
@@ -373,6 +388,7 @@ extension TokenCompleteConnectionRequest: ContractMessage {
         text.text("error", error)
         text.hidden("error_description", .pii, if: !errorDescription.isEmpty)
         text.text("iss", iss)
+        text.hidden("browser", .secret, if: !browser.isEmpty)
         return text.description
     }
 

@@ -67,6 +67,9 @@ package nonisolated struct TokenCreateConnectionRequest: Sendable {
 
   package var provider: String = String()
 
+  /// What this browser had from an earlier flow that is still under way: both then end well, in two tabs.
+  package var browser: String = String()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -81,6 +84,12 @@ package nonisolated struct TokenCreateConnectionResponse: Sendable {
 
   /// Holds `state`: to be opened by the user's browser, not kept.
   package var authorizationURL: String = String()
+
+  /// Ties the flow to the browser that started it.
+  package var browser: String = String()
+
+  /// Seconds that the user may take.
+  package var expiresIn: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -198,6 +207,9 @@ package nonisolated struct TokenCompleteConnectionRequest: Sendable {
 
   /// RFC 9207: who answered.
   package var iss: String = String()
+
+  /// From the start of the flow.
+  package var browser: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -360,7 +372,7 @@ nonisolated extension TokenProvider: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension TokenCreateConnectionRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".CreateConnectionRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}provider\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}provider\0\u{1}browser\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -369,6 +381,7 @@ nonisolated extension TokenCreateConnectionRequest: SwiftProtobuf.Message, Swift
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.provider) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.browser) }()
       default: break
       }
     }
@@ -378,11 +391,15 @@ nonisolated extension TokenCreateConnectionRequest: SwiftProtobuf.Message, Swift
     if !self.provider.isEmpty {
       try visitor.visitSingularStringField(value: self.provider, fieldNumber: 1)
     }
+    if !self.browser.isEmpty {
+      try visitor.visitSingularStringField(value: self.browser, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: TokenCreateConnectionRequest, rhs: TokenCreateConnectionRequest) -> Bool {
     if lhs.provider != rhs.provider {return false}
+    if lhs.browser != rhs.browser {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -390,7 +407,7 @@ nonisolated extension TokenCreateConnectionRequest: SwiftProtobuf.Message, Swift
 
 nonisolated extension TokenCreateConnectionResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".CreateConnectionResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}connection_id\0\u{3}authorization_url\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}connection_id\0\u{3}authorization_url\0\u{1}browser\0\u{3}expires_in\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -400,6 +417,8 @@ nonisolated extension TokenCreateConnectionResponse: SwiftProtobuf.Message, Swif
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.connectionID) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.authorizationURL) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.browser) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.expiresIn) }()
       default: break
       }
     }
@@ -412,12 +431,20 @@ nonisolated extension TokenCreateConnectionResponse: SwiftProtobuf.Message, Swif
     if !self.authorizationURL.isEmpty {
       try visitor.visitSingularStringField(value: self.authorizationURL, fieldNumber: 2)
     }
+    if !self.browser.isEmpty {
+      try visitor.visitSingularStringField(value: self.browser, fieldNumber: 3)
+    }
+    if self.expiresIn != 0 {
+      try visitor.visitSingularUInt32Field(value: self.expiresIn, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: TokenCreateConnectionResponse, rhs: TokenCreateConnectionResponse) -> Bool {
     if lhs.connectionID != rhs.connectionID {return false}
     if lhs.authorizationURL != rhs.authorizationURL {return false}
+    if lhs.browser != rhs.browser {return false}
+    if lhs.expiresIn != rhs.expiresIn {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -527,7 +554,7 @@ nonisolated extension TokenConnection.State: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension TokenCompleteConnectionRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".CompleteConnectionRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}state\0\u{1}code\0\u{1}error\0\u{3}error_description\0\u{1}iss\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}state\0\u{1}code\0\u{1}error\0\u{3}error_description\0\u{1}iss\0\u{1}browser\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -540,6 +567,7 @@ nonisolated extension TokenCompleteConnectionRequest: SwiftProtobuf.Message, Swi
       case 3: try { try decoder.decodeSingularStringField(value: &self.error) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self.errorDescription) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.iss) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.browser) }()
       default: break
       }
     }
@@ -561,6 +589,9 @@ nonisolated extension TokenCompleteConnectionRequest: SwiftProtobuf.Message, Swi
     if !self.iss.isEmpty {
       try visitor.visitSingularStringField(value: self.iss, fieldNumber: 5)
     }
+    if !self.browser.isEmpty {
+      try visitor.visitSingularStringField(value: self.browser, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -570,6 +601,7 @@ nonisolated extension TokenCompleteConnectionRequest: SwiftProtobuf.Message, Swi
     if lhs.error != rhs.error {return false}
     if lhs.errorDescription != rhs.errorDescription {return false}
     if lhs.iss != rhs.iss {return false}
+    if lhs.browser != rhs.browser {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -36,6 +36,7 @@ extension Emitter {
         if field.rules.minLength > 0 { parts.append("minLength: \(field.rules.minLength)") }
         if field.rules.maxLength > 0 { parts.append("maxLength: \(field.rules.maxLength)") }
         if let format = format(field) { parts.append("format: \(format)") }
+        if let cookie = field.cookie { parts.append("cookie: \(rule(cookie))") }
         return "FieldDescriptor(\(parts.joined(separator: ", "))),"
     }
 
@@ -53,6 +54,11 @@ extension Emitter {
 
     private func values(_ type: EnumDescriptor) -> String {
         SwiftText.list(type.values.sorted { $0.number < $1.number }.map(\.name))
+    }
+
+    private func rule(_ cookie: ContractHTTPCookie) -> String {
+        let maxAge = cookie.maxAge.isEmpty ? "" : ", maxAgeField: \(SwiftText.literal(cookie.maxAge))"
+        return "CookieRule(name: \(SwiftText.literal(cookie.name))\(maxAge))"
     }
 
     func dataClass(_ field: FieldModel) -> String {

@@ -34,7 +34,8 @@ extension Emitter {
             text.line("name: \(SwiftText.literal(method.name)),")
             text.line("execution: \(method.isSync ? ".sync" : ".async"), cost: \(cost(method)),")
             text.line("callers: \(SwiftText.list(method.rules.callers)),")
-            text.line("exposure: \(exposure(method)), maximumLane: \(lane(method)),")
+            let user = method.rules.optionalUser ? ", optionalUser: true" : ""
+            text.line("exposure: \(exposure(method))\(user), maximumLane: \(lane(method)),")
             text.line("deadline: \(deadline(method)),")
             text.line("requestLimit: \(method.requestLimit), responseLimit: \(method.responseLimit),")
             text.line("concurrency: \(method.rules.concurrency == 0 ? "nil" : "\(method.rules.concurrency)"),")
@@ -51,7 +52,8 @@ extension Emitter {
         text.block("http: HTTPRoute(", closing: "),") { text in
             text.line("verb: .\(verb), template: \(SwiftText.literal(route.template)),")
             text.line("segments: [\(route.segments.map(segment).joined(separator: ", "))],")
-            text.line("hasBody: \(route.hasBody), success: \(route.success), maxAge: \(route.maxAge)")
+            let unknown = route.ignoresUnknownQuery ? ", ignoresUnknownQuery: true" : ""
+            text.line("hasBody: \(route.hasBody), success: \(route.success), maxAge: \(route.maxAge)\(unknown)")
         }
     }
 

@@ -465,6 +465,13 @@ package nonisolated struct ContractMethodRules: @unchecked Sendable {
     set {_uniqueStorage()._compressed = newValue}
   }
 
+  /// PUBLIC only: whose token came along is told to the method, and a token that is not good is refused. Other PUBLIC
+  /// methods look at no token, so that whoever has an old one can still sign in.
+  package var optionalUser: Bool {
+    get {_storage._optionalUser}
+    set {_uniqueStorage()._optionalUser = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -605,6 +612,10 @@ package nonisolated struct ContractHTTP: Sendable {
   /// The answer may be kept by caches this long, seconds. 0: `no-store`.
   package var maxAge: UInt32 = 0
 
+  /// Parameters of the query that the request has no field for are passed over instead of refused: the answers of OAuth
+  /// servers bring more than anybody listed (RFC 6749, section 4.1.2). A known one that repeats is refused all the same.
+  package var ignoreUnknownQuery: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Route: Equatable, Sendable {
@@ -635,6 +646,40 @@ package nonisolated struct ContractFieldRules: Sendable {
   package var maxLength: UInt32 = 0
 
   package var format: ContractFormat = .unspecified
+
+  package var httpCookie: ContractHTTPCookie {
+    get {_httpCookie ?? ContractHTTPCookie()}
+    set {_httpCookie = newValue}
+  }
+  /// Returns true if `httpCookie` has been explicitly set.
+  package var hasHTTPCookie: Bool {self._httpCookie != nil}
+  /// Clears the value of `httpCookie`. Subsequent reads from it will return its default value.
+  package mutating func clearHTTPCookie() {self._httpCookie = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _httpCookie: ContractHTTPCookie? = nil
+}
+
+/// A field that a browser keeps. In an answer the gateway sets it as a cookie (Secure, HttpOnly, SameSite=Lax, Path=/)
+/// unless it is empty; in a request the gateway takes it from the Cookie header, and leaves it empty when what came breaks
+/// the field's rules. Neither JSON nor path nor query ever holds it.
+///
+/// It is a SECRET single IDENTIFIER with a `max_length`, and stands directly in the request or response of methods that
+/// all have `http`.
+package nonisolated struct ContractHTTPCookie: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Begins with "__Host-": then browsers take it from this host alone.
+  package var name: String = String()
+
+  /// In an answer, the uint32 field beside this one that says how many seconds the browser keeps the cookie. Absent: until
+  /// the browser closes.
+  package var maxAge: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -805,7 +850,7 @@ nonisolated extension ContractServiceRules: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MethodRules"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}callers\0\u{1}exposure\0\u{1}roles\0\u{1}cost\0\u{3}inline_limit\0\u{1}priority\0\u{1}deadline\0\u{3}request_limit\0\u{3}response_limit\0\u{1}concurrency\0\u{1}rate\0\u{3}on_cancel\0\u{1}http\0\u{1}compressed\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}callers\0\u{1}exposure\0\u{1}roles\0\u{1}cost\0\u{3}inline_limit\0\u{1}priority\0\u{1}deadline\0\u{3}request_limit\0\u{3}response_limit\0\u{1}concurrency\0\u{1}rate\0\u{3}on_cancel\0\u{1}http\0\u{1}compressed\0\u{3}optional_user\0")
 
   fileprivate class _StorageClass {
     var _callers: [String] = []
@@ -822,6 +867,7 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
     var _onCancel: ContractOnCancel = .unspecified
     var _http: ContractHTTP? = nil
     var _compressed: Bool = false
+    var _optionalUser: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -846,6 +892,7 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
       _onCancel = source._onCancel
       _http = source._http
       _compressed = source._compressed
+      _optionalUser = source._optionalUser
     }
   }
 
@@ -878,6 +925,7 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
         case 12: try { try decoder.decodeSingularEnumField(value: &_storage._onCancel) }()
         case 13: try { try decoder.decodeSingularMessageField(value: &_storage._http) }()
         case 14: try { try decoder.decodeSingularBoolField(value: &_storage._compressed) }()
+        case 15: try { try decoder.decodeSingularBoolField(value: &_storage._optionalUser) }()
         default: break
         }
       }
@@ -932,6 +980,9 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
       if _storage._compressed != false {
         try visitor.visitSingularBoolField(value: _storage._compressed, fieldNumber: 14)
       }
+      if _storage._optionalUser != false {
+        try visitor.visitSingularBoolField(value: _storage._optionalUser, fieldNumber: 15)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -955,6 +1006,7 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
         if _storage._onCancel != rhs_storage._onCancel {return false}
         if _storage._http != rhs_storage._http {return false}
         if _storage._compressed != rhs_storage._compressed {return false}
+        if _storage._optionalUser != rhs_storage._optionalUser {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1045,7 +1097,7 @@ nonisolated extension ContractRate.Key: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension ContractHTTP: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HTTP"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}get\0\u{1}post\0\u{1}put\0\u{1}delete\0\u{1}patch\0\u{1}body\0\u{1}success\0\u{3}max_age\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}get\0\u{1}post\0\u{1}put\0\u{1}delete\0\u{1}patch\0\u{1}body\0\u{1}success\0\u{3}max_age\0\u{3}ignore_unknown_query\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1096,6 +1148,7 @@ nonisolated extension ContractHTTP: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 6: try { try decoder.decodeSingularStringField(value: &self.body) }()
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.success) }()
       case 8: try { try decoder.decodeSingularUInt32Field(value: &self.maxAge) }()
+      case 9: try { try decoder.decodeSingularBoolField(value: &self.ignoreUnknownQuery) }()
       default: break
       }
     }
@@ -1138,6 +1191,9 @@ nonisolated extension ContractHTTP: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if self.maxAge != 0 {
       try visitor.visitSingularUInt32Field(value: self.maxAge, fieldNumber: 8)
     }
+    if self.ignoreUnknownQuery != false {
+      try visitor.visitSingularBoolField(value: self.ignoreUnknownQuery, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1146,6 +1202,7 @@ nonisolated extension ContractHTTP: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.body != rhs.body {return false}
     if lhs.success != rhs.success {return false}
     if lhs.maxAge != rhs.maxAge {return false}
+    if lhs.ignoreUnknownQuery != rhs.ignoreUnknownQuery {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1153,7 +1210,7 @@ nonisolated extension ContractHTTP: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension ContractFieldRules: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".FieldRules"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}class\0\u{1}required\0\u{3}min_length\0\u{3}max_length\0\u{1}format\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}class\0\u{1}required\0\u{3}min_length\0\u{3}max_length\0\u{1}format\0\u{3}http_cookie\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1166,12 +1223,17 @@ nonisolated extension ContractFieldRules: SwiftProtobuf.Message, SwiftProtobuf._
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.minLength) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self.maxLength) }()
       case 5: try { try decoder.decodeSingularEnumField(value: &self.format) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._httpCookie) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.`class` != .unspecified {
       try visitor.visitSingularEnumField(value: self.`class`, fieldNumber: 1)
     }
@@ -1187,6 +1249,9 @@ nonisolated extension ContractFieldRules: SwiftProtobuf.Message, SwiftProtobuf._
     if self.format != .unspecified {
       try visitor.visitSingularEnumField(value: self.format, fieldNumber: 5)
     }
+    try { if let v = self._httpCookie {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1196,6 +1261,42 @@ nonisolated extension ContractFieldRules: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.minLength != rhs.minLength {return false}
     if lhs.maxLength != rhs.maxLength {return false}
     if lhs.format != rhs.format {return false}
+    if lhs._httpCookie != rhs._httpCookie {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ContractHTTPCookie: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".HTTPCookie"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}max_age\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.maxAge) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if !self.maxAge.isEmpty {
+      try visitor.visitSingularStringField(value: self.maxAge, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: ContractHTTPCookie, rhs: ContractHTTPCookie) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.maxAge != rhs.maxAge {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -65,6 +65,11 @@ extension Lint {
                 position, "\(method.name) has `http`, but the gateway may not call it.",
                 "Add \"gateway\" to `callers`.")
         }
+        if method.rules.optionalUser, method.rules.exposure != .public {
+            report(
+                position, "\(method.name) has an `optional_user`, which only PUBLIC methods have.",
+                "Leave `optional_user` out, or write `exposure: PUBLIC`.")
+        }
         checkRoles(of: method)
     }
 

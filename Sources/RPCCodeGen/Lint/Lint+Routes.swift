@@ -58,6 +58,11 @@ extension Lint {
                 method.rulesPosition, "\(method.name) has a body with \(verb.uppercased()).",
                 "Leave `body` out; fields come from the query.")
         }
+        if route.hasBody, route.ignoresUnknownQuery {
+            report(
+                method.rulesPosition, "\(method.name) has a body, so it takes no query at all.",
+                "Leave `ignore_unknown_query` out.")
+        }
         guard !route.hasBody else { return }
         for field in method.request.fields where !route.fields.contains(field.name) && !Self.fitsQuery(field) {
             report(

@@ -16,6 +16,7 @@ extension Lint {
             checkAccess(to: method)
             checkLimits(of: method)
             checkCompression(of: method)
+            checkCookies(of: method)
             if let route = method.route { check(route, of: method) }
         }
     }

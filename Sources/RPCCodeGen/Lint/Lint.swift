@@ -15,7 +15,10 @@ struct Lint {
         checkMethodIDs()
         checkRoutes()
         for message in contract.messages {
-            for field in message.fields { check(field) }
+            for field in message.fields {
+                check(field)
+                checkCookie(of: field, in: message)
+            }
             checkOneofs(of: message)
         }
         diagnostics.sort { $0.position < $1.position }

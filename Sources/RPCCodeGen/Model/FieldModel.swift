@@ -34,6 +34,8 @@ struct FieldModel {
 
     var name: String { descriptor.name }
     var isSecret: Bool { rules.class == .secret }
+    /// How HTTP carries the field in a cookie; nil when it does not.
+    var cookie: ContractHTTPCookie? { rules.hasHTTPCookie ? rules.httpCookie : nil }
     var isHidden: Bool { rules.class != .open && rules.class != .unspecified }
     /// Unset differs from the default, and Swift has a `hasX` for it.
     var hasPresence: Bool { arity == .single && descriptor.hasPresence }

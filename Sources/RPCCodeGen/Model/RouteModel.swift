@@ -12,6 +12,7 @@ struct RouteModel {
     let hasBody: Bool
     let success: UInt32
     let maxAge: UInt32
+    let ignoresUnknownQuery: Bool
 
     init(_ rules: ContractHTTP) {
         (verb, template) = Self.parts(rules.route)
@@ -19,6 +20,7 @@ struct RouteModel {
         hasBody = rules.body == "*"
         success = rules.success == 0 ? 200 : rules.success
         maxAge = rules.maxAge
+        ignoresUnknownQuery = rules.ignoreUnknownQuery
     }
 
     var fields: [String] {

@@ -25,9 +25,12 @@ package struct HTTPRoute: Sendable, Hashable {
     package let success: Int
     /// Seconds that caches may keep the answer; 0 is `no-store`.
     package let maxAge: Int
+    /// Parameters of the query without a field are passed over; otherwise they are refused.
+    package let ignoresUnknownQuery: Bool
 
     package init(
-        verb: Verb, template: String, segments: [Segment], hasBody: Bool, success: Int, maxAge: Int
+        verb: Verb, template: String, segments: [Segment], hasBody: Bool, success: Int, maxAge: Int,
+        ignoresUnknownQuery: Bool = false
     ) {
         self.verb = verb
         self.template = template
@@ -35,5 +38,6 @@ package struct HTTPRoute: Sendable, Hashable {
         self.hasBody = hasBody
         self.success = success
         self.maxAge = maxAge
+        self.ignoresUnknownQuery = ignoresUnknownQuery
     }
 }

@@ -27,6 +27,27 @@ package struct MessageDescriptor: Sendable {
 
     /// The field of that proto name.
     package func field(named name: String) -> FieldDescriptor? { fields.first { $0.name == name } }
+
+    /// The fields that HTTP carries in cookies.
+    package var cookieFields: [FieldDescriptor] { fields.filter { $0.cookie != nil } }
+
+    /// The same message without the fields that HTTP carries in cookies: what its JSON may hold outside.
+    package var withoutCookies: MessageDescriptor {
+        MessageDescriptor(name: name, fields: fields.filter { $0.cookie == nil })
+    }
+}
+
+/// How HTTP carries a field in a cookie.
+package struct CookieRule: Sendable, Hashable {
+    /// Begins with `__Host-`.
+    package let name: String
+    /// The field of the same answer that says how many seconds the cookie is kept; nil for until the browser closes.
+    package let maxAgeField: String?
+
+    package init(name: String, maxAgeField: String? = nil) {
+        self.name = name
+        self.maxAgeField = maxAgeField
+    }
 }
 
 /// What the contract says of one field.
@@ -71,11 +92,13 @@ package struct FieldDescriptor: Sendable {
     package let minLength: Int?
     package let maxLength: Int?
     package let format: Format?
+    /// Nil for fields that JSON, path or query hold.
+    package let cookie: CookieRule?
 
     package init(
         name: String, number: Int, kind: Kind, arity: Arity = .single, dataClass: DataClass = .open,
         isRequired: Bool = false, hasPresence: Bool = false, minLength: Int? = nil, maxLength: Int? = nil,
-        format: Format? = nil
+        format: Format? = nil, cookie: CookieRule? = nil
     ) {
         self.name = name
         self.number = number
@@ -87,5 +110,6 @@ package struct FieldDescriptor: Sendable {
         self.minLength = minLength
         self.maxLength = maxLength
         self.format = format
+        self.cookie = cookie
     }
 }

@@ -65,6 +65,8 @@ package struct MethodDescriptor: Sendable {
     /// The services that may call; empty for nobody.
     package let callers: [String]
     package let exposure: Exposure
+    /// PUBLIC only: told whose token came along, which must be a good one. Otherwise no token is looked at.
+    package let optionalUser: Bool
     package let maximumLane: Lane
     package let deadline: DeadlineRule
     /// Bytes.
@@ -82,9 +84,9 @@ package struct MethodDescriptor: Sendable {
 
     package init(
         id: UInt32, service: String, name: String, execution: Execution, cost: Cost?, callers: [String],
-        exposure: Exposure, maximumLane: Lane, deadline: DeadlineRule, requestLimit: Int, responseLimit: Int,
-        concurrency: Int?, rate: Rate?, onCancel: OnCancel, idempotency: Idempotency, http: HTTPRoute?,
-        request: MessageDescriptor, response: MessageDescriptor
+        exposure: Exposure, optionalUser: Bool = false, maximumLane: Lane, deadline: DeadlineRule,
+        requestLimit: Int, responseLimit: Int, concurrency: Int?, rate: Rate?, onCancel: OnCancel,
+        idempotency: Idempotency, http: HTTPRoute?, request: MessageDescriptor, response: MessageDescriptor
     ) {
         self.id = id
         self.service = service
@@ -93,6 +95,7 @@ package struct MethodDescriptor: Sendable {
         self.cost = cost
         self.callers = callers
         self.exposure = exposure
+        self.optionalUser = optionalUser
         self.maximumLane = maximumLane
         self.deadline = deadline
         self.requestLimit = requestLimit

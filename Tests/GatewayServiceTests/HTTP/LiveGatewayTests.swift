@@ -84,18 +84,79 @@ import Testing
         }
     }
 
-    @Test func aPublicMethodTakesAGoodIdentityAndIgnoresABadOne() async throws {
+    @Test func anOptionalUserIsSomebodyOrNobodyAndNeverABadToken() async throws {
         try await LiveGateway.run { live in
-            func callback(_ token: String?) async throws -> JSONValue? {
-                try await live.send("GET", "/v1/connections/callback?state=s%201&code=c", token: token).json
+            func callback(_ token: String?, _ headers: [(String, String)] = []) async throws -> Answer {
+                let path = "/v1/connections/callback?state=s%201&code=c"
+                return try await live.send("GET", path, token: token, headers: headers)
             }
             let good = try await callback(live.test.accessToken())
-            #expect(good?["connection_id"] == .string("usr_1"))
-            for token in [nil, "nonsense", try live.test.accessToken(life: -60)] {
-                let nobody = try await callback(token)
-                #expect(nobody?["connection_id"] == .string("nobody"))
-                #expect(nobody?["provider"] == .string("s 1"))
+            #expect(good.json?["connection_id"] == .string("usr_1"))
+            let nobody = try await callback(nil)
+            #expect(nobody.json?["connection_id"] == .string("nobody"))
+            #expect(nobody.json?["provider"] == .string("s 1"))
+            live.expectProblem(try await callback("nonsense"), 401, "invalid_token")
+            live.expectProblem(try await callback(live.test.accessToken(life: -60)), 401, "token_expired")
+            live.expectProblem(try await callback(nil, [("Authorization", "Basic YTpi")]), 401, "invalid_token")
+            live.test.auth.end(session: "ses_1")
+            while live.test.backend.revocations.sequence == 0 { await Task.yield() }
+            live.expectProblem(try await callback(live.test.accessToken()), 401, "session_revoked")
+        }
+    }
+
+    @Test func issuerAndAudienceAreWhatTheOperatorSays() async throws {
+        var settings = TestBackend.unlimited
+        settings.issuer = "https://id.example"
+        settings.audience = "bank"
+        try await LiveGateway.run(settings) { live in
+            let own = try live.test.accessToken(issuer: "https://id.example", audience: "bank")
+            #expect(try await live.send("GET", "/v1/users/me", token: own).status == 200)
+            for other in [
+                try live.test.accessToken(), try live.test.accessToken(issuer: "https://id.example"),
+                try live.test.accessToken(audience: "bank"),
+            ] {
+                live.expectProblem(try await live.send("GET", "/v1/users/me", token: other), 401, "invalid_token")
             }
+        }
+    }
+
+    @Test func whoeverHasABadTokenCanStillSignIn() async throws {
+        try await LiveGateway.run { live in
+            let answer = try await live.send("POST", "/v1/sessions", token: "nonsense", json: BadInputTests.login)
+            #expect(answer.status == 201)
+            #expect(live.test.auth.contexts.last?.user == nil)
+        }
+    }
+
+    @Test(arguments: HTTPKind.allCases)
+    func aFieldInACookieIsNowhereElse(kind: HTTPKind) async throws {
+        try await LiveGateway.run { live in
+            let token = try live.test.accessToken()
+            func start(_ json: String, cookie: String? = nil) async throws -> Answer {
+                try await live.send(
+                    "POST", "/v1/connections", token: token, json: json,
+                    headers: cookie.map { [("Cookie", $0)] } ?? [], over: kind)
+            }
+            let first = try await start(#"{"provider":"acme"}"#)
+            #expect(
+                first.headers["set-cookie"] == [
+                    "__Host-lockstep-flow=fresh; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600"
+                ])
+            #expect(first.headers["cache-control"] == ["no-store"])
+            #expect(first.json?["browser"] == nil)
+            #expect(first.json?["expires_in"] == .number("600"))
+            let second = try await start(#"{"provider":"acme"}"#, cookie: "a=b; __Host-lockstep-flow=mine; c=d")
+            #expect(second.headers["set-cookie"].first?.hasPrefix("__Host-lockstep-flow=mine;") == true)
+            let written = try await start(#"{"provider":"acme","browser":"x"}"#)
+            live.expectProblem(written, 400, "invalid_request", fields: ["browser"])
+            #expect(written.headers["set-cookie"].isEmpty)
+
+            let back = try await live.send(
+                "GET", "/v1/connections/callback?state=s&browser=forged",
+                headers: [("Cookie", "__Host-lockstep-flow=mine")], over: kind)
+            #expect(back.json?["connection_id"] == .string("mine"))
+            let none = try await live.send("GET", "/v1/connections/callback?state=s&browser=forged", over: kind)
+            #expect(none.json?["connection_id"] == .string("nobody"))
         }
     }
 

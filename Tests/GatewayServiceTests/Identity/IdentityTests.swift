@@ -48,7 +48,7 @@ import Testing
 
     func sign(
         kid: String = "k1", key: Ed25519.PrivateKey? = nil, type: TokenType = .accessToken,
-        issuer: String = AccessTokens.issuer, audience: String = AccessTokens.audience, life: Int64 = 900,
+        issuer: String = AccessTokens.defaultIssuer, audience: String = AccessTokens.defaultAudience, life: Int64 = 900,
         notBefore: Int64? = nil, session: String? = "ses_1"
     ) throws -> String {
         try TokenSigner(kid: kid, key: key ?? self.key, type: type).sign(

@@ -22,7 +22,7 @@ import Testing
             #expect(responses["default"] != nil)
             #expect((operation?["requestBody"] != nil) == route.http.hasBody)
             let isOpen = operation?["security"] == .array([])
-            #expect(isOpen == (route.method.exposure == .public))
+            #expect(isOpen == (route.method.exposure == .public && !route.method.optionalUser))
         }
     }
 
@@ -36,11 +36,29 @@ import Testing
     @Test func pathAndQueryAreParameters() throws {
         let callback = document["paths"]?["/v1/connections/callback"]?["get"]?["parameters"]
         guard case .array(let parameters)? = callback else { return #expect(Bool(false), "no parameters") }
-        #expect(parameters.allSatisfy { $0["in"] == .string("query") })
+        let names = ["state", "code", "error", "error_description", "iss", "__Host-lockstep-flow", "other"]
+        #expect(parameters.map { $0["name"] } == names.map { .string($0) })
+        #expect(parameters.filter { $0["in"] != .string("query") }.map { $0["in"] } == [.string("cookie")])
+        #expect(parameters.last?["explode"] == .bool(true), "other parameters are not described")
         let session = document["paths"]?["/v1/sessions/{session_id}"]?["delete"]?["parameters"]
         guard case .array(let path)? = session else { return #expect(Bool(false), "no parameters") }
         #expect(path.map { $0["in"] } == [.string("path")])
         #expect(path.map { $0["required"] } == [.bool(true)])
+    }
+
+    @Test func cookiesAreInNoSchema() throws {
+        let start = try #require(document["paths"]?["/v1/connections"]?["post"])
+        guard case .array(let parameters)? = start["parameters"] else { return #expect(Bool(false), "no cookie") }
+        #expect(parameters.map { $0["in"] } == [.string("cookie")])
+        #expect(start["responses"]?["201"]?["headers"]?["Set-Cookie"] != nil)
+        let schemas = document["components"]?["schemas"]
+        for name in ["token.v1.CreateConnectionRequest", "token.v1.CreateConnectionResponse"] {
+            let properties = try #require(schemas?[name]?["properties"])
+            #expect(properties["browser"] == nil, "\(name)")
+        }
+        let callback = document["paths"]?["/v1/connections/callback"]?["get"]
+        guard case .array(let security)? = callback?["security"] else { return #expect(Bool(false), "no security") }
+        #expect(security.count == 2 && security.last == .object([]))
     }
 
     @Test func everyReferenceLeadsSomewhere() throws {

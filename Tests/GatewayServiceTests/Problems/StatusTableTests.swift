@@ -8,14 +8,14 @@ import Testing
     static let method = AuthServiceContract.createSession
     static let expected: [StatusCode: Int] = [
         .ok: 200, .cancelled: 499, .unknown: 500, .invalidArgument: 400, .deadlineExceeded: 504, .notFound: 404,
-        .alreadyExists: 409, .permissionDenied: 403, .resourceExhausted: 429, .failedPrecondition: 409, .aborted: 409,
+        .alreadyExists: 409, .permissionDenied: 403, .resourceExhausted: 503, .failedPrecondition: 409, .aborted: 409,
         .outOfRange: 400, .unimplemented: 501, .internal: 500, .unavailable: 503, .dataLoss: 500,
         .unauthenticated: 401,
     ]
     /// Codes whose text is about the client's own request.
     static let spoken: Set<StatusCode> = [
-        .invalidArgument, .notFound, .alreadyExists, .permissionDenied, .resourceExhausted, .failedPrecondition,
-        .aborted, .outOfRange, .unauthenticated,
+        .invalidArgument, .notFound, .alreadyExists, .permissionDenied, .failedPrecondition, .aborted, .outOfRange,
+        .unauthenticated,
     ]
 
     @Test(arguments: StatusCode.allCases)
@@ -48,6 +48,21 @@ import Testing
         #expect(headers(.resourceExhausted, .zero) == [HTTPHeader("Retry-After", "1")])
         #expect(headers(.notFound) == [])
         #expect(headers(.internal, .seconds(9)) == [])
+    }
+
+    @Test(arguments: ["busy", "overloaded", ""])
+    func aServiceThatIsFullIsNamedNowhere(reason: String) {
+        let error = RPCError(
+            .resourceExhausted, "encryption is too busy at the moment", reason: reason, retryAfter: .seconds(3))
+        let problem = StatusTable.problem(of: error, calling: Self.method)
+        #expect(problem == .busy(retryAfter: .seconds(3)))
+        #expect(problem.status == 503 && problem.code == "busy")
+        #expect(!problem.detail.contains("encryption"))
+    }
+
+    @Test func anAnswerTooLargeIsOurFault() {
+        let error = RPCError(.resourceExhausted, "", reason: "response_too_large")
+        #expect(StatusTable.problem(of: error, calling: Self.method).status == 500)
     }
 
     @Test func aRequestTooLargeIs413() {

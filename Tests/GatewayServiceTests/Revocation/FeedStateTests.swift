@@ -1,3 +1,4 @@
+import JOSE
 import Testing
 
 @testable import GatewayService
@@ -48,12 +49,23 @@ import Testing
         #expect(feed.verdict(on: "other", now: start) == .live)
     }
 
+    /// Whatever life auth gives its tokens, an ended session never comes back to life.
+    @Test func anEndedSessionIsRememberedAsLongAsItsLongestToken() {
+        var feed = FeedState()
+        feed.answered(["gone"], sequence: 1, asked: 0, now: start)
+        for second in stride(from: 0.0, through: 3659, by: 2) {
+            feed.answered([], sequence: 1, asked: 1, now: at(second))
+        }
+        #expect(feed.verdict(on: "gone", now: at(3659)) == .revoked)
+        #expect(RevocationBook.skew == .seconds(TokenVerifier.maximumSkew))
+    }
+
     @Test func theBookForgetsWhatNoTokenCanName() {
         var book = RevocationBook()
         book.note(["old"], now: start)
         book.note([], now: start.advanced(by: RevocationBook.memory - .seconds(1)))
         #expect(book.contains("old"))
-        book.note(["new"], now: start.advanced(by: RevocationBook.memory + .seconds(60)))
+        book.note(["new"], now: start.advanced(by: RevocationBook.memory * 1.1))
         #expect(!book.contains("old"))
         #expect(book.contains("new"))
     }

@@ -79,7 +79,7 @@ import Testing
 
     @Test func aLiteralBeatsAParameterForGood() {
         #expect(look("GET", "/v1/sessions/current") == "405 DELETE")
-        #expect(look("DELETE", "/v1/connections/callback") == "405 GET,HEAD")
+        #expect(look("DELETE", "/v1/connections/callback") == "405 GET")
         #expect(look("DELETE", "/v1/sessions/Current") == "RevokeSession session_id=Current")
     }
 
@@ -92,6 +92,12 @@ import Testing
     @Test func headIsGet() {
         #expect(look("HEAD", "/v1/users/me") == "GetUser")
         #expect(look("HEAD", "/v1/users") == "405 POST")
+        #expect(look("HEAD", "/readyz") == "readyz")
+    }
+
+    @Test func headChangesNothing() {
+        #expect(look("HEAD", "/v1/connections/callback?state=a&code=b") == "405 GET")
+        #expect(look("HEAD", "/v1/connections/con_1/access-token") == "405 GET")
     }
 
     @Test func twoMethodsWithOneRouteAreRefused() throws {

@@ -54,7 +54,11 @@ struct FakeToken: TokenServiceHandler {
     func createConnection(
         _ request: TokenCreateConnectionRequest, _ context: CallContext
     ) async throws -> TokenCreateConnectionResponse {
-        .with { $0.connectionID = "con_1" }
+        .with {
+            $0.connectionID = "con_1"
+            $0.browser = request.browser.isEmpty ? "fresh" : request.browser
+            $0.expiresIn = 600
+        }
     }
 
     func listConnections(
@@ -67,7 +71,7 @@ struct FakeToken: TokenServiceHandler {
         _ request: TokenCompleteConnectionRequest, _ context: CallContext
     ) async throws -> TokenConnection {
         .with {
-            $0.connectionID = context.user?.subject ?? "nobody"
+            $0.connectionID = context.user?.subject ?? (request.browser.isEmpty ? "nobody" : request.browser)
             $0.provider = request.state
         }
     }

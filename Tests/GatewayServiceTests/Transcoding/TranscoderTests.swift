@@ -54,12 +54,22 @@ import Testing
     }
 
     @Test func wrongQueriesNameTheirParameter() throws {
-        #expect(try fields("CompleteConnection", query: "state=s&other=1") == ["other"])
-        #expect(try fields("CompleteConnection", query: "state=s&state=t") == ["state"])
+        #expect(try fields("GetUser", query: "state=s&other=1") == ["state", "other"].sorted())
         #expect(try fields("CompleteConnection", query: "code=s") == ["state"])
         #expect(try fields("GetUser", query: "x=1") == ["x"])
         #expect(try fields("CreateSession", query: "email=a@b.c", body: "{}") == ["email"])
         #expect(try fields("RevokeSession", path: ["session_id": "a"], query: "session_id=b") == ["session_id"])
+    }
+
+    /// RFC 6749, sections 4.1.2 and 3.1.
+    @Test func aCallbackTakesWhatItKnowsAndOnlyOnce() throws {
+        let query = "state=s&scope=a+b&session_state=x&code=c&authuser=0&authuser=1&prompt=consent&error_uri=u"
+        let message = try TokenCompleteConnectionRequest(
+            serializedBytes: request("CompleteConnection", query: query))
+        #expect(message == .with { $0.state = "s"; $0.code = "c" })
+        #expect(try fields("CompleteConnection", query: "state=s&state=t") == ["state"])
+        #expect(try fields("CompleteConnection", query: "state=s&code=a&scope=b&code=a") == ["code"])
+        #expect(try fields("CompleteConnection", query: "scope=b") == ["state"])
     }
 
     @Test func rulesOfTheContractNameTheirField() throws {
@@ -101,6 +111,18 @@ import Testing
             case .object(let members)? = keys.first
         else { return #expect(Bool(false), "no keys") }
         #expect(Set(members.map(\.name)) == ["kty", "crv", "x", "kid", "use", "alg"])
+    }
+
+    @Test func aCookieNeverCarriesAnAttributeOfItsOwn() throws {
+        let route = try route("CreateConnection")
+        for bad in ["a; Domain=evil.example", "a\r\nX: y", String(repeating: "a", count: 65)] {
+            let bytes: [UInt8] = try TokenCreateConnectionResponse.with { $0.browser = bad }.serializedBytes()
+            let problem = try #require(throws: Problem.self) { try Transcoder.answer(bytes, of: route) }
+            #expect(problem.status == 500)
+        }
+        let none = try Transcoder.answer([], of: route)
+        #expect(none.cookies.isEmpty)
+        #expect(try JSONReader.read(none.json)["browser"] == nil)
     }
 
     @Test func anAnswerThatDoesNotDecodeIsInternal() throws {

@@ -16,5 +16,6 @@ package enum Contract {
         MethodCoding(DigestServiceContract.jwks, DigestEmptyRequest.self, DigestSumResponse.self),
         MethodCoding(LedgerServiceContract.putEntry, LedgerPutEntryRequest.self, LedgerEntry.self),
         MethodCoding(LedgerServiceContract.`repeat`, LedgerPutEntryRequest.self, LedgerEmptyResponse.self),
+        MethodCoding(LedgerServiceContract.findEntries, LedgerFindEntriesRequest.self, LedgerEmptyResponse.self),
     ]
 }

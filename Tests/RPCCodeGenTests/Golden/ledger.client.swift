@@ -25,4 +25,11 @@ package struct LedgerServiceClient: Sendable {
     ) async throws(RPCError) -> LedgerEmptyResponse {
         try await channel.call(LedgerServiceContract.`repeat`, request, options)
     }
+
+    /// Takes what it knows of a query.
+    package func findEntries(
+        _ request: LedgerFindEntriesRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> LedgerEmptyResponse {
+        try await channel.call(LedgerServiceContract.findEntries, request, options)
+    }
 }

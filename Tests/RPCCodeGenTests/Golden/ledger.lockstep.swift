@@ -10,8 +10,9 @@ package enum LedgerServiceContract {
         methods: [
             putEntry,
             `repeat`,
+            findEntries,
         ],
-        fingerprint: 0xaae05817b2b30ea7
+        fingerprint: 0x1c02662d8411a21f
     )
 
     /// Keeps an entry.
@@ -59,6 +60,28 @@ package enum LedgerServiceContract {
         request: LedgerPutEntryRequest.contractDescriptor,
         response: LedgerEmptyResponse.contractDescriptor
     )
+
+    /// Takes what it knows of a query.
+    package static let findEntries = MethodDescriptor(
+        id: 0xdbe4c3c0,
+        service: "lockstep.ledger.v1.LedgerService",
+        name: "FindEntries",
+        execution: .async, cost: nil,
+        callers: ["gateway"],
+        exposure: .public, optionalUser: true, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .noSideEffects,
+        http: HTTPRoute(
+            verb: .get, template: "/v1/entries",
+            segments: [.literal("v1"), .literal("entries")],
+            hasBody: false, success: 200, maxAge: 0, ignoresUnknownQuery: true
+        ),
+        request: LedgerFindEntriesRequest.contractDescriptor,
+        response: LedgerEmptyResponse.contractDescriptor
+    )
 }
 
 /// `lockstep.ledger.v1.LedgerService`.
@@ -69,6 +92,8 @@ package protocol LedgerServiceHandler: AsyncServiceHandler {
     func putEntry(_ request: LedgerPutEntryRequest, _ context: CallContext) async throws -> LedgerEntry
     /// A word of Swift's.
     func `repeat`(_ request: LedgerPutEntryRequest, _ context: CallContext) async throws -> LedgerEmptyResponse
+    /// Takes what it knows of a query.
+    func findEntries(_ request: LedgerFindEntriesRequest, _ context: CallContext) async throws -> LedgerEmptyResponse
 }
 
 extension LedgerServiceHandler {
@@ -78,8 +103,36 @@ extension LedgerServiceHandler {
         [
             AsyncMethod(LedgerServiceContract.putEntry) { try await self.putEntry($0, $1) },
             AsyncMethod(LedgerServiceContract.`repeat`) { try await self.`repeat`($0, $1) },
+            AsyncMethod(LedgerServiceContract.findEntries) { try await self.findEntries($0, $1) },
         ]
     }
+}
+
+extension LedgerFindEntriesRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.ledger.v1.FindEntriesRequest",
+        fields: [
+            FieldDescriptor(name: "tag", number: 1, kind: .string),
+            FieldDescriptor(name: "reader", number: 2, kind: .string, dataClass: .secret, maxLength: 64, format: .identifier, cookie: CookieRule(name: "__Host-reader", maxAgeField: "seconds")),
+            FieldDescriptor(name: "seconds", number: 3, kind: .uint32),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("reader", reader, max: 64, format: .identifier)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("FindEntriesRequest")
+        text.text("tag", tag)
+        text.hidden("reader", .secret, if: !reader.isEmpty)
+        text.value("seconds", seconds, if: seconds != 0)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
 }
 
 extension LedgerEmptyResponse: ContractMessage {

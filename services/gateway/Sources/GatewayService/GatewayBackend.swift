@@ -22,6 +22,8 @@ package struct GatewayBackend: Sendable {
         package var proxies = TrustedProxies([])
         package var requests = 1024
         package var keyRefresh = Duration.seconds(300)
+        package var issuer = AccessTokens.defaultIssuer
+        package var audience = AccessTokens.defaultAudience
 
         package init() {}
     }
@@ -49,11 +51,12 @@ package struct GatewayBackend: Sendable {
             GatewayParts(
                 routes: routes, openAPI: OpenAPIDocument.json(for: routes).utf8, channels: channels,
                 authenticator: Authenticator(
-                    accessTokens: AccessTokens(keys: keys), revocations: revocations,
+                    accessTokens: AccessTokens(keys: keys, issuer: settings.issuer, audience: settings.audience),
+                    revocations: revocations,
                     identities: IdentityTokens(signer: signer)),
                 limiter: RateLimiter(scale: settings.rateScale, capacity: settings.rateBuckets),
                 proxies: settings.proxies,
-                readiness: Readiness(Self.checks(routes, channels, keys, revocations, time)),
+                readiness: Readiness(Self.checks(routes, channels, keys, revocations, time)) { time().now },
                 log: AccessLog(logger: logger), clock: time, concurrency: settings.requests))
     }
 

@@ -43,13 +43,21 @@ package enum GatewayConfig {
         "gateway.key_refresh", default: Duration.seconds(300), in: .seconds(1) ... .seconds(86_400),
         doc: "How often the keys of access tokens are fetched anew.")
 
+    package static let issuer = ConfigKey(
+        "gateway.issuer", default: AccessTokens.defaultIssuer,
+        doc: "The issuer (`iss`) that access tokens must have: what `encryption.jwt.issuer` says.")
+
+    package static let audience = ConfigKey(
+        "gateway.audience", default: AccessTokens.defaultAudience,
+        doc: "The audience (`aud`) that access tokens must have: what `auth.audience` says.")
+
     package static let identityKey = ConfigKey(
         "gateway.identity_key", default: StatePath("certs/gateway-identity.key"),
         doc: "The key that signs who the end user is, Ed25519, PEM, mode 0600.")
 
     package static let keys: [any ConfigEntry] = [
         rateLimits, rateBuckets, trustedProxies, requests, connections, handshakeTimeout, bodyTimeout, idleTimeout,
-        headerBytes, keyRefresh, identityKey,
+        headerBytes, keyRefresh, issuer, audience, identityKey,
     ]
     package static let table = ConfigTable(service: "gateway", keys: keys)
 }

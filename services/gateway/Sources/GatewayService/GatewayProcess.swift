@@ -51,6 +51,8 @@ extension GatewayBackend.Settings {
         proxies = TrustedProxies(try configuration[GatewayConfig.trustedProxies].compactMap(AddressBlock.init))
         requests = try configuration[GatewayConfig.requests]
         keyRefresh = try configuration[GatewayConfig.keyRefresh]
+        issuer = try configuration[GatewayConfig.issuer]
+        audience = try configuration[GatewayConfig.audience]
     }
 }
 

@@ -70,7 +70,7 @@ package final class Gateway: Sendable {
         switch found {
         case .builtIn(let builtIn): return try await answer(builtIn)
         case .route(let route):
-            guard running.enter() else { throw .busy }
+            guard running.enter() else { throw .busy() }
             defer { running.leave() }
             return try await forward(request, to: route, target: target, path: fields, requestID: requestID)
         }
@@ -97,7 +97,7 @@ package final class Gateway: Sendable {
         case .health: return .json(Self.ok)
         case .openAPI: return .json(parts.openAPI)
         case .readiness:
-            let missing = await parts.readiness.missing(now: parts.clock().now)
+            let missing = await parts.readiness.missing()
             guard missing.isEmpty else { throw .notReady(missing) }
             return .json(Self.ok)
         }
@@ -121,7 +121,8 @@ extension Gateway {
             requestID: requestID, time: time)
         try limit(route.method, by: user, or: address, time)
         let body = try await body(of: request, for: route)
-        let message = try Transcoder.request(of: route, path: path, query: target.query, body: body)
+        let message = try Transcoder.request(
+            of: route, path: path, query: target.query, body: body, cookies: request.headers.cookies)
         var options = CallOptions()
         options.requestID = requestID
         options.userToken = user?.identityToken
@@ -183,7 +184,10 @@ extension Gateway {
     private static func success(_ answer: [UInt8], of route: Route) throws(Problem) -> GatewayResponse {
         guard route.http.success != 204 else { return .noContent() }
         let cache = HTTPHeader.cache(maxAge: route.http.maxAge, isPublic: route.method.exposure == .public)
-        return .json(try Transcoder.response(answer, of: route), status: route.http.success, cache: cache)
+        let answer = try Transcoder.answer(answer, of: route)
+        var response = GatewayResponse.json(answer.json, status: route.http.success, cache: cache)
+        response.headers += answer.cookies
+        return response
     }
 }
 

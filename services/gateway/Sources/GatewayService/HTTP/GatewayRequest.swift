@@ -35,6 +35,7 @@ package enum BodyFailure: Error, Sendable, Hashable {
 /// The header fields that mean something here. All others, internal-looking ones too, are not even looked at.
 package struct RequestHeaders: Sendable, Hashable {
     package var authorization: [String] = []
+    package var cookies = RequestCookies()
     package var contentType: [String] = []
     package var contentEncoding: [String] = []
     package var contentLength: Int?

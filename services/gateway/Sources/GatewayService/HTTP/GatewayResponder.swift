@@ -51,6 +51,7 @@ extension RequestHeaders {
     fileprivate init(_ fields: HTTPFields) {
         self.init()
         authorization = fields[values: .authorization]
+        cookies = RequestCookies(headers: fields[values: .cookie])
         contentType = fields[values: .contentType]
         contentEncoding = fields[values: .contentEncoding]
         contentLength = fields[.contentLength].flatMap { Int($0) }

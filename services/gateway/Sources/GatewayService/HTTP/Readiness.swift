@@ -13,9 +13,10 @@ package struct ReadinessCheck: Sendable {
     }
 }
 
-/// Runs the checks together. The verdict is kept for a moment, so that asking often costs nothing behind.
+/// Runs the checks together, once for all who ask meanwhile. The verdict is kept for a moment, so that asking often costs
+/// nothing behind: anybody may ask, and no rate limit is in between.
 package final class Readiness: Sendable {
-    /// How long a verdict is repeated.
+    /// How long a verdict is repeated, from when it was found.
     package static let memory = Duration.seconds(1)
 
     private struct Verdict {
@@ -23,16 +24,37 @@ package final class Readiness: Sendable {
         let at: ContinuousClock.Instant
     }
 
-    private let checks: [ReadinessCheck]
-    private let last = Mutex<Verdict?>(nil)
+    private struct State {
+        var last: Verdict?
+        var asking: Task<[String], Never>?
+    }
 
-    package init(_ checks: [ReadinessCheck]) { self.checks = checks }
+    private let checks: [ReadinessCheck]
+    private let now: @Sendable () -> ContinuousClock.Instant
+    private let state = Mutex(State())
+
+    package init(_ checks: [ReadinessCheck], now: @escaping @Sendable () -> ContinuousClock.Instant) {
+        self.checks = checks
+        self.now = now
+    }
 
     /// The names of what is missing; empty when the gateway can serve.
-    package func missing(now: ContinuousClock.Instant) async -> [String] {
-        if let last = last.withLock({ $0 }), now < last.at.advanced(by: Self.memory) { return last.missing }
+    package func missing() async -> [String] {
+        let now = now()
+        let asking: Task<[String], Never>? = state.withLock { state in
+            if let last = state.last, now < last.at.advanced(by: Self.memory) { return nil }
+            let asking = state.asking ?? Task { await self.find() }
+            state.asking = asking
+            return asking
+        }
+        guard let asking else { return state.withLock { $0.last?.missing ?? [] } }
+        return await asking.value
+    }
+
+    private func find() async -> [String] {
         let missing = await ask()
-        last.withLock { $0 = Verdict(missing: missing, at: now) }
+        let verdict = Verdict(missing: missing, at: now())
+        state.withLock { $0 = State(last: verdict) }
         return missing
     }
 

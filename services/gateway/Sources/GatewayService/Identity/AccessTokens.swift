@@ -11,12 +11,21 @@ package struct AccessGrant: Sendable, Hashable {
 
 /// Checks access tokens (RFC 9068) against the cached keys.
 package struct AccessTokens: Sendable {
-    package static let issuer = "https://lockstep.local"
-    package static let audience = "lockstep"
+    package static let defaultIssuer = "https://lockstep.local"
+    package static let defaultAudience = "lockstep"
 
     private let keys: KeySetCache
+    private let issuer: String
+    private let audience: String
 
-    package init(keys: KeySetCache) { self.keys = keys }
+    /// - Parameters:
+    ///   - issuer: The `iss` that tokens must have.
+    ///   - audience: What their `aud` must hold.
+    package init(keys: KeySetCache, issuer: String = defaultIssuer, audience: String = defaultAudience) {
+        self.keys = keys
+        self.issuer = issuer
+        self.audience = audience
+    }
 
     /// - Parameters:
     ///   - seconds: Since 1970, for the token's own times.
@@ -27,11 +36,11 @@ package struct AccessTokens: Sendable {
     ) async throws(Problem) -> AccessGrant {
         guard let known = await loaded() else { throw .cannotCheckToken }
         do {
-            return try Self.grant(token, keys: known, seconds: seconds)
+            return try grant(token, keys: known, seconds: seconds)
         } catch .unknownKey {
             guard let fresh = await keys.keysAfterUnknown(now: now) else { throw .invalidToken }
             do {
-                return try Self.grant(token, keys: fresh, seconds: seconds)
+                return try grant(token, keys: fresh, seconds: seconds)
             } catch {
                 throw Self.problem(of: error)
             }
@@ -45,7 +54,7 @@ package struct AccessTokens: Sendable {
         return try? await keys.refresh()
     }
 
-    private static func grant(_ token: String, keys: JWKSet, seconds: Int64) throws(JOSEError) -> AccessGrant {
+    private func grant(_ token: String, keys: JWKSet, seconds: Int64) throws(JOSEError) -> AccessGrant {
         let verifier = TokenVerifier(keys: keys, type: .accessToken, issuer: issuer, audience: audience)
         let claims = try verifier.verify(token, now: seconds)
         guard let session = claims.session, !session.isEmpty, !claims.subject.isEmpty else {

@@ -20,23 +20,19 @@ package struct Authenticator: Sendable {
         self.identities = identities
     }
 
-    /// The user that `method` runs for; nil for a PUBLIC method without a good token.
+    /// The user that `method` runs for; nil for a PUBLIC method without one.
     ///
-    /// A PUBLIC method takes the identity where a good token came along (the callback of a linked provider does) and
-    /// ignores any other, so that a client with an old token can still sign in.
+    /// Most PUBLIC methods look at no token, so that a client with an old one can still sign in. Where the contract has
+    /// an optional user, a token that was sent must be good: who shows a bad one is not nobody.
     ///
     /// - Throws: `Problem` 401, 403, or 503 when tokens cannot be checked.
     package func user(
         for method: MethodDescriptor, credentials: BearerToken, requestID: String, time: RequestTime
     ) async throws(Problem) -> AuthenticatedUser? {
-        do {
-            let user = try await verified(credentials, requestID: requestID, time: time)
-            try Self.authorize(user.grant, for: method)
-            return user
-        } catch {
-            guard method.exposure == .public else { throw error }
-            return nil
-        }
+        if method.exposure == .public, !method.optionalUser || credentials == .none { return nil }
+        let user = try await verified(credentials, requestID: requestID, time: time)
+        try Self.authorize(user.grant, for: method)
+        return user
     }
 
     private func verified(

@@ -25,14 +25,15 @@ struct Operation {
         return .object(members)
     }
 
-    /// A PUBLIC route takes a token and needs none.
+    /// Of several requirements one is enough, and the empty one always is met.
     private var security: JSONValue {
         let bearer = JSONValue.object([.init(OpenAPIDocument.securityScheme, .array([]))])
-        return .array(route.method.exposure == .public ? [] : [bearer])
+        guard route.method.exposure == .public else { return .array([bearer]) }
+        return .array(route.method.optionalUser ? [bearer, .object([])] : [])
     }
 
     private func parameters(_ schemas: inout SchemaCollector) -> [JSONValue] {
-        route.method.request.fields.compactMap { field in
+        let known: [JSONValue] = route.request.fields.compactMap { field in
             let isPath = pathFields.contains(field.name)
             guard isPath || !route.http.hasBody else { return nil }
             return .object([
@@ -40,7 +41,27 @@ struct Operation {
                 .init("required", .bool(isPath || field.isRequired)), .init("schema", schemas.schema(of: field)),
             ])
         }
+        let cookies = route.requestCookies.map { Self.cookie($0, schemas.schema(of: $0)) }
+        return known + cookies + (route.http.ignoresUnknownQuery ? [Self.otherParameters] : [])
     }
+
+    private static func cookie(_ field: FieldDescriptor, _ schema: JSONValue) -> JSONValue {
+        .object([
+            .init("name", .string(field.cookie?.name ?? field.name)), .init("in", .string("cookie")),
+            .init("required", .bool(false)), .init("schema", schema),
+        ])
+    }
+
+    /// Any other parameter, in OpenAPI's words: the members of an exploded object are parameters of their own.
+    private static let otherParameters: JSONValue = {
+        let text = JSONValue.object([.init("type", .string("string"))])
+        let schema = JSONValue.object([.init("type", .string("object")), .init("additionalProperties", text)])
+        return .object([
+            .init("name", .string("other")), .init("in", .string("query")), .init("required", .bool(false)),
+            .init("description", .string("Other parameters are ignored.")),
+            .init("style", .string("form")), .init("explode", .bool(true)), .init("schema", schema),
+        ])
+    }()
 
     private func body(_ schemas: inout SchemaCollector) -> JSONValue {
         let schema = schemas.reference(to: route.method.request, without: pathFields)
@@ -49,7 +70,7 @@ struct Operation {
 
     private func responses(_ schemas: inout SchemaCollector) -> JSONValue {
         let success = route.http.success
-        var good: [JSONValue.Member] = [.init("description", .string("Success."))]
+        var good: [JSONValue.Member] = [.init("description", .string("Success."))] + setCookie
         if success != 204 {
             good.append(
                 .init("content", Self.content("application/json", schemas.reference(to: route.method.response))))
@@ -64,10 +85,20 @@ struct Operation {
         return .object([.init(String(success), .object(good))] + bad + [.init("default", other)])
     }
 
+    private var setCookie: [JSONValue.Member] {
+        let names = route.responseCookies.compactMap { $0.cookie?.name }
+        guard !names.isEmpty else { return [] }
+        let text = JSONValue.object([.init("type", .string("string"))])
+        let header = JSONValue.object([
+            .init("description", .string("Sets \(names.joined(separator: ", ")).")), .init("schema", text),
+        ])
+        return [.init("headers", .object([.init("Set-Cookie", header)]))]
+    }
+
     /// The problems that every route of this shape can answer with.
     private var statuses: [Int] {
         var statuses = [400]
-        if route.method.exposure != .public { statuses.append(401) }
+        if route.method.exposure != .public || route.method.optionalUser { statuses.append(401) }
         if case .admin = route.method.exposure { statuses.append(403) }
         if route.http.hasBody { statuses += [413, 415] }
         if route.method.rate != nil { statuses.append(429) }

@@ -42,7 +42,7 @@ struct SchemaCollector {
     }
 
     private mutating func schema(of message: MessageDescriptor, without left: Set<String>) -> JSONValue {
-        let fields = message.fields.filter { !left.contains($0.name) }
+        let fields = message.withoutCookies.fields.filter { !left.contains($0.name) }
         let properties = fields.map { JSONValue.Member($0.name, schema(of: $0)) }
         return .schema(properties: properties, required: fields.filter(\.isRequired).map(\.name))
     }

@@ -63,9 +63,12 @@ extension Problem {
             headers: [.retryAfter(retryAfter)])
     }
 
-    package static let busy = Problem(
-        503, "busy", "The server has as many requests as it takes; try again shortly.",
-        headers: [.retryAfter(.seconds(1))])
+    /// The server, or what is behind it, has as much to do as it takes.
+    package static func busy(retryAfter: Duration = .seconds(1)) -> Problem {
+        Problem(
+            503, "busy", "The server has as many requests as it takes; try again shortly.",
+            headers: [.retryAfter(retryAfter)])
+    }
 
     /// Tokens or sessions cannot be checked now. Default deny: nobody gets in unchecked.
     package static let cannotCheckToken = Problem(

@@ -4,6 +4,7 @@ package import RPCCore
 package enum StatusTable {
     /// Reasons that services and transports give and that change the row.
     package static let requestTooLarge = "request_too_large"
+    static let responseTooLarge = "response_too_large"
     /// The contract does not let this gateway call: our fault, not the client's.
     static let callerNotAllowed = "caller_not_allowed"
 
@@ -16,11 +17,11 @@ package enum StatusTable {
         case .permissionDenied: 403
         case .notFound: 404
         case .alreadyExists, .aborted, .failedPrecondition: 409
-        case .resourceExhausted: 429
         case .cancelled: 499
         case .unknown, .internal, .dataLoss: 500
         case .unimplemented: 501
-        case .unavailable: 503
+        // 429 is the gateway's own limiter's: what is exhausted behind it is capacity, and not the client's doing.
+        case .unavailable, .resourceExhausted: 503
         case .deadlineExceeded: 504
         }
     }
@@ -34,6 +35,8 @@ package enum StatusTable {
         switch error.code {
         case .resourceExhausted where error.reason == requestTooLarge:
             return .bodyTooLarge(limit: method.requestLimit)
+        case .resourceExhausted where error.reason == responseTooLarge: return generic(.internal)
+        case .resourceExhausted: return .busy(retryAfter: error.retryAfter ?? defaultRetry)
         case .ok, .unknown, .internal, .dataLoss, .unavailable, .deadlineExceeded, .unimplemented, .cancelled:
             return generic(error.code, error.retryAfter)
         default:
@@ -65,7 +68,7 @@ package enum StatusTable {
     private static func headers(_ code: StatusCode, _ retryAfter: Duration?) -> [HTTPHeader] {
         switch code {
         case .unauthenticated: [.bearerChallenge]
-        case .resourceExhausted, .unavailable: [.retryAfter(retryAfter ?? defaultRetry)]
+        case .unavailable: [.retryAfter(retryAfter ?? defaultRetry)]
         default: retryAfter.map { [.retryAfter($0)] } ?? []
         }
     }

@@ -1,8 +1,13 @@
 /// The sessions that ended while access tokens of theirs may still live. Bounded in time and number.
 package struct RevocationBook: Sendable {
-    /// Longer than the life of an access token and the clocks' skew: after this nobody can show one any more.
-    package static let memory = Duration.seconds(960)
-    /// Sessions remembered. 1 of 1000 users who sign out in a quarter of an hour, of a hundred million.
+    /// The longest life that an access token may be given: what Encryption signs at most (`TokenAuthority` there), and
+    /// `auth.access_token_lifetime` allows.
+    package static let longestToken = Duration.seconds(3600)
+    /// How far clocks may differ; `TokenVerifier` allows no more.
+    package static let skew = Duration.seconds(60)
+    /// After this nobody can show a token of an ended session any more.
+    package static let memory = longestToken + skew
+    /// Sessions remembered. 1 of 1000 users who sign out within an hour, of a hundred million.
     package static let defaultCapacity = 100_000
 
     private let capacity: Int

@@ -4,6 +4,10 @@ package import RPCCore
 package struct Route: Sendable {
     package let coding: MethodCoding
     package let http: HTTPRoute
+    /// What path, query and body may hold of the request: all but what comes in cookies.
+    package let request: MessageDescriptor
+    package let requestCookies: [FieldDescriptor]
+    package let responseCookies: [FieldDescriptor]
 
     package var method: MethodDescriptor { coding.descriptor }
 
@@ -15,6 +19,9 @@ package struct Route: Sendable {
         }
         self.coding = coding
         self.http = http
+        self.request = method.request.withoutCookies
+        self.requestCookies = method.request.cookieFields
+        self.responseCookies = method.response.cookieFields
     }
 
     /// The name by which the contract allows this gateway to call.
@@ -41,6 +48,14 @@ package enum BuiltIn: String, Sendable, CaseIterable {
 package enum Endpoint: Sendable {
     case route(Route)
     case builtIn(BuiltIn)
+
+    /// Asking changes nothing.
+    package var isSafe: Bool {
+        switch self {
+        case .route(let route): route.method.idempotency == .noSideEffects
+        case .builtIn: true
+        }
+    }
 
     /// The name in logs.
     package var name: String {

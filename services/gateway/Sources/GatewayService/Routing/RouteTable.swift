@@ -58,12 +58,13 @@ package struct RouteTable: Sendable {
         return Self.choose(verb, among: node.entries, values: values)
     }
 
-    /// HEAD is GET without its body (RFC 9110, section 9.3.2).
+    /// HEAD is GET without its body (RFC 9110, section 9.3.2), and safe (9.2.1): a scanner of links must not use up what
+    /// a GET with side effects gives once.
     private static func choose(_ verb: String, among entries: [String: Entry], values: [String]) -> Match {
         guard !entries.isEmpty else { return .notFound }
-        guard let entry = entries[verb == "HEAD" ? "GET" : verb] else {
-            let head = entries["GET"] == nil ? [] : ["HEAD"]
-            return .wrongVerb(allowed: (entries.keys + head).sorted())
+        let head = entries["GET"].flatMap { $0.endpoint.isSafe ? $0 : nil }
+        guard let entry = verb == "HEAD" ? head : entries[verb] else {
+            return .wrongVerb(allowed: (entries.keys + (head == nil ? [] : ["HEAD"])).sorted())
         }
         let pairs = zip(entry.names, values).map { ($0, $1) }
         return .found(entry.endpoint, fields: Dictionary(pairs) { _, last in last })

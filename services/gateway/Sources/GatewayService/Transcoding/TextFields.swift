@@ -4,14 +4,17 @@ package import RPCCore
 package enum TextFields {
     /// The members, or the fields that are wrong.
     ///
-    /// Fields of the path are known by construction. In the query an unknown name is refused, as it is in a body; a
-    /// repeated one makes a list where the contract has a list.
+    /// Fields of the path are known by construction. In the query an unknown name is refused, as it is in a body, unless
+    /// the contract says otherwise; a repeated one makes a list where the contract has a list.
+    ///
+    /// - Parameter ignoringUnknown: Names of the query that `message` does not have are passed over.
     package static func members(
-        path: [String: String], query: [RequestTarget.Pair], of message: MessageDescriptor
+        path: [String: String], query: [RequestTarget.Pair], of message: MessageDescriptor,
+        ignoringUnknown: Bool = false
     ) -> Result<[JSONValue.Member], Violations> {
         var collector = Collector(message: message)
         for (name, value) in path.sorted(by: { $0.key < $1.key }) { collector.add(name, value) }
-        for pair in query {
+        for pair in query where !ignoringUnknown || message.field(named: pair.name) != nil {
             guard path[pair.name] == nil else {
                 collector.report(pair.name, "This field comes from the path.")
                 continue

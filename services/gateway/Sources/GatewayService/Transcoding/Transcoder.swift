@@ -7,21 +7,55 @@ package enum Transcoder {
     /// - Parameters:
     ///   - path: The values of the template's fields.
     ///   - body: The JSON body; nil where the route takes none or none came.
+    ///   - cookies: Where the contract's fields in cookies come from, and from nowhere else.
     /// - Throws: `Problem` 400 that names what is wrong: not JSON, unknown field, wrong type, broken rule.
     package static func request(
-        of route: Route, path: [String: String], query: [RequestTarget.Pair], body: [UInt8]?
+        of route: Route, path: [String: String], query: [RequestTarget.Pair], body: [UInt8]?,
+        cookies: RequestCookies = RequestCookies()
     ) throws(Problem) -> [UInt8] {
         var members = try textMembers(of: route, path: path, query: query)
         if route.http.hasBody {
             members += try bodyMembers(of: route, body ?? [], path: path)
         }
-        let value = JSONValue.object(members)
-        let violations = RequestShape.violations(of: value, against: route.method.request)
+        let violations = RequestShape.violations(of: .object(members), against: route.request)
         guard violations.isEmpty else { throw .invalid(violations) }
-        return try encode(value, with: route.coding)
+        members += route.requestCookies.compactMap { field in
+            cookies.value(for: field).map { JSONValue.Member(field.name, .string($0)) }
+        }
+        return try encode(.object(members), with: route.coding)
     }
 
-    /// The response as JSON.
+    /// A response as a browser gets it.
+    package struct Answer: Sendable {
+        package let json: [UInt8]
+        /// `Set-Cookie`, for each field that the contract has in a cookie.
+        package let cookies: [HTTPHeader]
+    }
+
+    /// The response as JSON and cookies; no field is in both.
+    ///
+    /// - Throws: `Problem` 500 when the bytes are no such response, or hold what no cookie can.
+    package static func answer(_ bytes: [UInt8], of route: Route) throws(Problem) -> Answer {
+        let json = try response(bytes, of: route)
+        guard !route.responseCookies.isEmpty else { return Answer(json: json, cookies: []) }
+        guard let value = try? JSONReader.read(json), case .object(let members) = value else { throw .internal }
+        var cookies: [HTTPHeader] = []
+        for field in route.responseCookies {
+            if let cookie = try cookie(field, in: value) { cookies.append(cookie) }
+        }
+        let rest = members.filter { member in !route.responseCookies.contains { $0.name == member.name } }
+        return Answer(json: JSONValue.object(rest).utf8, cookies: cookies)
+    }
+
+    private static func cookie(_ field: FieldDescriptor, in value: JSONValue) throws(Problem) -> HTTPHeader? {
+        guard let rule = field.cookie, case .string(let text)? = value[field.name], !text.isEmpty else { return nil }
+        guard field.allows(text) else { throw .internal }
+        guard let name = rule.maxAgeField else { return .setCookie(rule, value: text, maxAge: nil) }
+        guard case .number(let digits)? = value[name], let age = UInt32(digits) else { throw .internal }
+        return .setCookie(rule, value: text, maxAge: age)
+    }
+
+    /// The whole response as JSON.
     ///
     /// - Throws: `Problem` 500 when the bytes are no such response.
     package static func response(_ bytes: [UInt8], of route: Route) throws(Problem) -> [UInt8] {
@@ -40,7 +74,9 @@ package enum Transcoder {
             throw .invalid([FieldViolation(field: name, message: "Fields of this route belong in the body.")])
         }
         do {
-            return try TextFields.members(path: path, query: query, of: route.method.request).get()
+            return try TextFields.members(
+                path: path, query: query, of: route.request, ignoringUnknown: route.http.ignoresUnknownQuery
+            ).get()
         } catch {
             throw .invalid(error.violations)
         }

@@ -29,6 +29,10 @@ package struct Connector: Sendable {
     struct Start: Sendable {
         let connectionID: String
         let authorizationURL: Redacted<String>
+        /// For the browser to keep and bring back.
+        let browser: Redacted<String>
+        /// How long the user may take.
+        let lifetime: Duration
     }
 
     /// What the browser brought back.
@@ -37,36 +41,46 @@ package struct Connector: Sendable {
         let code: String
         let error: String
         let issuer: String
+        let browser: BrowserSecret?
     }
 
-    func start(provider id: String, user: String, _ context: CallContext) async throws -> Start {
+    /// - Parameter browser: What the browser has from an earlier flow. It is kept while such a flow of the same user is
+    ///   under way, so that flows in two tabs both end well; nobody else's and nothing made up is taken over.
+    func start(
+        provider id: String, user: String, browser offered: BrowserSecret?, _ context: CallContext
+    ) async throws -> Start {
         guard let provider = providers[id] else {
             throw TokenError.unknownProvider(known: providers.all.map(\.id))
         }
         let connection = try Identifier.connection.make()
-        let (state, verifier) = (try AuthorizationState(), try CodeVerifier())
+        let (state, verifier, fresh) = (try AuthorizationState(), try CodeVerifier(), try BrowserSecret())
         let sealed = try await vault.seal(verifier.value, as: .verifier, of: connection, context.outgoing())
         let now = clock.now
         let flow = NewFlow(
             connectionID: connection, userID: user, provider: id,
-            stateHash: try AuthorizationState.hash(state.value.exposed), sealedVerifier: sealed,
+            stateHash: try AuthorizationState.hash(state.value.exposed), browserHash: try fresh.hash(),
+            offeredBrowserHash: try offered?.hash(), sealedVerifier: sealed,
             expiresAt: now + settings.stateLifetime.microseconds)
-        try await store.start(flow, limit: settings.connectionsPerUser, Change(at: now, requestID: context.requestID))
+        let isKnown = try await store.start(
+            flow, limit: settings.connectionsPerUser, Change(at: now, requestID: context.requestID))
         return Start(
             connectionID: connection,
-            authorizationURL: try provider.authorizationURL(state: state, verifier: verifier))
+            authorizationURL: try provider.authorizationURL(state: state, verifier: verifier),
+            browser: (isKnown ? offered : nil)?.value ?? fresh.value, lifetime: settings.stateLifetime)
     }
 
-    /// Uses the state up first, whatever follows: a callback works once.
+    /// Uses the state up first, whatever follows: a callback works once. Who neither is the user nor comes from the
+    /// user's browser changes nothing.
     func complete(_ callback: Callback, user: String?, _ context: CallContext) async throws -> Connection {
         let hash = try AuthorizationState.hash(callback.state)
-        guard let authorization = try await store.consume(stateHash: hash, user: user) else {
-            throw TokenError.invalidState
-        }
+        let authorization = try await store.consume(
+            stateHash: hash, user: user, browserHash: callback.browser?.hash())
+        guard let authorization else { throw TokenError.invalidState }
         do {
             return try await connect(authorization, callback, context)
         } catch {
-            try await store.abandon(authorization, change(context))
+            // What cannot be written now, `ConnectionStore.purge` does later.
+            try? await store.abandon(authorization, change(context))
             throw error
         }
     }
@@ -116,17 +130,16 @@ package struct Connector: Sendable {
     private func keep(
         _ tokens: ProviderTokens, _ authorization: Authorization, _ provider: Provider, _ context: CallContext
     ) async throws -> Connection? {
-        let sealed: SealedTokens
         do {
-            sealed = try await vault.seal(tokens, of: authorization.connectionID, context.outgoing())
+            let sealed = try await vault.seal(tokens, of: authorization.connectionID, context.outgoing())
+            let change = change(context)
+            return try await store.activate(
+                authorization, TokenUpdate(tokens, sealed: sealed, now: change.at),
+                scope: provider.scopes.joined(separator: " "), change)
         } catch {
             await forget(tokens, provider)
             throw error
         }
-        let change = change(context)
-        return try await store.activate(
-            authorization, TokenUpdate(tokens, sealed: sealed, now: change.at),
-            scope: provider.scopes.joined(separator: " "), change)
     }
 
     /// Tokens that cannot be stored must not live on at the provider either. What fails here ends by itself in time.

@@ -36,7 +36,7 @@ extension TokenError: RPCErrorConvertible {
             RPCError(.notFound, "There is no such connection.", reason: "unknown_connection")
         case .tooManyConnections(let limit):
             RPCError(
-                .resourceExhausted, "You have \(limit) connections, the most there may be. Delete one first.",
+                .failedPrecondition, "You have \(limit) connections, the most there may be. Delete one first.",
                 reason: "too_many_connections")
         case .notConnected:
             RPCError(

@@ -33,6 +33,8 @@ enum TokenLimits {
     static let encryptionTimeout: Duration = .seconds(5)
     /// For each token that is revoked while the user waits; the rest is done later.
     static let inlineRevocation: Duration = .seconds(3)
+    /// Longer than an exchange takes at worst: the calls of Encryption before and behind it, and the provider.
+    static let longestExchange: Duration = .seconds(60)
     static let revocationLease: Duration = .seconds(60)
     static let firstRevocationPause: Duration = .seconds(2)
     static let longestRevocationPause: Duration = .seconds(3600)

@@ -29,10 +29,13 @@ package struct TokenHandler: TokenServiceHandler {
         _ request: TokenCreateConnectionRequest, _ context: CallContext
     ) async throws -> TokenCreateConnectionResponse {
         let user = try context.requireUser().subject
-        let start = try await connector.start(provider: request.provider, user: user, context)
+        let start = try await connector.start(
+            provider: request.provider, user: user, browser: BrowserSecret(cookie: request.browser), context)
         var response = TokenCreateConnectionResponse()
         response.connectionID = start.connectionID
         response.authorizationURL = start.authorizationURL.exposed
+        response.browser = start.browser.exposed
+        response.expiresIn = UInt32(clamping: start.lifetime.components.seconds)
         return response
     }
 
@@ -49,7 +52,8 @@ package struct TokenHandler: TokenServiceHandler {
         _ request: TokenCompleteConnectionRequest, _ context: CallContext
     ) async throws -> TokenConnection {
         let callback = Connector.Callback(
-            state: request.state, code: request.code, error: request.error, issuer: request.iss)
+            state: request.state, code: request.code, error: request.error, issuer: request.iss,
+            browser: BrowserSecret(cookie: request.browser))
         return TokenConnection(
             try await connector.complete(callback, user: context.user?.subject, context))
     }

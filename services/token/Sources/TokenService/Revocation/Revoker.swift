@@ -37,9 +37,7 @@ package struct Revoker: Sendable {
             let heard = bell.rings
             do {
                 try await revokeDue()
-                try await store.purge(
-                    deletedBefore: clock.now - TokenLimits.deletedAge.microseconds,
-                    Change(at: clock.now, requestID: "maintenance"))
+                try await purge()
                 try await idle(past: heard)
             } catch is CancellationError {
                 return
@@ -48,6 +46,15 @@ package struct Revoker: Sendable {
                 try? await clock.sleep(until: clock.now + TokenLimits.pauseAfterFailure.microseconds)
             }
         }
+    }
+
+    /// Drops what has outlived its use.
+    func purge() async throws {
+        let now = clock.now
+        try await store.purge(
+            deletedBefore: now - TokenLimits.deletedAge.microseconds,
+            pendingSince: now - (settings.stateLifetime + TokenLimits.longestExchange).microseconds,
+            Change(at: now, requestID: "maintenance"))
     }
 
     /// Tries everything that is due now.

@@ -6,19 +6,25 @@ struct NewFlow: Sendable {
     let userID: String
     let provider: String
     let stateHash: String
+    /// Of a new secret for the browser.
+    let browserHash: String
+    /// Of what the browser brought.
+    let offeredBrowserHash: String?
     let sealedVerifier: [UInt8]
     let expiresAt: Microseconds
 }
 
 extension ConnectionStore {
+    /// - Returns: whether the flow belongs to the browser by what it brought.
     /// - Throws: `TokenError.tooManyConnections` when the user has `limit` already.
-    func start(_ flow: NewFlow, limit: Int, _ change: Change) async throws {
+    func start(_ flow: NewFlow, limit: Int, _ change: Change) async throws -> Bool {
         try await database.write { transaction in
             let count = try transaction.one(
                 "SELECT count(*) AS n FROM connections WHERE user_id = :user AND state <> 'deleted'",
                 ["user": flow.userID]
             ).get("n", as: Int.self)
             guard count < limit else { throw TokenError.tooManyConnections(limit) }
+            let known = try transaction.knownBrowser(of: flow, change)
             try transaction.execute(
                 """
                 INSERT INTO connections (id, user_id, provider, state, created_at, updated_at)
@@ -27,28 +33,35 @@ extension ConnectionStore {
                 ["id": flow.connectionID, "user": flow.userID, "provider": flow.provider, "now": change.at])
             try transaction.execute(
                 """
-                INSERT INTO authorizations (state_hash, connection_id, user_id, provider, verifier, expires_at)
-                VALUES (:hash, :connection, :user, :provider, :verifier, :expires)
+                INSERT INTO authorizations
+                    (state_hash, connection_id, user_id, provider, browser_hash, verifier, expires_at)
+                VALUES (:hash, :connection, :user, :provider, :browser, :verifier, :expires)
                 """,
                 [
                     "hash": flow.stateHash, "connection": flow.connectionID, "user": flow.userID,
-                    "provider": flow.provider, "verifier": flow.sealedVerifier, "expires": flow.expiresAt,
+                    "provider": flow.provider, "browser": known ?? flow.browserHash,
+                    "verifier": flow.sealedVerifier, "expires": flow.expiresAt,
                 ])
             try transaction.audit(
                 .started, user: flow.userID, connection: flow.connectionID, provider: flow.provider, change)
+            return known != nil
         }
     }
 
-    /// Uses a state up: of many who come with it, one gets the flow.
+    /// Uses a state up: of many who come with it, one gets the flow. A stranger gets nothing, and the state stays.
     ///
-    /// - Parameter user: Who is signed in, if anybody; another user's state stays untouched.
-    func consume(stateHash: String, user: String?) async throws -> Authorization? {
+    /// - Parameters:
+    ///   - user: Who is signed in. Nobody's is fine in the browser that started; another's is not, there either.
+    ///   - browserHash: Of what the browser brought; nil is no browser's.
+    func consume(stateHash: String, user: String?, browserHash: String?) async throws -> Authorization? {
         try await database.write { transaction in
             try transaction.first(
                 """
-                DELETE FROM authorizations WHERE state_hash = :hash AND (:user IS NULL OR user_id = :user)
+                DELETE FROM authorizations
+                WHERE state_hash = :hash AND user_id = COALESCE(:user, user_id)
+                    AND (user_id = :user OR browser_hash = :browser)
                 RETURNING connection_id, user_id, provider, verifier, expires_at
-                """, ["hash": stateHash, "user": user]
+                """, ["hash": stateHash, "user": user, "browser": browserHash]
             ) { try Authorization($0) }
         }
     }
@@ -84,13 +97,31 @@ extension ConnectionStore {
         }
     }
 
-    /// Ends a link that did not come about.
+    /// Ends a link that did not come about. One that did keeps its tokens: nobody has revoked them.
     func abandon(_ authorization: Authorization, _ change: Change) async throws {
         try await database.write { transaction in
-            try transaction.erase(authorization.connectionID, change)
+            let changed = try transaction.execute(
+                "UPDATE connections SET state = 'deleted', updated_at = :now WHERE id = :id AND state = 'pending'",
+                ["id": authorization.connectionID, "now": change.at])
+            guard changed == 1 else { return }
             try transaction.audit(
                 .connectFailed, user: authorization.userID, connection: authorization.connectionID,
                 provider: authorization.provider, change)
         }
+    }
+}
+
+extension Transaction {
+    /// What the browser brought, if it is this user's and one of the user's flows there is still under way.
+    ///
+    /// Taken over from another user, whoever had the browser before could start flows that end in it.
+    fileprivate func knownBrowser(of flow: NewFlow, _ change: Change) throws -> String? {
+        guard let offered = flow.offeredBrowserHash else { return nil }
+        let found = try first(
+            """
+            SELECT 1 AS n FROM authorizations
+            WHERE browser_hash = :browser AND user_id = :user AND expires_at > :now LIMIT 1
+            """, ["browser": offered, "user": flow.userID, "now": change.at])
+        return found == nil ? nil : offered
     }
 }

@@ -59,14 +59,20 @@ package struct ConnectionStore: Sendable {
         }
     }
 
-    /// Drops what has outlived its use: flows that nobody finished, and marks of deleted connections.
-    func purge(deletedBefore limit: Microseconds, _ change: Change) async throws {
+    /// Drops what has outlived its use: flows that nobody finished or whose process died with them, and marks of deleted
+    /// connections.
+    ///
+    /// - Parameters:
+    ///   - limit: Marks of before are dropped.
+    ///   - begun: A flow that began before has neither a callback to come nor an exchange under way.
+    func purge(deletedBefore limit: Microseconds, pendingSince begun: Microseconds, _ change: Change) async throws {
         let isNeeded = try await database.read { reader in
             try reader.first(
                 """
                 SELECT 1 AS n FROM authorizations WHERE expires_at <= :now
+                UNION ALL SELECT 1 FROM connections WHERE \(Self.isLost)
                 UNION ALL SELECT 1 FROM connections WHERE state = 'deleted' AND updated_at < :limit LIMIT 1
-                """, ["now": change.at, "limit": limit]) != nil
+                """, ["now": change.at, "limit": limit, "begun": begun]) != nil
         }
         guard isNeeded else { return }
         try await database.write { transaction in
@@ -77,9 +83,18 @@ package struct ConnectionStore: Sendable {
                 """, ["now": change.at])
             try transaction.execute("DELETE FROM authorizations WHERE expires_at <= :now", ["now": change.at])
             try transaction.execute(
+                "UPDATE connections SET state = 'deleted', updated_at = :now WHERE \(Self.isLost)",
+                ["now": change.at, "begun": begun])
+            try transaction.execute(
                 "DELETE FROM connections WHERE state = 'deleted' AND updated_at < :limit", ["limit": limit])
         }
     }
+
+    /// The state was used up, and the process died before the exchange ended: without its flow nothing else finds it.
+    private static let isLost = """
+        state = 'pending' AND created_at <= :begun
+            AND NOT EXISTS (SELECT 1 FROM authorizations WHERE connection_id = connections.id)
+        """
 
     /// Frees what an earlier process of the same name held when it ended. What it had begun stays marked as begun.
     func releaseLeases(of owner: String) async throws {

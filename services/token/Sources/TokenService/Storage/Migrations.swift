@@ -3,6 +3,7 @@ internal import SQL
 enum TokenMigrations {
     /// The files of `services/token/migrations`, compiled in.
     static let all = [
-        Migration(version: 1, name: "connections", bytes: PackageResources._001_connections_sql)
+        Migration(version: 1, name: "connections", bytes: PackageResources._001_connections_sql),
+        Migration(version: 2, name: "browsers", bytes: PackageResources._002_browsers_sql),
     ]
 }

@@ -1,0 +1,40 @@
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import GatewayService
+
+/// Connections that never say who they are.
+@Suite(.timeLimit(.minutes(2))) struct ListenerTests {
+    /// Opens TCP connections on which no handshake ever begins.
+    private func silent(_ count: Int, to live: LiveGateway) async throws -> [any Channel] {
+        let bootstrap = ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+        var channels: [any Channel] = []
+        for _ in 0..<count {
+            channels.append(try await bootstrap.connect(host: "127.0.0.1", port: live.port).get())
+        }
+        return channels
+    }
+
+    @Test func manyWhoSayNothingKeepNobodyOut() async throws {
+        var limits = HTTPLimits()
+        limits.handshake = .seconds(3)
+        try await LiveGateway.run(limits: limits) { live in
+            let channels = try await silent(400, to: live)
+            #expect(try await live.send("GET", "/healthz").status == 200)
+            // The server closes each of them; without its deadline this would not end.
+            for channel in channels { try await channel.closeFuture.get() }
+        }
+    }
+
+    @Test func theirPlacesAreGivenToOthers() async throws {
+        var limits = HTTPLimits()
+        limits.handshake = .seconds(1)
+        limits.connections = 4
+        try await LiveGateway.run(limits: limits) { live in
+            let channels = try await silent(12, to: live)
+            #expect(try await live.send("GET", "/healthz").status == 200)
+            for channel in channels { try await channel.closeFuture.get() }
+        }
+    }
+}
