@@ -8,7 +8,10 @@ CREATE TABLE users (
     name TEXT NOT NULL,
     -- Space-separated.
     roles TEXT NOT NULL,
+    -- Of no use until the address is confirmed: then it is the confirming registration's.
     password_hash TEXT NOT NULL,
+    -- Registrations of the address before it was confirmed. They are forgotten in time, their number is not.
+    claims BIGINT NOT NULL,
     email_verified_at BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
