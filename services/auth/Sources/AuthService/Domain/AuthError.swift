@@ -23,8 +23,6 @@ package enum AuthError: Error, Sendable, Equatable {
     case sessionNotFound
     /// The account of a valid token is gone.
     case userNotFound
-    /// A service that auth needs did not answer in time.
-    case unavailable(service: String)
 }
 
 extension AuthError: RPCErrorConvertible {
@@ -44,11 +42,6 @@ extension AuthError: RPCErrorConvertible {
             return Self.badToken("The link is not valid or has been used; ask for a new one.", "invalid_token")
         case .expiredLinkToken:
             return Self.badToken("The link has expired; ask for a new one.", "token_expired")
-        case .unavailable(let service):
-            return RPCError(
-                .unavailable,
-                "Accounts are not available at the moment (no answer from \(service)); try again shortly.",
-                reason: "unavailable", retryAfter: .seconds(1))
         case .invalidCredentials, .invalidRefreshToken, .sessionEnded, .refreshTokenReused,
             .sessionNotFound, .userNotFound:
             let (code, reason, message) = plain
