@@ -38,9 +38,12 @@ CREATE TABLE sessions (
     expires_at BIGINT NOT NULL,
     revoked_at BIGINT,
     address TEXT NOT NULL,
+    -- What the client owns: its address, or the /64 of an IPv6 one.
+    network TEXT NOT NULL,
     user_agent TEXT NOT NULL
 );
 CREATE INDEX sessions_user ON sessions (user_id, revoked_at);
+CREATE INDEX sessions_network ON sessions (user_id, network);
 CREATE INDEX sessions_expiry ON sessions (expires_at);
 
 -- The refresh tokens of a session are one family; each but the newest has been rotated.
@@ -54,6 +57,19 @@ CREATE TABLE refresh_tokens (
 );
 CREATE INDEX refresh_tokens_session ON refresh_tokens (session_id);
 CREATE INDEX refresh_tokens_grace ON refresh_tokens (rotated_at) WHERE sealed_successor IS NOT NULL;
+
+-- Guesses of a password without a right one between them; see GuessLane.
+CREATE TABLE guesses (
+    -- The account's id, or a digest of an address that nobody has.
+    subject TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    in_a_row BIGINT NOT NULL,
+    last_at BIGINT NOT NULL,
+    PRIMARY KEY (subject, lane)
+);
+CREATE INDEX guesses_user ON guesses (user_id);
+CREATE INDEX guesses_unknown ON guesses (last_at) WHERE user_id IS NULL;
 
 -- Single-use tokens of links in mail. Used by being deleted.
 CREATE TABLE link_tokens (

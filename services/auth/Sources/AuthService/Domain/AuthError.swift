@@ -58,7 +58,10 @@ extension AuthError: RPCErrorConvertible {
     private var plain: (StatusCode, String, String) {
         switch self {
         case .invalidCredentials:
-            (.unauthenticated, "invalid_credentials", "The address or the password is wrong.")
+            (
+                .unauthenticated, "invalid_credentials",
+                "The address or the password is wrong. If you are sure of both, reset the password by mail."
+            )
         case .invalidRefreshToken:
             (.unauthenticated, "invalid_refresh_token", "The refresh token is not valid; sign in again.")
         case .sessionEnded:

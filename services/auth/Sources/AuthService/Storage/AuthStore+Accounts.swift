@@ -56,6 +56,7 @@ extension AuthStore {
             }
             guard change.at < link.expiresAt else { return .failure(.expiredLinkToken) }
             guard try transaction.confirm(link, at: change.at) else { return .failure(.invalidLinkToken) }
+            try transaction.forgetGuesses(of: link.userID)
             try transaction.audit(.emailVerified, user: link.userID, change)
             guard let user = try transaction.user(link.userID) else { return .failure(.userNotFound) }
             return .success(user)
@@ -66,20 +67,8 @@ extension AuthStore {
         try await read { try $0.user(id) }
     }
 
-    /// What sign-in needs; nil for an unknown address, after the same query.
-    func credentials(_ email: EmailAddress) async throws -> Credentials? {
-        try await read { connection in
-            try connection.first(
-                "SELECT \(credentialColumns) FROM users WHERE email = :email", ["email": email.text],
-                decodeCredentials)
-        }
-    }
-
     func credentials(userID: String) async throws -> Credentials? {
-        try await read { connection in
-            try connection.first(
-                "SELECT \(credentialColumns) FROM users WHERE id = :id", ["id": userID], decodeCredentials)
-        }
+        try await read { try $0.credentials(userID: userID) }
     }
 
     /// A mail that is to be sent, and the registration that its link is for.
@@ -127,6 +116,16 @@ private func decodeCredentials(_ row: Row) throws -> Credentials {
 extension Queries where Self: ~Copyable {
     func user(_ id: String) throws -> User? {
         try first("SELECT \(userColumns) FROM users WHERE id = :id", ["id": id], decodeUser)
+    }
+
+    /// What sign-in needs; nil for an unknown address, after the same query.
+    func credentials(_ email: EmailAddress) throws -> Credentials? {
+        try first(
+            "SELECT \(credentialColumns) FROM users WHERE email = :email", ["email": email.text], decodeCredentials)
+    }
+
+    func credentials(userID: String) throws -> Credentials? {
+        try first("SELECT \(credentialColumns) FROM users WHERE id = :id", ["id": userID], decodeCredentials)
     }
 
     fileprivate func account(email: EmailAddress) throws -> User? {

@@ -21,6 +21,7 @@ extension AuthStore {
         let agentHash = try SHA256.hash(Array(origin.userAgent.utf8))
         try await write(raising: notifications, revocations) { [policy] transaction in
             try transaction.confirmPassword(of: session, at: change.at)
+            try transaction.forgetGuesses(of: session.userID)
             try transaction.evictSessions(of: session.userID, leaving: policy.sessionsPerUser - 1, change)
             try transaction.insertSession(session, expiresAt: change.at + policy.sessionLifetime, change)
             try transaction.insertRefreshToken(tokenHash, session: session.id, at: change.at)
@@ -145,12 +146,12 @@ extension Transaction {
     fileprivate func insertSession(_ session: NewSession, expiresAt: Timestamp, _ change: Change) throws {
         try execute(
             """
-            INSERT INTO sessions (id, user_id, created_at, last_used_at, expires_at, address, user_agent)
-            VALUES (:id, :user, :now, :now, :expires, :address, :agent)
+            INSERT INTO sessions (id, user_id, created_at, last_used_at, expires_at, address, network, user_agent)
+            VALUES (:id, :user, :now, :now, :expires, :address, :network, :agent)
             """,
             [
                 "id": session.id, "user": session.userID, "now": change.at, "expires": expiresAt,
-                "address": change.origin.address, "agent": change.origin.userAgent,
+                "address": change.origin.address, "network": change.origin.network, "agent": change.origin.userAgent,
             ])
     }
 
