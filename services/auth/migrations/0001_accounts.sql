@@ -133,6 +133,10 @@ CREATE TABLE audit_events (
     session_id TEXT,
     request_id TEXT NOT NULL,
     address TEXT NOT NULL,
-    user_agent TEXT NOT NULL
+    -- As in sessions.
+    network TEXT NOT NULL,
+    user_agent TEXT NOT NULL,
+    -- 1: a mail that anybody can ask for went out. What is counted against floods.
+    mailed BIGINT NOT NULL
 );
 CREATE INDEX audit_events_user ON audit_events (user_id, event, at);

@@ -10,7 +10,7 @@ package struct AuthPolicy: Sendable {
     package var passwordResetLifetime: Duration = .seconds(900)
     /// Live sessions of one user; a further one ends the one unused for longest.
     package var sessionsPerUser = 50
-    /// Mails of one kind to one user in an hour, whoever asks for them.
+    /// Mails of one kind to one user in an hour, see `allowsMail`.
     package var mailsPerHour = 10
     /// The `aud` of access tokens.
     package var audience = "lockstep"

@@ -13,17 +13,16 @@ extension AuthStore {
     /// Makes the account, or finds it: the same statements either way, so the time taken tells nothing.
     func register(_ registration: Registration, _ origin: Origin) async throws {
         let change = Change(at: clock.now, origin: origin)
-        let since = change.at - AuthPolicy.mailWindow
         try await write(raising: notifications) { [policy] transaction in
             let isNew = try transaction.insertUser(registration, at: change.at)
             guard let user = try transaction.account(email: registration.email) else { throw AuthError.userNotFound }
             let event: AuditEvent = isNew ? .registered : .registeredAgain
-            let mails = try transaction.recent(event, user: user.id, since: since)
+            let mails = try transaction.mails(for: event, user: user.id, change)
             let attempt = try transaction.insertRegistration(registration, user: user.id, at: change.at)
+            let isMailed = policy.allowsMail(after: mails)
             let kind: Notification.Kind = user.emailVerified ? .alreadyRegistered : .verification
-            try transaction.notify(
-                mails < policy.mailsPerHour ? kind : .nothing, user: user.id, registration: attempt, change)
-            try transaction.audit(event, user: user.id, change)
+            try transaction.notify(isMailed ? kind : .nothing, user: user.id, registration: attempt, change)
+            try transaction.audit(event, user: user.id, mailed: isMailed, change)
         }
     }
 
@@ -83,14 +82,13 @@ extension AuthStore {
         choosing choose: @escaping @Sendable (borrowing Transaction, User?) throws -> Mailing
     ) async throws {
         let change = Change(at: clock.now, origin: origin)
-        let since = change.at - AuthPolicy.mailWindow
         try await write(raising: notifications) { [policy] transaction in
             let user = try transaction.account(email: email)
-            let mails = try transaction.recent(event, user: user?.id, since: since)
+            let mails = try transaction.mails(for: event, user: user?.id, change)
             var mailing = try choose(transaction, user)
-            if mails >= policy.mailsPerHour { mailing.kind = .nothing }
+            if !policy.allowsMail(after: mails) { mailing.kind = .nothing }
             try transaction.notify(mailing.kind, user: user?.id, registration: mailing.registration, change)
-            try transaction.audit(event, user: user?.id, change)
+            try transaction.audit(event, user: user?.id, mailed: mailing.kind != .nothing, change)
         }
     }
 }

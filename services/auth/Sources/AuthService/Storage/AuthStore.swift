@@ -44,15 +44,20 @@ struct Change: Sendable {
 }
 
 extension Transaction {
-    func audit(_ event: AuditEvent, user: String?, session: String? = nil, _ change: Change) throws {
+    /// - Parameter mailed: whether a mail goes out that anybody can ask for.
+    func audit(
+        _ event: AuditEvent, user: String?, session: String? = nil, mailed: Bool = false, _ change: Change
+    ) throws {
         try execute(
             """
-            INSERT INTO audit_events (id, at, event, user_id, session_id, request_id, address, user_agent)
-            VALUES (:id, :at, :event, :user, :session, :request, :address, :agent)
+            INSERT INTO audit_events
+                (id, at, event, user_id, session_id, request_id, address, network, user_agent, mailed)
+            VALUES (:id, :at, :event, :user, :session, :request, :address, :network, :agent, :mailed)
             """,
             [
                 "id": Identifier.auditEvent.make(), "at": change.at, "event": event, "user": user, "session": session,
-                "request": change.origin.requestID, "address": change.origin.address, "agent": change.origin.userAgent,
+                "request": change.origin.requestID, "address": change.origin.address, "network": change.origin.network,
+                "agent": change.origin.userAgent, "mailed": mailed ? 1 : 0,
             ])
     }
 
@@ -69,11 +74,17 @@ extension Transaction {
             ])
     }
 
-    /// How often an event was recorded for a user lately; 0 for nobody, after the same query.
-    func recent(_ event: AuditEvent, user: String?, since: Timestamp) throws -> Int {
-        try one(
-            "SELECT count(*) AS n FROM audit_events WHERE user_id = :user AND event = :event AND at > :since",
-            ["user": user, "event": event, "since": since]
-        ).get("n")
+    /// The mails that an event brought a user lately; none for nobody, after the same query.
+    func mails(for event: AuditEvent, user: String?, _ change: Change) throws -> MailCount {
+        let row = try one(
+            """
+            SELECT count(*) AS n, count(CASE WHEN network = :network THEN 1 END) AS own
+            FROM audit_events WHERE user_id = :user AND event = :event AND at > :since AND mailed = 1
+            """,
+            [
+                "user": user, "event": event, "since": change.at - AuthPolicy.mailWindow,
+                "network": change.origin.network,
+            ])
+        return MailCount(all: try row.get("n"), own: try row.get("own"))
     }
 }
