@@ -23,6 +23,9 @@ package struct AuthPolicy: Sendable {
     static let initialRoles = "user"
     /// The window of `mailsPerHour`.
     static let mailWindow: Duration = .seconds(3600)
-    /// How long ended sessions and unconfirmed registrations are kept.
+    /// How long is kept what nobody needs any more: ended sessions, used refresh tokens, accounts that nobody
+    /// confirmed and all that was recorded of them, what was asked of addresses that nobody has.
     static let retention: Duration = .seconds(7 * 86_400)
+    /// How long everyday events stay in the audit trail, and a user agent is known after its last sign-in.
+    static let memory: Duration = .seconds(90 * 86_400)
 }

@@ -155,12 +155,15 @@ extension Transaction {
             ])
     }
 
-    /// - Returns: whether the user had never signed in with this user agent before.
+    /// - Returns: whether the user has not signed in with this user agent before, or not for a long time.
     fileprivate func meetsAgent(_ hash: [UInt8], user: String, at now: Timestamp) throws -> Bool {
-        try execute(
+        try one(
             """
-            INSERT INTO known_agents (user_id, agent_hash, first_seen_at) VALUES (:user, :hash, :now)
-            ON CONFLICT (user_id, agent_hash) DO NOTHING
-            """, ["user": user, "hash": hash, "now": now]) == 1
+            INSERT INTO known_agents (user_id, agent_hash, sign_ins, last_seen_at) VALUES (:user, :hash, 1, :now)
+            ON CONFLICT (user_id, agent_hash) DO UPDATE
+                SET sign_ins = known_agents.sign_ins + 1, last_seen_at = excluded.last_seen_at
+            RETURNING sign_ins
+            """, ["user": user, "hash": hash, "now": now]
+        ).get("sign_ins", as: Int.self) == 1
     }
 }

@@ -40,6 +40,7 @@ package struct Revoker: Sendable {
                 try await store.purge(
                     deletedBefore: clock.now - TokenLimits.deletedAge.microseconds,
                     Change(at: clock.now, requestID: "maintenance"))
+                try await store.forgetReads(before: clock.now - TokenLimits.readAge.microseconds)
                 try await idle(past: heard)
             } catch is CancellationError {
                 return
