@@ -137,6 +137,8 @@ let package = Package(
                 "RPCCore", "RPCTransport", "Contracts", "JOSE", "LibCrypto", nioCore, nioPosix, nioSSL, x509, asn1, logging,
                 configuration, lifecycle, unixSignals,
             ]),
+        // What stores share: the database's trouble as callers may see it.
+        module("ServiceStorage", ["ServiceKit", "SQL", "RPCCore"]),
         // Channels to the other services, by configuration. Apart from ServiceKit, since no SYNC service links a client.
         module("ServiceClients", ["ServiceKit", "RPCClient", "RPCCore", "RPCTransport"]),
 
@@ -163,20 +165,20 @@ let package = Package(
         + service(
             "auth", library: "AuthService", migrations: true,
             [
-                "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients", "LibCrypto",
-                "SQL", protobuf, logging, lifecycle,
+                "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients",
+                "ServiceStorage", "LibCrypto", "SQL", protobuf, logging, lifecycle,
             ])
         + service(
             "token", library: "TokenService", migrations: true,
             [
-                "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients", "LibCrypto",
-                "SQL", httpClient, nioCore, nioHTTP1, protobuf, logging, lifecycle,
+                "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients",
+                "ServiceStorage", "LibCrypto", "SQL", httpClient, nioCore, nioHTTP1, protobuf, logging, lifecycle,
             ])
         + service(
             "email", library: "EmailService", migrations: true,
             [
-                "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients", "LibCrypto",
-                "SQL", mustache, logging, lifecycle,
+                "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients",
+                "ServiceStorage", "LibCrypto", "SQL", mustache, logging, lifecycle,
             ])
         + service(
             "gateway", library: "GatewayService",
@@ -199,7 +201,7 @@ let package = Package(
             tests("LibCryptoTests", ["LibCrypto"], resources: [.copy("Vectors")]),
             tests("JOSETests", ["JOSE", "LibCrypto"], resources: [.copy("Vectors")]),
             tests("SQLTests", ["SQL"]),
-            tests("ServiceKitTests", ["ServiceKit", "ServiceClients", "DevelopmentCA", "Contracts", "ContractClients", "RPCCore", "RPCTransport", "LibCrypto", "JOSE", lifecycle, logging, protobuf]),
+            tests("ServiceKitTests", ["ServiceKit", "ServiceClients", "ServiceStorage", "SQL", "DevelopmentCA", "Contracts", "ContractClients", "RPCCore", "RPCTransport", "LibCrypto", "JOSE", lifecycle, logging, protobuf]),
             tests("DevelopmentCATests", ["DevelopmentCA", "RPCCore", "RPCTransport", x509, asn1]),
             tests("SupervisionTests", ["Supervision"]),
             tests("LockstepTests", ["lockstep", "RPCCore", "ServiceKit"]),

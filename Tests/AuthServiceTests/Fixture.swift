@@ -73,12 +73,32 @@ final class Fixture: Sendable {
 
     // MARK: Steps
 
-    func register(_ email: String, password: String = Fixture.password) async throws {
+    func register(
+        _ email: String, password: String = Fixture.password, name: String = "Ada", from address: String = ""
+    ) async throws {
         var request = AuthRegisterRequest()
         request.email = email
         request.password = password
-        request.name = "Ada"
-        #expect(try await client().register(request, CallOptions()).status == "verification_sent")
+        request.name = name
+        #expect(try await client().register(request, options(from: address)).status == "verification_sent")
+    }
+
+    func resend(_ email: String, from address: String = "") async throws {
+        var request = AuthResendVerificationRequest()
+        request.email = email
+        #expect(try await client().resendVerification(request, options(from: address)).status == "verification_sent")
+    }
+
+    func requestReset(_ email: String, from address: String = "") async throws {
+        var request = AuthRequestPasswordResetRequest()
+        request.email = email
+        #expect(try await client().requestPasswordReset(request, options(from: address)).status == "reset_sent")
+    }
+
+    private func options(from address: String, agent: String = "") -> CallOptions {
+        var options = CallOptions()
+        options.origin = ClientOrigin(address: address, userAgent: agent)
+        return options
     }
 
     /// Relays what is due and returns the mails of it.
@@ -108,14 +128,20 @@ final class Fixture: Sendable {
     }
 
     func signIn(
-        _ email: String = "ada@example.com", password: String = Fixture.password, agent: String = "agent"
+        _ email: String = "ada@example.com", password: String = Fixture.password, agent: String = "agent",
+        from address: String = "192.0.2.1"
     ) async throws -> AuthSessionTokens {
         var request = AuthCreateSessionRequest()
         request.email = email
         request.password = password
-        var options = CallOptions()
-        options.origin = ClientOrigin(address: "192.0.2.1", userAgent: agent)
-        return try await client().createSession(request, options)
+        return try await client().createSession(request, options(from: address, agent: agent))
+    }
+
+    func reset(_ token: String, to password: String) async throws {
+        var request = AuthResetPasswordRequest()
+        request.token = token
+        request.newPassword = password
+        _ = try await client().resetPassword(request, CallOptions())
     }
 
     func refresh(_ token: String) async throws -> AuthSessionTokens {

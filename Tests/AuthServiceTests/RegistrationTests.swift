@@ -70,15 +70,7 @@ import Testing
     }
 
     private func ask(_ path: String, _ address: String, _ fixture: Fixture) async throws {
-        if path == "reset" {
-            var request = AuthRequestPasswordResetRequest()
-            request.email = address
-            #expect(try await fixture.client().requestPasswordReset(request, CallOptions()).status == "reset_sent")
-        } else {
-            var request = AuthResendVerificationRequest()
-            request.email = address
-            #expect(try await fixture.client().resendVerification(request, CallOptions()).status == "verification_sent")
-        }
+        if path == "reset" { try await fixture.requestReset(address) } else { try await fixture.resend(address) }
     }
 
     @Test func aKnownAddressIsToldByMailOnly() async throws {

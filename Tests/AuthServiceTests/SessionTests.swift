@@ -97,8 +97,8 @@ import Testing
 
     @Test func aPasswordChangedMeanwhileWins() async throws {
         let fixture = try await Fixture()
-        _ = try await fixture.member()
-        let credentials = try #require(try await fixture.handler.store.credentials(EmailAddress("ada@example.com")))
+        let user = try await fixture.member()
+        let credentials = try #require(try await fixture.handler.store.credentials(userID: user.userID))
         try await fixture.handler.store.changePassword(
             of: credentials.userID, from: credentials.passwordHash, to: .init("other"), keeping: "",
             Origin(address: "", userAgent: "", requestID: "r"))

@@ -100,6 +100,8 @@ import Testing
         let worker = try fixture.worker()
         let running = Task { try await worker.run() }
         for await delivered in fixture.sink.deliveries where delivered == id { break }
+        // The sink has it before the outbox knows; time passes after that.
+        while try await fixture.state(of: id).state != .delivered { await Task.yield() }
         fixture.clock.advance(by: .seconds(8 * 86_400))
         let next = try await fixture.client.send(.verification(key: "next")).messageID
         for await delivered in fixture.sink.deliveries where delivered == next { break }

@@ -1,5 +1,6 @@
 import Contracts
 import RPCCore
+import ServiceKit
 import Testing
 
 @testable import GatewayService

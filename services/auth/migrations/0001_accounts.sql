@@ -8,11 +8,15 @@ CREATE TABLE users (
     name TEXT NOT NULL,
     -- Space-separated.
     roles TEXT NOT NULL,
+    -- Of no use until the address is confirmed: then it is the confirming registration's.
     password_hash TEXT NOT NULL,
+    -- Registrations of the address before it was confirmed. They are forgotten in time, their number is not.
+    claims BIGINT NOT NULL,
     email_verified_at BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
+CREATE INDEX users_unconfirmed ON users (updated_at) WHERE email_verified_at IS NULL;
 
 -- One attempt to register. A link confirms an address together with the password of the attempt that asked for it, so
 -- that nobody can plant a password under somebody else's address and wait for them to confirm it.
@@ -35,12 +39,17 @@ CREATE TABLE sessions (
     expires_at BIGINT NOT NULL,
     revoked_at BIGINT,
     address TEXT NOT NULL,
+    -- What the client owns: its address, or the /64 of an IPv6 one.
+    network TEXT NOT NULL,
     user_agent TEXT NOT NULL
 );
 CREATE INDEX sessions_user ON sessions (user_id, revoked_at);
+CREATE INDEX sessions_network ON sessions (user_id, network);
 CREATE INDEX sessions_expiry ON sessions (expires_at);
+CREATE INDEX sessions_revoked ON sessions (revoked_at) WHERE revoked_at IS NOT NULL;
 
--- The refresh tokens of a session are one family; each but the newest has been rotated.
+-- The refresh tokens of a session are one family; each but the newest has been rotated. Rotated ones stay for a while, so
+-- that a replay is recognised.
 CREATE TABLE refresh_tokens (
     token_hash BYTEA PRIMARY KEY,
     session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
@@ -50,7 +59,21 @@ CREATE TABLE refresh_tokens (
     sealed_successor BYTEA
 );
 CREATE INDEX refresh_tokens_session ON refresh_tokens (session_id);
+CREATE INDEX refresh_tokens_rotated ON refresh_tokens (rotated_at) WHERE rotated_at IS NOT NULL;
 CREATE INDEX refresh_tokens_grace ON refresh_tokens (rotated_at) WHERE sealed_successor IS NOT NULL;
+
+-- Guesses of a password without a right one between them; see GuessLane.
+CREATE TABLE guesses (
+    -- The account's id, or a digest of an address that nobody has.
+    subject TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    in_a_row BIGINT NOT NULL,
+    last_at BIGINT NOT NULL,
+    PRIMARY KEY (subject, lane)
+);
+CREATE INDEX guesses_user ON guesses (user_id);
+CREATE INDEX guesses_unknown ON guesses (last_at) WHERE user_id IS NULL;
 
 -- Single-use tokens of links in mail. Used by being deleted.
 CREATE TABLE link_tokens (
@@ -82,13 +105,15 @@ CREATE INDEX notifications_due ON notifications (next_attempt_at);
 CREATE INDEX notifications_user ON notifications (user_id);
 CREATE INDEX notifications_registration ON notifications (registration_id);
 
--- What a user has signed in with before, as SHA-256 of the user agent.
+-- What a user has signed in with lately, as SHA-256 of the user agent.
 CREATE TABLE known_agents (
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     agent_hash BYTEA NOT NULL,
-    first_seen_at BIGINT NOT NULL,
+    sign_ins BIGINT NOT NULL,
+    last_seen_at BIGINT NOT NULL,
     PRIMARY KEY (user_id, agent_hash)
 );
+CREATE INDEX known_agents_seen ON known_agents (last_seen_at);
 
 -- The feed of revoked sessions. Numbers come from the counter row, inside the transaction that revokes, so that their
 -- order is the order of commits on every engine.
@@ -105,7 +130,8 @@ CREATE TABLE revocations (
 );
 CREATE INDEX revocations_time ON revocations (revoked_at);
 
--- Append only. Rows outlive the user they tell of.
+-- Never changed. Rows outlive the user they tell of; those of addresses that nobody has or confirmed go after a week,
+-- everyday ones after 90 days.
 CREATE TABLE audit_events (
     id TEXT PRIMARY KEY,
     at BIGINT NOT NULL,
@@ -114,6 +140,13 @@ CREATE TABLE audit_events (
     session_id TEXT,
     request_id TEXT NOT NULL,
     address TEXT NOT NULL,
-    user_agent TEXT NOT NULL
+    -- As in sessions.
+    network TEXT NOT NULL,
+    user_agent TEXT NOT NULL,
+    -- 1: a mail that anybody can ask for went out. What is counted against floods.
+    mailed BIGINT NOT NULL
 );
 CREATE INDEX audit_events_user ON audit_events (user_id, event, at);
+CREATE INDEX audit_events_nobody ON audit_events (at) WHERE user_id IS NULL;
+CREATE INDEX audit_events_everyday ON audit_events (at)
+    WHERE event IN ('authn_token_refreshed', 'authn_login_fail', 'authn_login_lock');

@@ -26,7 +26,7 @@ struct AccessTokens: Sendable {
         request.sessionID = session
         request.roles = roles
         request.lifetimeS = UInt32(clamping: max(1, lifetime.components.seconds))
-        let answer = try await calling("encryption") { () async throws(RPCError) in
+        let answer = try await calling(.encryption) { () async throws(RPCError) in
             try await client.sign(request, options)
         }
         return Signed(text: Redacted(answer.token), lifetime: Int(request.lifetimeS))

@@ -23,7 +23,7 @@ final class Passwords: Sendable {
         var request = EncryptionCheckStrengthRequest()
         request.password = password.exposed
         request.contextWords = Array(words.filter { !$0.isEmpty }.prefix(Self.wordLimit))
-        let answer = try await calling("encryption") { () async throws(RPCError) in
+        let answer = try await calling(.encryption) { () async throws(RPCError) in
             try await client.checkStrength(request, options)
         }
         guard answer.acceptable else {
@@ -34,7 +34,7 @@ final class Passwords: Sendable {
     func hash(_ password: Redacted<String>, _ options: CallOptions) async throws -> Redacted<String> {
         var request = EncryptionHashRequest()
         request.password = password.exposed
-        return try await calling("encryption") { () async throws(RPCError) in
+        return try await calling(.encryption) { () async throws(RPCError) in
             Redacted(try await client.hash(request, options).passwordHash)
         }
     }
@@ -48,7 +48,7 @@ final class Passwords: Sendable {
         let canMatch = hash != nil && Self.isHashable(password.exposed)
         request.password = Self.isHashable(password.exposed) ? password.exposed : Self.filler
         request.passwordHash = try await target(hash, canMatch).exposed
-        let answer = try await calling("encryption") { () async throws(RPCError) in
+        let answer = try await calling(.encryption) { () async throws(RPCError) in
             try await client.verify(request, options)
         }
         return Verdict(matches: canMatch && answer.matches, needsRehash: canMatch && answer.needsRehash)

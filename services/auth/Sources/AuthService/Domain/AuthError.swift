@@ -23,8 +23,6 @@ package enum AuthError: Error, Sendable, Equatable {
     case sessionNotFound
     /// The account of a valid token is gone.
     case userNotFound
-    /// A service that auth needs did not answer in time.
-    case unavailable(service: String)
 }
 
 extension AuthError: RPCErrorConvertible {
@@ -44,11 +42,6 @@ extension AuthError: RPCErrorConvertible {
             return Self.badToken("The link is not valid or has been used; ask for a new one.", "invalid_token")
         case .expiredLinkToken:
             return Self.badToken("The link has expired; ask for a new one.", "token_expired")
-        case .unavailable(let service):
-            return RPCError(
-                .unavailable,
-                "Accounts are not available at the moment (no answer from \(service)); try again shortly.",
-                reason: "unavailable", retryAfter: .seconds(1))
         case .invalidCredentials, .invalidRefreshToken, .sessionEnded, .refreshTokenReused,
             .sessionNotFound, .userNotFound:
             let (code, reason, message) = plain
@@ -65,7 +58,10 @@ extension AuthError: RPCErrorConvertible {
     private var plain: (StatusCode, String, String) {
         switch self {
         case .invalidCredentials:
-            (.unauthenticated, "invalid_credentials", "The address or the password is wrong.")
+            (
+                .unauthenticated, "invalid_credentials",
+                "The address or the password is wrong. If you are sure of both, reset the password by mail."
+            )
         case .invalidRefreshToken:
             (.unauthenticated, "invalid_refresh_token", "The refresh token is not valid; sign in again.")
         case .sessionEnded:

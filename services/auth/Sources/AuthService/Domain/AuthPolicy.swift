@@ -10,7 +10,7 @@ package struct AuthPolicy: Sendable {
     package var passwordResetLifetime: Duration = .seconds(900)
     /// Live sessions of one user; a further one ends the one unused for longest.
     package var sessionsPerUser = 50
-    /// Mails of one kind to one user in an hour, whoever asks for them.
+    /// Mails of one kind to one user in an hour, see `allowsMail`.
     package var mailsPerHour = 10
     /// The `aud` of access tokens.
     package var audience = "lockstep"
@@ -23,6 +23,9 @@ package struct AuthPolicy: Sendable {
     static let initialRoles = "user"
     /// The window of `mailsPerHour`.
     static let mailWindow: Duration = .seconds(3600)
-    /// How long ended sessions and unconfirmed registrations are kept.
+    /// How long is kept what nobody needs any more: ended sessions, used refresh tokens, accounts that nobody
+    /// confirmed and all that was recorded of them, what was asked of addresses that nobody has.
     static let retention: Duration = .seconds(7 * 86_400)
+    /// How long everyday events stay in the audit trail, and a user agent is known after its last sign-in.
+    static let memory: Duration = .seconds(90 * 86_400)
 }

@@ -52,6 +52,8 @@ enum AuditEvent: String, SQLValue {
     case verificationRequested = "verification_requested"
     case signedIn = "authn_login_success"
     case signInFailed = "authn_login_fail"
+    /// More wrong passwords in a row than are answered, see `GuessLane`.
+    case signInLocked = "authn_login_lock"
     case signInUnverified = "authn_login_unverified"
     case tokenRefreshed = "authn_token_refreshed"
     case tokenReused = "authn_token_reuse"

@@ -1,3 +1,5 @@
+internal import ServiceKit
+
 /// A display name as given: trimmed of nothing, free of control characters, possibly empty.
 package struct PersonName: Sendable, Hashable {
     package let text: String
@@ -24,6 +26,9 @@ package struct Origin: Sendable, Hashable {
     package let address: String
     package let userAgent: String
     package let requestID: String
+
+    /// What one client owns: its address, or the /64 of an IPv6 one.
+    var network: String { ClientAddress(address)?.bucketKey ?? address }
 
     private static let maximumAddressLength = 64
     private static let maximumUserAgentLength = 256

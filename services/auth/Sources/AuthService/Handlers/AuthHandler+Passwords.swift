@@ -8,10 +8,20 @@ extension AuthHandler {
         _ request: AuthChangePasswordRequest, _ context: CallContext
     ) async throws -> AuthChangePasswordResponse {
         let user = try context.requireUser()
+        guard let guess = try await store.countGuess(userID: user.subject), let credentials = guess.credentials else {
+            throw AuthError.userNotFound
+        }
+        return try await deciding(guess) { try await changePassword(request, credentials, user, guess, context) }
+    }
+
+    private func changePassword(
+        _ request: AuthChangePasswordRequest, _ credentials: Credentials, _ user: UserIdentity, _ guess: Guess,
+        _ context: CallContext
+    ) async throws -> AuthChangePasswordResponse {
         let options = context.outgoing()
-        guard let credentials = try await store.credentials(userID: user.subject) else { throw AuthError.userNotFound }
         let current = Redacted(request.currentPassword)
-        guard try await passwords.check(current, against: credentials.passwordHash, options).matches else {
+        let verdict = try await passwords.check(current, against: credentials.passwordHash, options)
+        guard verdict.matches, guess.isOpen else {
             try await store.recordRefusedSignIn(.passwordChangeFailed, user: user.subject, context.rowOrigin)
             throw AuthError.wrongCurrentPassword
         }

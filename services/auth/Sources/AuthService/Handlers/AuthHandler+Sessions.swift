@@ -8,10 +8,18 @@ extension AuthHandler {
         _ request: AuthCreateSessionRequest, _ context: CallContext
     ) async throws -> AuthSessionTokens {
         let password = Redacted(request.password)
-        let credentials = try await store.credentials(EmailAddress(request.email))
-        let verdict = try await passwords.check(password, against: credentials?.passwordHash, context.outgoing())
-        guard let credentials, verdict.matches else {
-            try await store.recordRefusedSignIn(.signInFailed, user: credentials?.userID, context.rowOrigin)
+        let guess = try await store.countGuess(EmailAddress(request.email), context.rowOrigin)
+        return try await deciding(guess) { try await signIn(guess, password, context) }
+    }
+
+    private func signIn(
+        _ guess: Guess, _ password: Redacted<String>, _ context: CallContext
+    ) async throws -> AuthSessionTokens {
+        let hash = guess.credentials?.passwordHash
+        let verdict = try await passwords.check(password, against: hash, context.outgoing())
+        guard let credentials = guess.credentials, verdict.matches, guess.isOpen else {
+            let event: AuditEvent = guess.isOpen ? .signInFailed : .signInLocked
+            try await store.recordRefusedSignIn(event, user: guess.credentials?.userID, context.rowOrigin)
             throw AuthError.invalidCredentials
         }
         guard credentials.emailVerified else {

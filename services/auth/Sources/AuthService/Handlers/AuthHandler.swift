@@ -11,6 +11,19 @@ package struct AuthHandler: AuthServiceHandler {
 
     var policy: AuthPolicy { store.policy }
     var clock: any AuthClock { store.clock }
+
+    /// Runs what decides about a counted guess. What ends otherwise than with a wrong password (Encryption away, a caller
+    /// that left) was no guess; it is taken back even then.
+    func deciding<T>(_ guess: Guess, _ body: () async throws -> T) async throws -> T {
+        do {
+            return try await body()
+        } catch let error as AuthError where error == .invalidCredentials || error == .wrongCurrentPassword {
+            throw error
+        } catch {
+            await Task { [store] in try? await store.takeBack(guess) }.value
+            throw error
+        }
+    }
 }
 
 extension CallContext {

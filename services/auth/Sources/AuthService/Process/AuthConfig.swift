@@ -25,7 +25,7 @@ package enum AuthConfig {
         doc: "Live sessions of one user; a further one ends the one unused for longest.")
     static let mailsPerHour = ConfigKey(
         "auth.mails_per_hour", default: 10, in: 1...1000,
-        doc: "Mails of one kind to one user in an hour, whoever asks for them.")
+        doc: "Mails of one kind to one user in an hour; the first that a network asks for is sent beyond that.")
     static let audience = ConfigKey(
         "auth.audience", default: "lockstep", doc: "The audience (`aud`) of access tokens.")
     static let signingKey = ConfigKey(

@@ -13,27 +13,36 @@ extension AuthStore {
     /// Makes the account, or finds it: the same statements either way, so the time taken tells nothing.
     func register(_ registration: Registration, _ origin: Origin) async throws {
         let change = Change(at: clock.now, origin: origin)
-        let since = change.at - AuthPolicy.mailWindow
         try await write(raising: notifications) { [policy] transaction in
             let isNew = try transaction.insertUser(registration, at: change.at)
             guard let user = try transaction.account(email: registration.email) else { throw AuthError.userNotFound }
             let event: AuditEvent = isNew ? .registered : .registeredAgain
-            let mails = try transaction.recent(event, user: user.id, since: since)
+            let mails = try transaction.mails(for: event, user: user.id, change)
             let attempt = try transaction.insertRegistration(registration, user: user.id, at: change.at)
+            let isMailed = policy.allowsMail(after: mails)
             let kind: Notification.Kind = user.emailVerified ? .alreadyRegistered : .verification
-            try transaction.notify(
-                mails < policy.mailsPerHour ? kind : .nothing, user: user.id, registration: attempt, change)
-            try transaction.audit(event, user: user.id, change)
+            try transaction.notify(isMailed ? kind : .nothing, user: user.id, registration: attempt, change)
+            try transaction.audit(event, user: user.id, mailed: isMailed, change)
         }
     }
 
     /// Sends the confirmation again, where there is something to confirm.
+    ///
+    /// Whoever asks cannot show which registration is theirs. While there has been one only, its link is sent again;
+    /// after a second one the owner gets a link to choose a password with, which confirms the address, too.
     func requestVerification(_ email: EmailAddress, _ origin: Origin) async throws {
-        try await requestMail(.verification, .verificationRequested, email, origin) { !$0.emailVerified }
+        try await requestMail(.verificationRequested, email, origin) { transaction, user in
+            let claim = try transaction.onlyRegistration(of: user?.id)
+            guard let user, !user.emailVerified else { return Mailing(kind: .nothing) }
+            guard let claim else { return Mailing(kind: .passwordReset) }
+            return Mailing(kind: .verification, registration: claim)
+        }
     }
 
     func requestPasswordReset(_ email: EmailAddress, _ origin: Origin) async throws {
-        try await requestMail(.passwordReset, .resetRequested, email, origin) { _ in true }
+        try await requestMail(.resetRequested, email, origin) { _, user in
+            Mailing(kind: user == nil ? .nothing : .passwordReset)
+        }
     }
 
     /// Confirms an address. The token is used by being deleted, so that of many at once one succeeds.
@@ -45,7 +54,8 @@ extension AuthStore {
                 return .failure(.invalidLinkToken)
             }
             guard change.at < link.expiresAt else { return .failure(.expiredLinkToken) }
-            try transaction.confirm(link, at: change.at)
+            guard try transaction.confirm(link, at: change.at) else { return .failure(.invalidLinkToken) }
+            try transaction.forgetGuesses(of: link.userID)
             try transaction.audit(.emailVerified, user: link.userID, change)
             guard let user = try transaction.user(link.userID) else { return .failure(.userNotFound) }
             return .success(user)
@@ -56,34 +66,29 @@ extension AuthStore {
         try await read { try $0.user(id) }
     }
 
-    /// What sign-in needs; nil for an unknown address, after the same query.
-    func credentials(_ email: EmailAddress) async throws -> Credentials? {
-        try await read { connection in
-            try connection.first(
-                "SELECT \(credentialColumns) FROM users WHERE email = :email", ["email": email.text],
-                decodeCredentials)
-        }
-    }
-
     func credentials(userID: String) async throws -> Credentials? {
-        try await read { connection in
-            try connection.first(
-                "SELECT \(credentialColumns) FROM users WHERE id = :id", ["id": userID], decodeCredentials)
-        }
+        try await read { try $0.credentials(userID: userID) }
     }
 
+    /// A mail that is to be sent, and the registration that its link is for.
+    private struct Mailing: Sendable {
+        var kind: Notification.Kind
+        var registration: String?
+    }
+
+    /// - Parameter choose: runs the same statements for everybody.
     private func requestMail(
-        _ kind: Notification.Kind, _ event: AuditEvent, _ email: EmailAddress, _ origin: Origin,
-        where applies: @escaping @Sendable (User) -> Bool
+        _ event: AuditEvent, _ email: EmailAddress, _ origin: Origin,
+        choosing choose: @escaping @Sendable (borrowing Transaction, User?) throws -> Mailing
     ) async throws {
         let change = Change(at: clock.now, origin: origin)
-        let since = change.at - AuthPolicy.mailWindow
         try await write(raising: notifications) { [policy] transaction in
             let user = try transaction.account(email: email)
-            let mails = try transaction.recent(event, user: user?.id, since: since)
-            let sends = user.map(applies) == true && mails < policy.mailsPerHour
-            try transaction.notify(sends ? kind : .nothing, user: user?.id, change)
-            try transaction.audit(event, user: user?.id, change)
+            let mails = try transaction.mails(for: event, user: user?.id, change)
+            var mailing = try choose(transaction, user)
+            if !policy.allowsMail(after: mails) { mailing.kind = .nothing }
+            try transaction.notify(mailing.kind, user: user?.id, registration: mailing.registration, change)
+            try transaction.audit(event, user: user?.id, mailed: mailing.kind != .nothing, change)
         }
     }
 }
@@ -111,21 +116,43 @@ extension Queries where Self: ~Copyable {
         try first("SELECT \(userColumns) FROM users WHERE id = :id", ["id": id], decodeUser)
     }
 
+    /// What sign-in needs; nil for an unknown address, after the same query.
+    func credentials(_ email: EmailAddress) throws -> Credentials? {
+        try first(
+            "SELECT \(credentialColumns) FROM users WHERE email = :email", ["email": email.text], decodeCredentials)
+    }
+
+    func credentials(userID: String) throws -> Credentials? {
+        try first("SELECT \(credentialColumns) FROM users WHERE id = :id", ["id": userID], decodeCredentials)
+    }
+
     fileprivate func account(email: EmailAddress) throws -> User? {
         try first("SELECT \(userColumns) FROM users WHERE email = :email", ["email": email.text], decodeUser)
+    }
+
+    /// The registration of an unconfirmed account; nil when there has ever been more than one.
+    fileprivate func onlyRegistration(of user: String?) throws -> String? {
+        try first(
+            """
+            SELECT r.id FROM registrations r JOIN users u ON u.id = r.user_id
+            WHERE u.id = :user AND u.email_verified_at IS NULL AND u.claims = 1
+            """, ["user": user]
+        ) { try $0.get("id") }
     }
 }
 
 extension Transaction {
-    /// - Returns: whether the address was new. An account whose address nobody confirmed takes the newest registration.
+    /// A further registration of an unconfirmed address is counted and changes nothing else: which password counts is
+    /// decided by the link that is followed.
+    ///
+    /// - Returns: whether the address was new.
     fileprivate func insertUser(_ registration: Registration, at now: Timestamp) throws -> Bool {
         let id = try Identifier.user.make()
         let row = try first(
             """
-            INSERT INTO users (id, email, name, roles, password_hash, created_at, updated_at)
-            VALUES (:id, :email, :name, :roles, :hash, :now, :now)
-            ON CONFLICT (email) DO UPDATE
-                SET name = excluded.name, password_hash = excluded.password_hash, updated_at = excluded.updated_at
+            INSERT INTO users (id, email, name, roles, password_hash, claims, created_at, updated_at)
+            VALUES (:id, :email, :name, :roles, :hash, 1, :now, :now)
+            ON CONFLICT (email) DO UPDATE SET claims = users.claims + 1, updated_at = excluded.updated_at
                 WHERE users.email_verified_at IS NULL
             RETURNING id
             """,
@@ -153,20 +180,16 @@ extension Transaction {
     }
 
     /// Marks the address as confirmed, with the password and name of the registration that the link belongs to.
-    fileprivate func confirm(_ link: Link, at now: Timestamp) throws {
-        let attempt = try first(
-            "SELECT name, password_hash FROM registrations WHERE id = :id", ["id": link.registrationID])
-        try execute(
+    ///
+    /// - Returns: false when it is confirmed already: a link that comes late must not change the account.
+    fileprivate func confirm(_ link: Link, at now: Timestamp) throws -> Bool {
+        let changed = try execute(
             """
-            UPDATE users
-            SET email_verified_at = coalesce(email_verified_at, :now), updated_at = :now,
-                name = coalesce(:name, name), password_hash = coalesce(:hash, password_hash)
-            WHERE id = :id
-            """,
-            [
-                "id": link.userID, "now": now, "name": attempt?.get("name", as: String.self),
-                "hash": attempt?.get("password_hash", as: String.self),
-            ])
+            UPDATE users SET email_verified_at = :now, updated_at = :now, name = r.name, password_hash = r.password_hash
+            FROM registrations r
+            WHERE users.id = :id AND users.email_verified_at IS NULL AND r.id = :registration AND r.user_id = users.id
+            """, ["id": link.userID, "registration": link.registrationID, "now": now])
         try dropLinks(user: link.userID, .verification)
+        return changed == 1
     }
 }

@@ -61,8 +61,9 @@ extension Transaction {
             "DELETE FROM link_tokens WHERE user_id = :user AND purpose = :purpose", ["user": user, "purpose": purpose])
     }
 
-    /// Stores a new token and makes those of earlier mails of its kind useless. Another attempt of the same mail leaves
-    /// them: nobody knows which of the attempts arrived.
+    /// Stores a new token and makes those of earlier mails of its kind useless, for the same registration: a stranger
+    /// who registers the address again takes no link from its owner. Another attempt of the same mail leaves them:
+    /// nobody knows which of the attempts arrived.
     func insertLink(
         _ hash: [UInt8], _ purpose: LinkPurpose, for notification: Notification, expiresAt: Timestamp
     ) throws {
@@ -70,7 +71,12 @@ extension Transaction {
             """
             DELETE FROM link_tokens
             WHERE user_id = :user AND purpose = :purpose AND notification_id <> :notification
-            """, ["user": notification.userID, "purpose": purpose, "notification": notification.id])
+                AND registration_id IS NOT DISTINCT FROM :registration
+            """,
+            [
+                "user": notification.userID, "purpose": purpose, "notification": notification.id,
+                "registration": notification.registrationID,
+            ])
         try execute(
             """
             INSERT INTO link_tokens (token_hash, user_id, purpose, notification_id, registration_id, expires_at)

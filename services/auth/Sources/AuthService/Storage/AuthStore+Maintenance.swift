@@ -8,6 +8,7 @@ extension AuthStore {
             Mark.revocation: now - policy.accessTokenLifetime - Self.revocationMargin,
             .grace: now - policy.refreshGrace,
             .retention: now - AuthPolicy.retention,
+            .memory: now - AuthPolicy.memory,
         ]
         try await write { transaction in
             for (sql, mark) in Self.pruning {
@@ -16,14 +17,15 @@ extension AuthStore {
         }
     }
 
-    private enum Mark {
-        case revocation, grace, retention
+    enum Mark {
+        case revocation, grace, retention, memory
     }
 
     /// Beyond the life of the last access token of a revoked session: clocks differ.
     private static let revocationMargin: Duration = .seconds(60)
 
-    private static let pruning = [
+    /// Each finds its rows through an index, since it runs every minute. Rows below a deleted one go with it.
+    static let pruning = [
         ("DELETE FROM revocations WHERE revoked_at < :before", Mark.revocation),
         (
             """
@@ -35,5 +37,23 @@ extension AuthStore {
         ("DELETE FROM registrations WHERE created_at < :before", .retention),
         ("DELETE FROM sessions WHERE expires_at < :before", .retention),
         ("DELETE FROM sessions WHERE revoked_at < :before", .retention),
+        // A replay this late is an unknown token: no longer an alarm, and no use either.
+        ("DELETE FROM refresh_tokens WHERE rotated_at < :before", .retention),
+        (
+            """
+            DELETE FROM audit_events WHERE user_id IN
+                (SELECT id FROM users WHERE email_verified_at IS NULL AND updated_at < :before)
+            """, .retention
+        ),
+        ("DELETE FROM users WHERE email_verified_at IS NULL AND updated_at < :before", .retention),
+        ("DELETE FROM audit_events WHERE user_id IS NULL AND at < :before", .retention),
+        ("DELETE FROM guesses WHERE user_id IS NULL AND last_at < :before", .retention),
+        (
+            """
+            DELETE FROM audit_events
+            WHERE event IN ('authn_token_refreshed', 'authn_login_fail', 'authn_login_lock') AND at < :before
+            """, .memory
+        ),
+        ("DELETE FROM known_agents WHERE last_seen_at < :before", .memory),
     ]
 }

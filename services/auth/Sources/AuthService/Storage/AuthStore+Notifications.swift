@@ -53,6 +53,7 @@ extension AuthStore {
 }
 
 extension Transaction {
+    /// Until an address is confirmed, nobody but its own registration says how a mail greets.
     fileprivate func take(_ id: String, until time: Timestamp) throws -> Notification? {
         try execute(
             "UPDATE notifications SET attempts = attempts + 1, next_attempt_at = :time WHERE id = :id",
@@ -60,8 +61,11 @@ extension Transaction {
         return try first(
             """
             SELECT n.id, n.kind, n.user_id, n.registration_id, n.address, n.user_agent, n.created_at, n.attempts,
-                u.email, u.name, u.email_verified_at
-            FROM notifications n JOIN users u ON u.id = n.user_id WHERE n.id = :id
+                u.email, u.email_verified_at,
+                CASE WHEN u.email_verified_at IS NULL THEN coalesce(r.name, '') ELSE u.name END AS name
+            FROM notifications n JOIN users u ON u.id = n.user_id
+                LEFT JOIN registrations r ON r.id = n.registration_id
+            WHERE n.id = :id
             """, ["id": id], decodeNotification)
     }
 }

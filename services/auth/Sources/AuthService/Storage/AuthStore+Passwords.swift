@@ -15,6 +15,7 @@ extension AuthStore {
                 "UPDATE users SET password_hash = :new, updated_at = :now WHERE id = :id AND password_hash = :old",
                 ["id": user, "old": old.exposed, "new": new.exposed, "now": change.at])
             guard changed == 1 else { throw AuthError.wrongCurrentPassword }
+            try transaction.forgetGuesses(of: user)
             try transaction.dropLinks(user: user, .passwordReset)
             try transaction.revokeSessions(of: user, except: session, at: change.at)
             try transaction.notify(.passwordChanged, user: user, change)
@@ -37,6 +38,7 @@ extension AuthStore {
                 UPDATE users SET password_hash = :new, updated_at = :now,
                     email_verified_at = coalesce(email_verified_at, :now) WHERE id = :id
                 """, ["id": link.userID, "new": new.exposed, "now": change.at])
+            try transaction.forgetGuesses(of: link.userID)
             try transaction.dropLinks(user: link.userID, .passwordReset)
             try transaction.dropLinks(user: link.userID, .verification)
             try transaction.revokeSessions(of: link.userID, except: nil, at: change.at)

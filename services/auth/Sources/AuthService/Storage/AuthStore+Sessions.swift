@@ -21,6 +21,7 @@ extension AuthStore {
         let agentHash = try SHA256.hash(Array(origin.userAgent.utf8))
         try await write(raising: notifications, revocations) { [policy] transaction in
             try transaction.confirmPassword(of: session, at: change.at)
+            try transaction.forgetGuesses(of: session.userID)
             try transaction.evictSessions(of: session.userID, leaving: policy.sessionsPerUser - 1, change)
             try transaction.insertSession(session, expiresAt: change.at + policy.sessionLifetime, change)
             try transaction.insertRefreshToken(tokenHash, session: session.id, at: change.at)
@@ -145,21 +146,24 @@ extension Transaction {
     fileprivate func insertSession(_ session: NewSession, expiresAt: Timestamp, _ change: Change) throws {
         try execute(
             """
-            INSERT INTO sessions (id, user_id, created_at, last_used_at, expires_at, address, user_agent)
-            VALUES (:id, :user, :now, :now, :expires, :address, :agent)
+            INSERT INTO sessions (id, user_id, created_at, last_used_at, expires_at, address, network, user_agent)
+            VALUES (:id, :user, :now, :now, :expires, :address, :network, :agent)
             """,
             [
                 "id": session.id, "user": session.userID, "now": change.at, "expires": expiresAt,
-                "address": change.origin.address, "agent": change.origin.userAgent,
+                "address": change.origin.address, "network": change.origin.network, "agent": change.origin.userAgent,
             ])
     }
 
-    /// - Returns: whether the user had never signed in with this user agent before.
+    /// - Returns: whether the user has not signed in with this user agent before, or not for a long time.
     fileprivate func meetsAgent(_ hash: [UInt8], user: String, at now: Timestamp) throws -> Bool {
-        try execute(
+        try one(
             """
-            INSERT INTO known_agents (user_id, agent_hash, first_seen_at) VALUES (:user, :hash, :now)
-            ON CONFLICT (user_id, agent_hash) DO NOTHING
-            """, ["user": user, "hash": hash, "now": now]) == 1
+            INSERT INTO known_agents (user_id, agent_hash, sign_ins, last_seen_at) VALUES (:user, :hash, 1, :now)
+            ON CONFLICT (user_id, agent_hash) DO UPDATE
+                SET sign_ins = known_agents.sign_ins + 1, last_seen_at = excluded.last_seen_at
+            RETURNING sign_ins
+            """, ["user": user, "hash": hash, "now": now]
+        ).get("sign_ins", as: Int.self) == 1
     }
 }

@@ -1,11 +1,10 @@
-internal import RPCCore
 package import SQL
-internal import ServiceKit
+internal import ServiceStorage
 
 /// Auth's database. Every method is one transaction: the change, its audit row, its notification and its revocations
 /// are durable together or not at all.
 package struct AuthStore: Sendable {
-    let database: Database
+    let database: StoreDatabase
     let policy: AuthPolicy
     let clock: any AuthClock
     /// Raised when a notification has been written: the relay waits for it.
@@ -14,7 +13,7 @@ package struct AuthStore: Sendable {
     let revocations = Signal()
 
     package init(database: Database, policy: AuthPolicy, clock: any AuthClock) {
-        self.database = database
+        self.database = StoreDatabase(database)
         self.policy = policy
         self.clock = clock
     }
@@ -25,24 +24,16 @@ package struct AuthStore: Sendable {
     }
 
     func read<T: Sendable>(_ body: @escaping @Sendable (borrowing Connection) throws -> T) async throws -> T {
-        do {
-            return try await database.read(body)
-        } catch let error as SQLError {
-            throw error.forCaller(operation: "reading")
-        }
+        try await database.read(body)
     }
 
     /// - Parameter signals: raised after the commit.
     func write<T: Sendable>(
         raising signals: Signal..., body: @escaping @Sendable (borrowing Transaction) throws -> T
     ) async throws -> T {
-        do {
-            let result = try await database.write(body)
-            for signal in signals { signal.raise() }
-            return result
-        } catch let error as SQLError {
-            throw error.forCaller(operation: "saving")
-        }
+        let result = try await database.write(body)
+        for signal in signals { signal.raise() }
+        return result
     }
 }
 
@@ -53,15 +44,20 @@ struct Change: Sendable {
 }
 
 extension Transaction {
-    func audit(_ event: AuditEvent, user: String?, session: String? = nil, _ change: Change) throws {
+    /// - Parameter mailed: whether a mail goes out that anybody can ask for.
+    func audit(
+        _ event: AuditEvent, user: String?, session: String? = nil, mailed: Bool = false, _ change: Change
+    ) throws {
         try execute(
             """
-            INSERT INTO audit_events (id, at, event, user_id, session_id, request_id, address, user_agent)
-            VALUES (:id, :at, :event, :user, :session, :request, :address, :agent)
+            INSERT INTO audit_events
+                (id, at, event, user_id, session_id, request_id, address, network, user_agent, mailed)
+            VALUES (:id, :at, :event, :user, :session, :request, :address, :network, :agent, :mailed)
             """,
             [
                 "id": Identifier.auditEvent.make(), "at": change.at, "event": event, "user": user, "session": session,
-                "request": change.origin.requestID, "address": change.origin.address, "agent": change.origin.userAgent,
+                "request": change.origin.requestID, "address": change.origin.address, "network": change.origin.network,
+                "agent": change.origin.userAgent, "mailed": mailed ? 1 : 0,
             ])
     }
 
@@ -78,23 +74,17 @@ extension Transaction {
             ])
     }
 
-    /// How often an event was recorded for a user lately; 0 for nobody, after the same query.
-    func recent(_ event: AuditEvent, user: String?, since: Timestamp) throws -> Int {
-        try one(
-            "SELECT count(*) AS n FROM audit_events WHERE user_id = :user AND event = :event AND at > :since",
-            ["user": user, "event": event, "since": since]
-        ).get("n")
-    }
-}
-
-extension SQLError {
-    /// What a caller is told; the text, which names tables and columns, is for the log.
-    func forCaller(operation: String) -> any Error {
-        switch kind {
-        case .busy, .refused, .timeout: DatabaseError(.busy, operation: operation, detail: message)
-        case .closed, .full, .unavailable: DatabaseError(.unavailable, operation: operation, detail: message)
-        case .corrupt, .decoding: DatabaseError(.corrupt, operation: operation, detail: message)
-        default: DownstreamFailure(service: "database", error: RPCError(.internal, message))
-        }
+    /// The mails that an event brought a user lately; none for nobody, after the same query.
+    func mails(for event: AuditEvent, user: String?, _ change: Change) throws -> MailCount {
+        let row = try one(
+            """
+            SELECT count(*) AS n, count(CASE WHEN network = :network THEN 1 END) AS own
+            FROM audit_events WHERE user_id = :user AND event = :event AND at > :since AND mailed = 1
+            """,
+            [
+                "user": user, "event": event, "since": change.at - AuthPolicy.mailWindow,
+                "network": change.origin.network,
+            ])
+        return MailCount(all: try row.get("n"), own: try row.get("own"))
     }
 }

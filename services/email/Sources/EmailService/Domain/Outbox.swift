@@ -33,7 +33,7 @@ package struct Outbox: Sendable {
     /// Returns once the message is durable.
     ///
     /// - Returns: the message's id; for a repeated request the id of the first.
-    /// - Throws: `EmailError`, `RPCError` of Encryption, `SQLError`.
+    /// - Throws: `EmailError`, `DownstreamError` of Encryption, `DatabaseError`.
     package func accept(_ mail: Mail, _ request: Request, options: CallOptions) async throws -> String {
         try MailRules.check(mail)
         let digest = try mail.digest()

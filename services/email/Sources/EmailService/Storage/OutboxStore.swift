@@ -1,10 +1,11 @@
 package import SQL
+internal import ServiceStorage
 
 /// The outbox. Each method is one transaction.
 package struct OutboxStore: Sendable {
-    let database: Database
+    let database: StoreDatabase
 
-    package init(database: Database) { self.database = database }
+    package init(database: Database) { self.database = StoreDatabase(database) }
 
     /// Brings the schema up to date.
     package func prepare() async throws {

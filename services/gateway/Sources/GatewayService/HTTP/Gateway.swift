@@ -1,4 +1,5 @@
 package import RPCCore
+internal import ServiceKit
 
 /// What the gateway is made of; nothing here knows sockets.
 package struct GatewayParts: Sendable {

@@ -2,6 +2,7 @@ package import ContractClients
 private import Contracts
 private import Foundation
 package import RPCCore
+private import ServiceKit
 
 /// Seals through the Encryption service.
 package struct EncryptionSealer: Sealer {
@@ -17,7 +18,9 @@ package struct EncryptionSealer: Sealer {
         request.keyName = Self.keyName
         request.plaintext = Data(plaintext)
         request.context = Data(context.utf8)
-        return Array(try await client.encrypt(request, options).ciphertext)
+        return try await calling(.encryption) { () async throws(RPCError) in
+            Array(try await client.encrypt(request, options).ciphertext)
+        }
     }
 
     package func open(_ ciphertext: [UInt8], context: String, options: CallOptions) async throws -> [UInt8] {
@@ -25,17 +28,18 @@ package struct EncryptionSealer: Sealer {
         request.keyName = Self.keyName
         request.ciphertext = Data(ciphertext)
         request.context = Data(context.utf8)
-        let response = try await decrypt(request, options)
-        return Array(response.plaintext)
+        return Array(try await decrypt(request, options).plaintext)
     }
 
     private func decrypt(
         _ request: EncryptionDecryptRequest, _ options: CallOptions
     ) async throws -> EncryptionDecryptResponse {
         do {
-            return try await client.decrypt(request, options)
-        } catch {
-            throw error.code == .invalidArgument ? TokenError.unreadableToken : error as any Error
+            return try await calling(.encryption) { () async throws(RPCError) in
+                try await client.decrypt(request, options)
+            }
+        } catch let error as DownstreamError where error.code == .invalidArgument {
+            throw TokenError.unreadableToken
         }
     }
 }

@@ -40,6 +40,8 @@ enum TokenLimits {
     static let longestRevocationPause: Duration = .seconds(3600)
     /// After this a revocation is given up: the tokens have ended by themselves, or nobody listens.
     static let revocationAge: Duration = .seconds(7 * 86_400)
+    /// How long each read of a token stays in the audit trail.
+    static let readAge: Duration = .seconds(90 * 86_400)
     /// How long a deleted connection can be deleted again.
     static let deletedAge: Duration = .seconds(30 * 86_400)
 }

@@ -4,11 +4,11 @@ internal import ServiceKit
 /// Encrypts and decrypts under this service's key. The context is bound to the ciphertext: a token sealed for one
 /// connection does not open as another's, nor an access token as a refresh token.
 package protocol Sealer: Sendable {
-    /// - Throws: `RPCError`.
+    /// - Throws: `DownstreamError`.
     func seal(_ plaintext: [UInt8], context: String, options: CallOptions) async throws -> [UInt8]
 
-    /// - Throws: `TokenError.unreadableToken` when the ciphertext does not open, which no retry will change; `RPCError`
-    ///   for all that may work later.
+    /// - Throws: `TokenError.unreadableToken` when the ciphertext does not open, which no retry will change;
+    ///   `DownstreamError` for all that may work later.
     func open(_ ciphertext: [UInt8], context: String, options: CallOptions) async throws -> [UInt8]
 }
 

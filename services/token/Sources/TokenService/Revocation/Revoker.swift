@@ -55,6 +55,7 @@ package struct Revoker: Sendable {
             deletedBefore: now - TokenLimits.deletedAge.microseconds,
             pendingSince: now - (settings.stateLifetime + TokenLimits.longestExchange).microseconds,
             Change(at: now, requestID: "maintenance"))
+        try await store.forgetReads(before: now - TokenLimits.readAge.microseconds)
     }
 
     /// Tries everything that is due now.

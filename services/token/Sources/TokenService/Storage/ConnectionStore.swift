@@ -1,11 +1,12 @@
 package import SQL
+internal import ServiceStorage
 
 /// Connections, flows, leases and revocations. Each method is one transaction: the change and its audit row are durable
 /// together or not at all.
 package struct ConnectionStore: Sendable {
-    let database: Database
+    let database: StoreDatabase
 
-    package init(database: Database) { self.database = database }
+    package init(database: Database) { self.database = StoreDatabase(database) }
 
     /// Brings the schema up to date.
     package func prepare() async throws {

@@ -1,0 +1,94 @@
+import Contracts
+import RPCCore
+import SQL
+import Testing
+
+@testable import AuthService
+
+/// Somebody registers an address that is not theirs and waits for its owner to confirm it. All mail goes to the owner;
+/// the stranger may ask for as much of it as they like.
+@Suite struct PlantedPasswordTests {
+    private let address = "ada@example.com"
+    private let owners = "the owner's password"
+    private let planted = "the stranger's password"
+
+    /// The account, once confirmed, is the owner's and not the stranger's.
+    private func expectOwner(_ fixture: Fixture, password: String? = nil) async throws {
+        _ = try await fixture.signIn(password: password ?? owners)
+        #expect(await refusal { _ = try await fixture.signIn(password: planted) } == "invalid_credentials")
+    }
+
+    @Test func aStrangersRegistrationLeavesTheOwnersLink() async throws {
+        let fixture = try await Fixture()
+        try await fixture.register(address, password: owners)
+        let link = try await fixture.mailedToken(.emailVerification)
+        try await fixture.register(address, password: planted)
+        let strangers = try await fixture.mailedToken(.emailVerification)
+        try await fixture.verify(link)
+        try await expectOwner(fixture)
+        #expect(await refusal { try await fixture.verify(strangers) } == "invalid_token")
+        try await expectOwner(fixture)
+    }
+
+    @Test(arguments: [true, false])
+    func aResendNeverConfirmsAStrangersPassword(ownerFirst: Bool) async throws {
+        let fixture = try await Fixture()
+        for password in ownerFirst ? [owners, planted] : [planted, owners] {
+            try await fixture.register(address, password: password)
+        }
+        _ = try await fixture.mails()
+        try await fixture.resend(address)
+        // Two passwords claim the address: the owner chooses one.
+        try await fixture.reset(fixture.mailedToken(.passwordReset), to: "chosen by the owner")
+        try await expectOwner(fixture, password: "chosen by the owner")
+    }
+
+    /// Registrations are forgotten after a while; that there was another one is not.
+    @Test func aResendIsNotFooledByWaiting() async throws {
+        let fixture = try await Fixture()
+        try await fixture.register(address, password: owners)
+        fixture.clock.advance(by: .seconds(86_400))
+        try await fixture.register(address, password: planted)
+        fixture.clock.advance(by: AuthPolicy.retention - .seconds(3600))
+        try await fixture.handler.store.prune()
+        try await fixture.resend(address)
+        #expect(try await fixture.mails().allSatisfy { $0.template != .emailVerification })
+    }
+
+    @Test func aResendForTheOnlyRegistrationConfirmsItsPassword() async throws {
+        let fixture = try await Fixture()
+        try await fixture.register(address, password: owners)
+        _ = try await fixture.mails()
+        try await fixture.resend(address)
+        try await fixture.verify(fixture.mailedToken(.emailVerification))
+        try await expectOwner(fixture)
+    }
+
+    /// A link that was on its way while the owner confirmed another one changes nothing any more.
+    @Test func aLinkStoredAfterTheConfirmationIsUseless() async throws {
+        let fixture = try await Fixture()
+        let store = fixture.handler.store
+        try await fixture.register(address, password: owners)
+        let link = try await fixture.mailedToken(.emailVerification)
+        try await fixture.register(address, password: planted)
+        let taken = try await store.takeNotifications(limit: 20, lease: NotificationRelay.lease)
+        try await fixture.verify(link)
+        let late = try OpaqueToken(.verification)
+        try await store.store(late, for: try #require(taken.first), expiresAt: fixture.clock.now + .seconds(600))
+        #expect(await refusal { try await fixture.verify(late.text.exposed) } == "invalid_token")
+        try await expectOwner(fixture)
+    }
+
+    /// Each mail greets with the name of its own registration, which helps its reader to tell them apart.
+    @Test func aMailNamesItsOwnRegistration() async throws {
+        let fixture = try await Fixture()
+        try await fixture.register(address, name: "Ada")
+        try await fixture.register(address, name: "Eve")
+        #expect(Set(try await fixture.mails().map(\.name)) == ["Ada", "Eve"])
+        try await fixture.resend(address)
+        #expect(try await fixture.mails().map(\.name) == [""])
+        _ = try await fixture.member("known@example.com")
+        try await fixture.register("known@example.com", name: "Eve")
+        #expect(try await fixture.mails().map(\.name) == ["Ada"])
+    }
+}

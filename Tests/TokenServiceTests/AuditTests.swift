@@ -1,0 +1,39 @@
+import RPCCore
+import SQL
+import Testing
+
+@testable import TokenService
+
+@Suite struct AuditTests {
+    @Test func readsAreForgottenInTimeAndNothingElse() async throws {
+        try await Fixture.with(ProviderRegistry([.acme("https://acme.example")])) { fixture in
+            let start = try await fixture.client("usr_ada").start()
+            let connection = try await fixture.store.connection(start.connectionID, of: "usr_ada")
+            let read = try #require(connection)
+            try await fixture.store.recordRead(read, Change(at: fixture.clock.now, requestID: "old"))
+            fixture.clock.advance(by: TokenLimits.readAge)
+            try await fixture.store.recordRead(read, Change(at: fixture.clock.now, requestID: "new"))
+            func forget() async throws -> [String] {
+                try await fixture.store.forgetReads(before: fixture.clock.now - TokenLimits.readAge.microseconds)
+                return try await fixture.events()
+            }
+            let first = try await fixture.events()
+            #expect(first.count { $0 == "token_read" } == 2)
+            #expect(try await forget() == first)
+            fixture.clock.advance(by: .seconds(1))
+            #expect(try await forget() == first.filter { $0 != "token_read" } + ["token_read"])
+        }
+    }
+
+    @Test func forgettingReadsNoWholeTable() async throws {
+        try await Fixture.with(ProviderRegistry([])) { fixture in
+            let plan = try await fixture.database.read { reader in
+                try reader.query(
+                    "EXPLAIN QUERY PLAN DELETE FROM audit_events WHERE event = 'token_read' AND at < :limit",
+                    ["limit": 0]
+                ) { try $0.get("detail", as: String.self) }
+            }
+            #expect(plan.contains { $0.contains("audit_events_reads") })
+        }
+    }
+}
