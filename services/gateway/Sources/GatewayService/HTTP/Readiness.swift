@@ -13,8 +13,8 @@ package struct ReadinessCheck: Sendable {
     }
 }
 
-/// Runs the checks together, once for all who ask meanwhile. The verdict is kept for a moment, so that asking often costs
-/// nothing behind: anybody may ask, and no rate limit is in between.
+/// Runs the checks together, once for all who ask meanwhile. The verdict is kept for a moment, so that asking often
+/// costs nothing behind: anybody may ask, and no rate limit is in between.
 package final class Readiness: Sendable {
     /// How long a verdict is repeated, from when it was found.
     package static let memory = Duration.seconds(1)

@@ -58,8 +58,8 @@ package struct RouteTable: Sendable {
         return Self.choose(verb, among: node.entries, values: values)
     }
 
-    /// HEAD is GET without its body (RFC 9110, section 9.3.2), and safe (9.2.1): a scanner of links must not use up what
-    /// a GET with side effects gives once.
+    /// HEAD is GET without its body (RFC 9110, section 9.3.2), and safe (9.2.1): a scanner of links must not use up
+    /// what a GET with side effects gives once.
     private static func choose(_ verb: String, among entries: [String: Entry], values: [String]) -> Match {
         guard !entries.isEmpty else { return .notFound }
         let head = entries["GET"].flatMap { $0.endpoint.isSafe ? $0 : nil }

@@ -4,8 +4,8 @@ package import RPCCore
 package enum TextFields {
     /// The members, or the fields that are wrong.
     ///
-    /// Fields of the path are known by construction. In the query an unknown name is refused, as it is in a body, unless
-    /// the contract says otherwise; a repeated one makes a list where the contract has a list.
+    /// Fields of the path are known by construction. In the query an unknown name is refused, as it is in a body,
+    /// unless the contract says otherwise; a repeated one makes a list where the contract has a list.
     ///
     /// - Parameter ignoringUnknown: Names of the query that `message` does not have are passed over.
     package static func members(

@@ -60,8 +60,8 @@ package struct ConnectionStore: Sendable {
         }
     }
 
-    /// Drops what has outlived its use: flows that nobody finished or whose process died with them, and marks of deleted
-    /// connections.
+    /// Drops what has outlived its use: flows that nobody finished or whose process died with them, and marks of
+    /// deleted connections.
     ///
     /// - Parameters:
     ///   - limit: Marks of before are dropped.
