@@ -25,14 +25,15 @@ package struct AuthServiceClient: Sendable {
         try await channel.call(AuthServiceContract.verifyEmail, request, options)
     }
 
-    /// Sends the link again. The same answer for every address.
+    /// Sends the link again; where an address was registered more than once, a link to choose a password with. The same
+    /// answer for every address.
     package func resendVerification(
         _ request: AuthResendVerificationRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthResendVerificationResponse {
         try await channel.call(AuthServiceContract.resendVerification, request, options)
     }
 
-    /// Signs in with address and password.
+    /// Signs in with address and password. After 100 wrong passwords in a row only mail helps.
     package func createSession(
         _ request: AuthCreateSessionRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthSessionTokens {

@@ -71,7 +71,8 @@ package enum AuthServiceContract {
         response: AuthUser.contractDescriptor
     )
 
-    /// Sends the link again. The same answer for every address.
+    /// Sends the link again; where an address was registered more than once, a link to choose a password with. The same
+    /// answer for every address.
     package static let resendVerification = MethodDescriptor(
         id: 0x9a893cc4,
         service: "lockstep.auth.v1.AuthService",
@@ -93,7 +94,7 @@ package enum AuthServiceContract {
         response: AuthResendVerificationResponse.contractDescriptor
     )
 
-    /// Signs in with address and password.
+    /// Signs in with address and password. After 100 wrong passwords in a row only mail helps.
     package static let createSession = MethodDescriptor(
         id: 0x80cfe993,
         service: "lockstep.auth.v1.AuthService",
@@ -356,9 +357,10 @@ package protocol AuthServiceHandler: AsyncServiceHandler {
     func register(_ request: AuthRegisterRequest, _ context: CallContext) async throws -> AuthRegisterResponse
     /// Confirms an address with the token from the link. A token works once.
     func verifyEmail(_ request: AuthVerifyEmailRequest, _ context: CallContext) async throws -> AuthUser
-    /// Sends the link again. The same answer for every address.
+    /// Sends the link again; where an address was registered more than once, a link to choose a password with. The same
+    /// answer for every address.
     func resendVerification(_ request: AuthResendVerificationRequest, _ context: CallContext) async throws -> AuthResendVerificationResponse
-    /// Signs in with address and password.
+    /// Signs in with address and password. After 100 wrong passwords in a row only mail helps.
     func createSession(_ request: AuthCreateSessionRequest, _ context: CallContext) async throws -> AuthSessionTokens
     /// Exchanges a refresh token for the next pair. A replay outside the grace ends the session.
     func refreshTokens(_ request: AuthRefreshTokensRequest, _ context: CallContext) async throws -> AuthSessionTokens
