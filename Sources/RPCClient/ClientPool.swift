@@ -193,8 +193,8 @@ package final class ClientPool: RPCChannel {
 
     func retired(_ connection: ClientConnectionHandle) {
         let attempts = state.withLock { state in
-            state.retired(connection)
-            return state.demand(now: .now)
+            var random = SystemRandomNumberGenerator()
+            return state.retired(connection, now: .now, using: &random)
         }
         begin(attempts)
     }

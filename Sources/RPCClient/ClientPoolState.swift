@@ -71,9 +71,15 @@ struct ClientPoolState {
         return true
     }
 
-    mutating func retired(_ connection: ClientConnectionHandle) {
+    /// The attempts to begin now. Where no call waits a pause comes first: a server that takes connections only to end
+    /// them again is not to be asked without end.
+    mutating func retired(
+        _ connection: ClientConnectionHandle, now: ContinuousClock.Instant, using random: inout some RandomNumberGenerator
+    ) -> [ConnectionPlan.Attempt] {
         ready.removeAll { $0 === connection }
         plan.retired(connection.attempt)
+        if waiting.isEmpty, !ready.isEmpty { plan.pause(now: now, using: &random) }
+        return demand(now: now)
     }
 
     /// When to call `retry`, unless somebody does already.

@@ -58,7 +58,11 @@ package struct ConnectionPlan: Sendable {
         guard case .connecting(attempt.number) = slots[attempt.slot] else { return }
         slots[attempt.slot] = .idle
         lastFailure = reason
-        // Connections that fail together are one failure of the service, not several.
+        pause(now: now, using: &random)
+    }
+
+    /// No attempt begins for a while. Connections that fail together are one failure of the service, not several.
+    package mutating func pause(now: ContinuousClock.Instant, using random: inout some RandomNumberGenerator) {
         if retryAt == nil { retryAt = now.advanced(by: backoff.next(using: &random)) }
     }
 

@@ -73,6 +73,20 @@ import Testing
         #expect(plan.lastFailure == nil)
     }
 
+    @Test("A lost connection is opened again after a pause where nobody waits, so that a flapping server is spared")
+    func pauseWithoutFailure() throws {
+        var random = SeededRandom(seed: 5)
+        var plan = ConnectionPlan(connections: 2, backoff: Backoff())
+        let attempts = plan.demand(now: start)
+        for attempt in attempts { _ = plan.connected(attempt) }
+        plan.retired(attempts[1])
+        plan.pause(now: start, using: &random)
+        expectNone(plan.demand(now: start))
+        #expect(plan.lastFailure == nil)
+        let retryAt = try #require(plan.retryAt)
+        #expect(plan.demand(now: retryAt).map(\.slot) == [1])
+    }
+
     @Test("What an earlier attempt reports late does not touch the present one")
     func stale() throws {
         var random = SeededRandom(seed: 3)
