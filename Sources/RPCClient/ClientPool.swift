@@ -191,13 +191,16 @@ package final class ClientPool: RPCChannel {
         return isWanted
     }
 
-    func retired(_ connection: ClientConnectionHandle) {
+    func retired(_ connection: ClientConnectionHandle, hasServed: Bool) {
         let attempts = state.withLock { state in
             var random = SystemRandomNumberGenerator()
-            return state.retired(connection, now: .now, using: &random)
+            return state.retired(connection, hasServed: hasServed, now: .now, using: &random)
         }
         begin(attempts)
     }
+
+    /// A connection has served: the next failure is the first again.
+    func proved() { state.withLock { $0.plan.proved() } }
 
     func failed(_ attempt: ConnectionPlan.Attempt, _ reason: String) {
         let hopeless = state.withLock { state in

@@ -46,7 +46,7 @@ struct ClientPoolState {
         guard !call.isEnded else { return .ended }
         if let connection = pick() { return .ready(connection) }
         guard first || waiting.count < limit else { return .full }
-        let attempts = plan.demand(now: now)
+        let attempts = plan.demand(now: now, isUrgent: ready.isEmpty && !plan.isDoubtful)
         guard call.options.waitForReady || !ready.isEmpty || plan.isConnecting else { return .notReady }
         if first { waiting.insert(call, at: 0) } else { waiting.append(call) }
         return .waits(attempts)
@@ -71,14 +71,16 @@ struct ClientPoolState {
         return true
     }
 
-    /// The attempts to begin now. Where no call waits a pause comes first: a server that takes connections only to end
-    /// them again is not to be asked without end.
+    /// The attempts to begin now. A pause comes first where no call waits, and after a connection that served none: a
+    /// server that takes connections only to end them again is not to be asked without end.
     mutating func retired(
-        _ connection: ClientConnectionHandle, now: ContinuousClock.Instant, using random: inout some RandomNumberGenerator
+        _ connection: ClientConnectionHandle, hasServed: Bool, now: ContinuousClock.Instant,
+        using random: inout some RandomNumberGenerator
     ) -> [ConnectionPlan.Attempt] {
         ready.removeAll { $0 === connection }
         plan.retired(connection.attempt)
-        if waiting.isEmpty, !ready.isEmpty { plan.pause(now: now, using: &random) }
+        if !hasServed, ready.isEmpty { plan.doubt() }
+        if !hasServed || (waiting.isEmpty && !ready.isEmpty) { plan.pause(now: now, using: &random) }
         return demand(now: now)
     }
 

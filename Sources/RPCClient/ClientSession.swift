@@ -13,6 +13,8 @@ final class ClientSession: WireSession {
     private var establishedAt: ContinuousClock.Instant?
     private var closure: WireClosure?
     private var isRetired = false
+    /// The server has answered a call here.
+    private var hasServed = false
 
     init(pool: ClientPool, attempt: ConnectionPlan.Attempt) {
         self.pool = pool
@@ -51,8 +53,9 @@ final class ClientSession: WireSession {
     }
 
     private func establish() {
+        // GOODBYE may have come with HELLO: then the connection was none, and `ended` tells the pool so.
+        guard !isRetired, let handle else { return }
         establishedAt = .now
-        guard let handle else { return }
         if pool.connected(handle) { feed() } else { shutdown() }
     }
 
@@ -60,7 +63,7 @@ final class ClientSession: WireSession {
     private func retire() {
         guard !isRetired, let handle else { return }
         isRetired = true
-        pool.retired(handle)
+        pool.retired(handle, hasServed: hasServed)
     }
 
     /// Ends once the calls under way have; before HELLO at once.
@@ -135,6 +138,10 @@ final class ClientSession: WireSession {
 
     private func end(_ id: CallID, _ result: CallResult) {
         guard let call = calls.removeValue(forKey: id) else { return }
+        if !hasServed, result.origin == .peer, !result.isRefusalToServe {
+            hasServed = true
+            pool.proved()
+        }
         if let message = result.message {
             call.end(.success(Array(message.readableBytesView)))
         } else if result.isRefusalToServe, call.mayRetry() {

@@ -33,9 +33,12 @@ package struct ConnectionPlan: Sendable {
         slots.contains { if case .connecting = $0 { true } else { false } }
     }
 
-    /// A call wants a connection: the attempts to begin now.
-    package mutating func demand(now: ContinuousClock.Instant) -> [Attempt] {
-        if let retryAt, now < retryAt { return [] }
+    /// The service has failed, or ended a connection, and has answered nothing since.
+    package private(set) var isDoubtful = false
+
+    /// A call wants a connection: the attempts to begin now. An urgent one waits for no pause.
+    package mutating func demand(now: ContinuousClock.Instant, isUrgent: Bool = false) -> [Attempt] {
+        if let retryAt, now < retryAt, !isUrgent { return [] }
         retryAt = nil
         return slots.indices.compactMap { begin($0) }
     }
@@ -44,11 +47,19 @@ package struct ConnectionPlan: Sendable {
     package mutating func connected(_ attempt: Attempt) -> Bool {
         guard case .connecting(attempt.number) = slots[attempt.slot] else { return false }
         slots[attempt.slot] = .ready(attempt.number)
-        backoff.reset()
         retryAt = nil
         lastFailure = nil
         return true
     }
+
+    /// The service has answered a call: it is well.
+    package mutating func proved() {
+        backoff.reset()
+        isDoubtful = false
+    }
+
+    /// The last connection ended without having answered anything.
+    package mutating func doubt() { isDoubtful = true }
 
     /// The attempt failed; the next one waits.
     package mutating func failed(
@@ -58,6 +69,7 @@ package struct ConnectionPlan: Sendable {
         guard case .connecting(attempt.number) = slots[attempt.slot] else { return }
         slots[attempt.slot] = .idle
         lastFailure = reason
+        isDoubtful = true
         pause(now: now, using: &random)
     }
 

@@ -87,6 +87,36 @@ import Testing
         #expect(plan.demand(now: retryAt).map(\.slot) == [1])
     }
 
+    @Test("Only an answer shows that a service is well: connections that come and go make the pauses longer")
+    func flapping() throws {
+        var random = SeededRandom(seed: 6)
+        print("seed \(random.seed)")
+        var plan = ConnectionPlan(connections: 1, backoff: Backoff(base: .seconds(1), maximum: .seconds(64)))
+        var (now, pauses) = (start, [Duration]())
+        for _ in 0..<6 {
+            let attempt = try first(plan.demand(now: now))
+            _ = plan.connected(attempt)
+            plan.retired(attempt)
+            plan.pause(now: now, using: &random)
+            let retryAt = try #require(plan.retryAt)
+            pauses.append(now.duration(to: retryAt))
+            now = retryAt
+        }
+        #expect(pauses.max().map { $0 > .seconds(2) } == true)
+        plan.proved()
+        plan.pause(now: now, using: &random)
+        #expect(plan.retryAt.map { now.duration(to: $0) <= .seconds(1) } == true)
+    }
+
+    @Test("An urgent call waits for no pause")
+    func urgent() {
+        var random = SeededRandom(seed: 7)
+        var plan = ConnectionPlan(connections: 1, backoff: Backoff())
+        plan.pause(now: start, using: &random)
+        expectNone(plan.demand(now: start))
+        #expect(plan.demand(now: start, isUrgent: true).map(\.slot) == [0])
+    }
+
     @Test("What an earlier attempt reports late does not touch the present one")
     func stale() throws {
         var random = SeededRandom(seed: 3)

@@ -10,13 +10,16 @@ import WireCore
 
 /// A server that answers each call as a test's script says.
 private final class ScriptedSession: WireSession {
-    let driver = WireDriver<ServerConnection>(handshakeTimeout: .seconds(5)) { _, now in
-        try ServerConnection(now: now)
-    }
+    let driver: WireDriver<ServerConnection>
     private let script: Script
 
     init(_ script: Script) {
         self.script = script
+        driver = WireDriver<ServerConnection>(handshakeTimeout: .seconds(5)) { _, now in
+            var machine = try ServerConnection(now: now)
+            if script.nextTurnsAway() { machine.close("going", now: now) }
+            return machine
+        }
         driver.session = self
     }
 
@@ -33,9 +36,17 @@ private final class ScriptedSession: WireSession {
 }
 
 private final class Script: Sendable {
-    private let state: Mutex<(statuses: [WireStatus], calls: [IncomingCall])>
+    private let state: Mutex<(statuses: [WireStatus], calls: [IncomingCall], farewells: Int)>
 
-    init(_ statuses: [WireStatus]) { state = Mutex((statuses, [])) }
+    /// - Parameter farewells: So many connections hear GOODBYE right behind HELLO.
+    init(_ statuses: [WireStatus], farewells: Int = 0) { state = Mutex((statuses, [], farewells)) }
+
+    func nextTurnsAway() -> Bool {
+        state.withLock { state in
+            defer { state.farewells -= 1 }
+            return state.farewells > 0
+        }
+    }
 
     var attempts: [UInt32?] { state.withLock { $0.calls.map(\.metadata.attempt) } }
 
@@ -86,6 +97,19 @@ struct RetryTests {
             }
         }
         #expect(script.attempts == [nil, 2])
+    }
+
+    @Test("A connection that says GOODBYE right behind HELLO is none: the call goes over the next one")
+    func farewell() async throws {
+        let script = Script([], farewells: 3)
+        try await script.serve { address in
+            try await withClient(address) { client in
+                let answer = try await client.call(AsyncMethod.echoDescriptor, [5])
+                #expect(answer == [5])
+                #expect(client.readyConnections == 1)
+            }
+        }
+        #expect(script.attempts == [nil])
     }
 
     @Test("Once, not for ever")
