@@ -40,7 +40,7 @@ final class ClientSession: WireSession {
             feed()
         case .draining: retire()
         case .closed(let closure): self.closure = closure
-        case .pong: break
+        case .pong, .message, .writable: break
         }
     }
 
@@ -124,8 +124,6 @@ final class ClientSession: WireSession {
         case .metadataTooLarge(let size, let limit): call.end(.failure(.tooLarge(call.method, "metadata", size, limit)))
         case .invalidMetadata(let reason):
             call.end(.failure(RPCError(.invalidArgument, "The metadata: \(reason).", processed: .no)))
-        case .unsupportedKind:
-            call.end(.failure(RPCError(.unimplemented, "\(call.method.fullName) streams.", processed: .no)))
         }
         return true
     }

@@ -23,6 +23,8 @@ package struct WireLimits: Equatable, Sendable {
 
     /// Sum of the declared lengths of all messages under reassembly, bytes.
     package var maxReassembly: UInt32 = 32 * 1024 * 1024
+    /// Bytes that one stream of this side may have waiting; its writer waits beyond.
+    package var streamBuffer: UInt32 = 128 * 1024
     /// Outbound bytes from which `isCongested` asks the driver to stop reading.
     package var outboundHighWater: UInt32 = 1024 * 1024
     /// From the start of the connection to the peer's whole HELLO.
@@ -106,6 +108,8 @@ extension WireLimits {
     package static let maxStatusDetailsSize = 4 * 1024
     /// Bytes of the reason in DRAIN and GOODBYE.
     package static let maxReasonSize = 256
+    /// What a message of a stream costs of the credit beside its bytes (W-55): so that empty messages cost too.
+    package static let streamMessageCost: UInt32 = 32
     /// A CREDIT below this counts as small, bytes.
     package static let smallCredit: UInt32 = 4 * 1024
     /// A fragment below this that does not finish its message counts as small, bytes.

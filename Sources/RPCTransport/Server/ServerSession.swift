@@ -31,7 +31,7 @@ final class ServerSession: WireSession {
         case .expired(let id): stop(id, .expired)
         case .aborted(let id): stop(id, .aborted)
         case .closed(let closure): self.closure = closure
-        case .pong, .drainAcknowledged: break
+        case .pong, .drainAcknowledged, .message, .requestEnded, .writable: break
         }
     }
 

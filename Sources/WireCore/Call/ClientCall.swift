@@ -1,6 +1,6 @@
 package import NIOCore
 
-/// A call to start. The message travels whole; `deadline` is an instant of the clock that drives the connection.
+/// A call to start. Its one message travels whole, and a client's stream begins without one; `deadline` is an instant of the clock that drives the connection.
 package struct OutgoingCall: Equatable, Sendable {
     package var method: UInt32
     package var kind: WireCallKind
@@ -29,7 +29,7 @@ package struct OutgoingCall: Equatable, Sendable {
 /// How a call ended, exactly once per call that started.
 package struct CallResult: Equatable, Sendable {
     package var status: WireStatus
-    /// The response: there if and only if the status is OK.
+    /// The one response: there if and only if the status is OK and the server does not stream.
     package var message: ByteBuffer?
     package var origin: Origin
 
@@ -64,14 +64,13 @@ package enum StartCallError: Error, Equatable, Sendable {
     case metadataTooLarge(size: Int, limit: UInt32)
     /// What is wrong with the metadata.
     case invalidMetadata(String)
-    /// Streams are specified but not spoken by this implementation.
-    case unsupportedKind
 }
 
 /// A call that holds one of the server's slots until its STATUS comes.
 ///
 ///     waiting -> abandoned -> (STATUS)        waiting -> (STATUS)
 struct ClientCall: Sendable {
+    let kind: WireCallKind
     /// When its deadline timer is due; entries of `CallTimers` with another time are stale.
     var due: WireInstant?
     let responseLimit: UInt32

@@ -1,55 +1,86 @@
 import NIOCore
 
-/// Messages too long for one frame, cut into MSG frames turn by turn as credit and the transport allow (W-47).
+/// Messages on their way out in MSG frames, cut turn by turn as credit and the transport allow (W-47): the one message
+/// of a call that does not fit its frame, or all messages of a stream.
 struct FragmentQueue: Sendable {
-    private var messages: [CallID: Outgoing] = [:]
+    private var senders: [CallID: Sender] = [:]
     /// Calls that may send now, in turn. May name calls that were dropped meanwhile.
     private var ready = CircularBuffer<CallID>()
+    /// Bytes that one stream may have waiting here; its writer waits beyond.
+    private let streamBuffer: Int
 
-    fileprivate struct Outgoing {
-        var rest: ByteBuffer
-        /// The START fragment has gone.
-        var hasStarted: Bool
-        /// The last fragment carries END.
-        var endsRequest: Bool
-        var window: SendWindow
-        var isReady = true
+    init(streamBuffer: UInt32) {
+        self.streamBuffer = Int(streamBuffer)
     }
 
-    var isEmpty: Bool { messages.isEmpty }
+    /// Whether `writeNext` may find something to do.
+    var isIdle: Bool { ready.isEmpty }
 
-    func holds(_ call: CallID) -> Bool { messages[call] != nil }
+    func holds(_ call: CallID) -> Bool { senders[call] != nil }
 
+    /// The one message of a call, or what is left of it.
     mutating func add(_ call: CallID, rest: ByteBuffer, hasStarted: Bool, endsRequest: Bool, window: SendWindow) {
-        messages[call] = Outgoing(rest: rest, hasStarted: hasStarted, endsRequest: endsRequest, window: window)
+        senders[call] = Sender(
+            rest: rest, hasStarted: hasStarted, isFinished: true, endsRequest: endsRequest, window: window)
         ready.append(call)
     }
 
-    /// Forgets what is left of a call's message; true when something was.
+    /// A stream, which has nothing to send yet.
+    mutating func open(_ call: CallID, endsRequest: Bool, window: SendWindow) {
+        senders[call] = Sender(endsRequest: endsRequest, window: window, stream: Sender.Stream())
+    }
+
+    /// Adds a message to a stream. Whether there is room for another; if not, a step will say when there is. Nil when
+    /// the call sends no more.
+    mutating func enqueue(_ call: CallID, _ message: ByteBuffer) -> Bool? {
+        guard let index = senders.index(forKey: call), !senders.values[index].isFinished else { return nil }
+        let hasRoom = senders.values[index].enqueue(message, limit: streamBuffer)
+        wake(index)
+        return hasRoom
+    }
+
+    /// No message follows. True when nothing waits, and the end is for the caller to write; else it follows the last
+    /// fragment. Nil when the call sends no more already.
+    mutating func finish(_ call: CallID) -> Bool? {
+        guard let index = senders.index(forKey: call), !senders.values[index].isFinished else { return nil }
+        guard senders.values[index].rest == nil else {
+            senders.values[index].isFinished = true
+            return false
+        }
+        senders.remove(at: index)
+        return true
+    }
+
+    /// Forgets what is left to send for a call; true when there was something.
     @discardableResult
     mutating func drop(_ call: CallID) -> Bool {
-        messages.removeValue(forKey: call) != nil
+        senders.removeValue(forKey: call) != nil
     }
 
     mutating func removeAll() {
-        messages = [:]
+        senders = [:]
         ready = CircularBuffer()
     }
 
     mutating func grant(_ call: CallID, _ bytes: UInt32) throws(WireViolation) {
-        guard var message = messages[call] else { return }
-        try message.window.grant(bytes)
-        if !message.isReady {
-            message.isReady = true
-            ready.append(call)
-        }
-        messages[call] = message
+        guard let index = senders.index(forKey: call) else { return }
+        try senders.values[index].window.grant(bytes)
+        wake(index)
     }
 
-    /// One fragment that was written; `isLast`: the call's message has gone whole.
+    private mutating func wake(_ index: Dictionary<CallID, Sender>.Index) {
+        guard !senders.values[index].isReady, senders.values[index].rest != nil else { return }
+        senders.values[index].isReady = true
+        ready.append(senders.keys[index])
+    }
+
+    /// One fragment that was written.
     struct Step: Equatable {
         var call: CallID
-        var isLast: Bool
+        /// The last message has gone whole, and no other follows.
+        var isLast = false
+        /// The stream whose writer was told to wait has room again.
+        var hasRoom = false
     }
 
     /// Writes the next fragment, or nothing when credit is short everywhere.
@@ -57,45 +88,134 @@ struct FragmentQueue: Sendable {
         to output: inout OutboundBuffer, maxFrameSize: UInt32, connection: inout SendWindow
     ) -> Step? {
         while let call = ready.popFirst() {
-            guard let message = messages[call] else { continue }
-            if let size = message.nextSize(maxFrameSize: maxFrameSize, connection: connection.available) {
-                connection.spend(size)
-                return write(call, size, to: &output)
+            guard let index = senders.index(forKey: call), senders.values[index].isReady else { continue }
+            if let size = senders.values[index].nextSize(maxFrameSize: maxFrameSize, credit: connection.available) {
+                connection.spend(size.bytes)
+                return write(index, size, to: &output)
             }
-            guard message.window.available <= connection.available else {
+            guard senders.values[index].window.available <= connection.available else {
                 ready.prepend(call)
                 return nil
             }
-            messages[call]?.isReady = false
+            senders.values[index].isReady = false
         }
         return nil
     }
 
-    private mutating func write(_ call: CallID, _ size: UInt32, to output: inout OutboundBuffer) -> Step? {
-        guard let frame = messages[call]?.takeFragment(size) else { return nil }
+    private mutating func write(
+        _ index: Dictionary<CallID, Sender>.Index, _ size: Sender.Size, to output: inout OutboundBuffer
+    ) -> Step? {
+        let call = senders.keys[index]
+        guard let frame = senders.values[index].takeFragment(size) else { return nil }
         output.write { $0.writeMessage(call, frame) }
-        let isLast = messages[call]?.rest.readableBytes == 0
-        if isLast { messages[call] = nil } else { ready.append(call) }
-        return Step(call: call, isLast: isLast)
+        var step = Step(call: call, hasRoom: senders.values[index].takeRoom(limit: streamBuffer))
+        if senders.values[index].rest != nil {
+            ready.append(call)
+        } else if senders.values[index].isFinished {
+            step.isLast = true
+            senders.remove(at: index)
+        } else {
+            senders.values[index].isReady = false
+        }
+        return step
     }
 }
 
-extension FragmentQueue.Outgoing {
-    /// Bytes of the next fragment; nil while credit is short of a fragment that is worth a frame (W-43).
-    fileprivate func nextSize(maxFrameSize: UInt32, connection: UInt32) -> UInt32? {
-        let wanted = UInt32(clamping: rest.readableBytes)
-        let room = hasStarted ? maxFrameSize : maxFrameSize - 4
-        let size = min(wanted, room, window.available, connection)
-        return size == wanted || size >= UInt32(WireLimits.smallFragment) ? size : nil
+/// What one call has to send in MSG frames, and what credit it has for it.
+private struct Sender {
+    /// What is left of the message under way; nil: there is none.
+    var rest: ByteBuffer?
+    /// Its first fragment has gone.
+    var hasStarted = false
+    /// No message follows those that are here.
+    var isFinished = false
+    /// The last fragment carries END.
+    var endsRequest: Bool
+    var window: SendWindow
+    /// Stands in the queue of those that may send.
+    var isReady = false
+    /// Nil for a call whose direction has one message.
+    var stream: Stream?
+
+    struct Stream {
+        /// Messages behind the one under way.
+        var next = CircularBuffer<ByteBuffer>(initialCapacity: 2)
+        /// Bytes of all messages here.
+        var waiting = 0
+        /// The writer was told to wait.
+        var owesRoom = false
     }
 
-    fileprivate mutating func takeFragment(_ size: UInt32) -> MessageFrame? {
-        let whole = UInt32(clamping: rest.readableBytes)
-        guard let fragment = rest.readSlice(length: Int(size)) else { return nil }
-        let start = MessageStart(length: whole, fragment: fragment)
+    /// Message bytes of a fragment, and what they cost of the call's credit.
+    struct Size {
+        var bytes: UInt32
+        var cost: UInt32
+    }
+}
+
+extension Sender {
+    init(rest: ByteBuffer, hasStarted: Bool, isFinished: Bool, endsRequest: Bool, window: SendWindow) {
+        self.init(endsRequest: endsRequest, window: window)
+        self.rest = rest
+        self.hasStarted = hasStarted
+        self.isFinished = isFinished
+        isReady = true
+    }
+
+    /// The next fragment; nil while credit is short of one that is worth a frame (W-43).
+    func nextSize(maxFrameSize: UInt32, credit: UInt32) -> Size? {
+        guard let rest else { return nil }
+        let overhead = stream == nil || hasStarted ? 0 : WireLimits.streamMessageCost
+        guard window.available >= overhead else { return nil }
+        let credit = min(window.available - overhead, credit)
+        let wanted = UInt32(clamping: rest.readableBytes)
+        let room = hasStarted ? maxFrameSize : maxFrameSize - 4
+        let size = min(wanted, room, credit)
+        guard size == wanted || size >= UInt32(WireLimits.smallFragment) else { return nil }
+        return Size(bytes: size, cost: size + overhead)
+    }
+
+    mutating func takeFragment(_ size: Size) -> MessageFrame? {
+        guard var left = rest, let fragment = left.readSlice(length: Int(size.bytes)) else { return nil }
+        let start = MessageStart(length: UInt32(clamping: left.readableBytes) + size.bytes, fragment: fragment)
         let content: MessageFrame.Content = hasStarted ? .next(fragment) : .start(start)
-        window.spend(size)
+        window.spend(size.cost)
+        stream?.waiting -= Int(size.cost)
         hasStarted = true
-        return MessageFrame(content: content, endsRequest: endsRequest && rest.readableBytes == 0)
+        guard left.readableBytes == 0 else {
+            rest = left
+            return MessageFrame(content: content, endsRequest: false)
+        }
+        rest = nil
+        if startNext() { return MessageFrame(content: content, endsRequest: false) }
+        return MessageFrame(content: content, endsRequest: isFinished && endsRequest)
+    }
+
+    /// Makes the next waiting message the one under way.
+    private mutating func startNext() -> Bool {
+        guard rest == nil, let next = stream?.next.popFirst() else { return false }
+        rest = next
+        hasStarted = false
+        return true
+    }
+
+    mutating func enqueue(_ message: ByteBuffer, limit: Int) -> Bool {
+        let waiting = (stream?.waiting ?? 0) + message.readableBytes + Int(WireLimits.streamMessageCost)
+        stream?.waiting = waiting
+        stream?.owesRoom = waiting >= limit
+        if rest == nil {
+            rest = message
+            hasStarted = false
+        } else {
+            stream?.next.append(message)
+        }
+        return waiting < limit
+    }
+
+    /// Whether the writer is to be told that there is room.
+    mutating func takeRoom(limit: Int) -> Bool {
+        guard let stream, stream.owesRoom, stream.waiting <= limit / 2 else { return false }
+        self.stream?.owesRoom = false
+        return true
     }
 }

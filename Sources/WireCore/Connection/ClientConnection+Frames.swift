@@ -69,6 +69,7 @@ extension ClientConnection {
         guard !frame.endsRequest else { throw .connection(.protocolError, 4, "END in a MSG of a server") }
         try link.receiveMessageBytes(frame.fragmentSize)
         let call = try findCall(id)
+        guard streams[id] == nil else { return try receiveStream(id, frame, now: now) }
         switch frame.content {
         case .start(let start): try receiveStart(id, start, call, now: now)
         case .next(let fragment): try receiveFragment(id, fragment, now: now)
@@ -129,8 +130,9 @@ extension ClientConnection {
     private mutating func receiveStatus(_ id: CallID, _ frame: StatusFrame) throws(WireViolation) {
         let call = try findCall(id)
         let response = takeResponse(id)
+        let isCut = endStream(id)
         link.fragments.drop(id)
-        if !call.isAbandoned { events.append(.ended(id, result(of: call, frame, response))) }
+        if !call.isAbandoned { events.append(.ended(id, result(of: call, frame, response, isCut: isCut))) }
         freeSlot(id)
         closeIfDrained()
     }
@@ -141,11 +143,17 @@ extension ClientConnection {
         return response
     }
 
-    private func result(of call: ClientCall, _ frame: StatusFrame, _ response: IncomingResponse?) -> CallResult {
+    private func result(
+        of call: ClientCall, _ frame: StatusFrame, _ response: IncomingResponse?, isCut: Bool
+    ) -> CallResult {
         var status = WireStatus(frame)
         do throws(WireViolation) {
             status.metadata = try WireMetadata(validating: frame.metadata, maxSize: link.limits.maxMetadataSize)
             guard status.isOK else { return CallResult(status: status, origin: .peer) }
+            guard !call.kind.serverStreams else {
+                try Self.checkEnd(frame, isCut: isCut)
+                return CallResult(status: status, origin: .peer)
+            }
             let message = try Self.message(of: call, frame, response)
             return CallResult(status: status, message: message, origin: .peer)
         } catch {
@@ -170,6 +178,14 @@ extension ClientConnection {
         return message
     }
 
+    /// An OK that ends a stream brings no message and cuts none off.
+    private static func checkEnd(_ frame: StatusFrame, isCut: Bool) throws(WireViolation) {
+        guard frame.message == nil else {
+            throw .call(WireStatusCode.internal, 26, "a message in the STATUS of a stream")
+        }
+        guard !isCut else { throw .call(WireStatusCode.internal, 87, "OK within a message") }
+    }
+
     private static func tooLong(_ length: UInt32, _ call: ClientCall) -> String {
         "a response of \(length) bytes, the limit is \(call.responseLimit)"
     }
@@ -181,8 +197,10 @@ extension ClientConnection {
         guard let call = calls[id], !call.isAbandoned else { return }
         calls[id]?.isAbandoned = true
         calls[id]?.due = nil
-        let processed: WireStatus.Processed = link.fragments.drop(id) ? .no : .maybe
+        let processed: WireStatus.Processed = holdsRequest(id, call) ? .no : .maybe
+        link.fragments.drop(id)
         discardResponse(id)
+        streams[id]?.discard(budget: &link.budget)
         let tolerated = link.limits.floods.cancels / 2
         if cancels.admit(now, window: link.limits.floods.window, limit: tolerated) {
             link.output.write { $0.writeCancel(id) }

@@ -12,6 +12,8 @@ package struct ClientConnection: ~Copyable, Sendable {
     var calls: [CallID: ClientCall] = [:]
     /// The responses among them that come in MSG frames.
     var responses: [CallID: IncomingResponse] = [:]
+    /// What comes for the calls whose server streams.
+    var streams: [CallID: IncomingStream] = [:]
     var timers = CallTimers()
     var events = CircularBuffer<Event>()
     private var nextCall: UInt32
@@ -23,7 +25,11 @@ package struct ClientConnection: ~Copyable, Sendable {
     package enum Event: Equatable, Sendable {
         /// The server's HELLO: calls may start.
         case established(HelloFrame)
-        /// Exactly once for each call that started.
+        /// The next message of a server's stream. The driver owes a `take` once the application has it.
+        case message(CallID, ByteBuffer)
+        /// The stream has room for messages again, after `SendOutcome.full`.
+        case writable(CallID)
+        /// Exactly once for each call that started; nothing follows for the call.
         case ended(CallID, CallResult)
         /// There is room again after `StartCallError.atCapacity`.
         case slotFreed
@@ -76,9 +82,12 @@ package struct ClientConnection: ~Copyable, Sendable {
         link.endRead(now)
     }
 
-    /// Whole frames to send; nil when there are none. Large requests are cut here, as credit allows.
+    /// Whole frames to send; nil when there are none. Large requests are cut here, as credit allows. Pull events after
+    /// it: streams may have room again.
     package mutating func takeOutbound() -> ByteBuffer? {
-        while link.writeFragment() != nil {}
+        while let step = link.writeFragment() {
+            if step.hasRoom { events.append(.writable(step.call)) }
+        }
         return link.takeOutput()
     }
 
@@ -121,9 +130,10 @@ package struct ClientConnection: ~Copyable, Sendable {
         lastStarted = nextCall
         nextCall += 1
         let limit = min(call.responseLimit ?? .max, link.limits.maxMessageSize)
-        calls[id] = ClientCall(due: call.deadline, responseLimit: limit)
+        calls[id] = ClientCall(kind: call.kind, due: call.deadline, responseLimit: limit)
+        if call.kind.serverStreams { streams[id] = IncomingStream(limit: limit, window: link.limits.callCredit) }
         if let due = call.deadline { addTimer(id, due) }
-        send(id, call, peer, now: now)
+        if call.kind.clientStreams { openStream(id, call, peer, now: now) } else { send(id, call, peer, now: now) }
         return id
     }
 
@@ -146,7 +156,6 @@ package struct ClientConnection: ~Copyable, Sendable {
 
     private func check(_ call: OutgoingCall, now: WireInstant) throws(StartCallError) -> HelloFrame {
         guard let peer = link.peer else { throw .notEstablished }
-        guard call.kind == .unary else { throw .unsupportedKind }
         if let deadline = call.deadline, deadline.elapsed(since: now).microseconds == 0 { throw .deadlineExpired }
         guard call.message.readableBytes <= peer.maxMessageSize else {
             throw .messageTooLarge(size: call.message.readableBytes, limit: peer.maxMessageSize)
@@ -180,7 +189,7 @@ package struct ClientConnection: ~Copyable, Sendable {
             id, rest: rest, hasStarted: true, endsRequest: true, window: SendWindow(peer.callCredit))
     }
 
-    private static func remaining(_ deadline: WireInstant?, now: WireInstant) -> UInt64 {
+    static func remaining(_ deadline: WireInstant?, now: WireInstant) -> UInt64 {
         guard let deadline else { return CallFrame.noDeadline }
         return min(deadline.elapsed(since: now).microseconds, CallFrame.noDeadline - 1)
     }
@@ -256,13 +265,14 @@ extension ClientConnection {
         let last = lastAccepted ?? phase.lastAccepted ?? .max
         phase = .closed
         for (id, call) in calls.sorted(by: { $0.key < $1.key }) where !call.isAbandoned {
-            let cannotHaveRun = id.rawValue > last || link.fragments.holds(id)
+            let cannotHaveRun = id.rawValue > last || holdsRequest(id, call)
             let status = WireStatus(
                 code: WireStatusCode.unavailable, message: closure.reason, processed: cannotHaveRun ? .no : .maybe)
             events.append(.ended(id, CallResult(status: status, origin: .local)))
         }
         calls = [:]
         responses = [:]
+        streams = [:]
         timers.removeAll()
         link.fragments.removeAll()
         events.append(.closed(closure))

@@ -26,7 +26,7 @@ struct SendWindow: Equatable, Sendable {
 
 /// Message bytes that the peer may still send, and when to let it send more.
 struct ReceiveWindow: Equatable, Sendable {
-    private let size: UInt32
+    let size: UInt32
     private(set) var available: UInt32
 
     init(_ size: UInt32) {
@@ -48,5 +48,23 @@ struct ReceiveWindow: Equatable, Sendable {
         guard spent >= size / 2 else { return nil }
         available = size
         return spent
+    }
+
+    /// The same for a stream, of which the application has not taken `held` bytes yet.
+    mutating func replenish(keeping held: UInt32) -> UInt32? {
+        let used = UInt64(available) + UInt64(held)
+        guard used < size else { return nil }
+        let free = size - UInt32(used)
+        guard free >= size / 2 else { return nil }
+        available += free
+        return free
+    }
+
+    /// The CREDIT that makes `bytes` available, more than the window though they be.
+    mutating func extend(to bytes: UInt32) -> UInt32? {
+        guard bytes > available else { return nil }
+        let credit = bytes - available
+        available = bytes
+        return credit
     }
 }

@@ -8,7 +8,7 @@ struct Link: ~Copyable, Sendable {
     private(set) var peer: HelloFrame?
     private var decoder: FrameDecoder
     var output = OutboundBuffer()
-    var fragments = FragmentQueue()
+    var fragments: FragmentQueue
     var keepalive: Keepalive
     var floods: FloodGuard
     var budget: ReassemblyBudget
@@ -32,6 +32,7 @@ struct Link: ~Copyable, Sendable {
         keepalive = Keepalive(limits, now: now)
         floods = FloodGuard(limits)
         budget = ReassemblyBudget(limits.maxReassembly)
+        fragments = FragmentQueue(streamBuffer: limits.streamBuffer)
         receiveWindow = ReceiveWindow(limits.connectionCredit)
         handshakeDue = now.advanced(by: limits.handshakeTimeout)
         let hello = HelloFrame(limits: limits, acceptsCalls: role == .server, fingerprints: fingerprints)
@@ -84,7 +85,7 @@ extension Link {
 
     /// Writes the next fragment of a large message, unless the burst is full or credit is short.
     mutating func writeFragment() -> FragmentQueue.Step? {
-        guard !fragments.isEmpty, output.byteCount < Self.burst else { return nil }
+        guard !fragments.isIdle, output.byteCount < Self.burst else { return nil }
         return fragments.writeNext(to: &output, maxFrameSize: UInt32(peerFrameSize), connection: &sendWindow)
     }
 

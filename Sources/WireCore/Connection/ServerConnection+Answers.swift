@@ -29,7 +29,24 @@ extension ServerConnection {
         if status.isOK { status.code = WireStatusCode.internal }
         if fault(in: status.metadata) != nil { status.metadata = WireMetadata() }
         if stop == .expired { status = Self.expired(status) }
-        finish(id, status)
+        finishStream(id, status)
+        return true
+    }
+
+    /// Ends a server's stream with OK, behind the messages that wait. False when the call is gone.
+    @discardableResult
+    package mutating func finish(
+        _ id: CallID, with timings: WireTimings = WireTimings(), metadata: WireMetadata = WireMetadata()
+    ) -> Bool {
+        guard let stop = stop(of: id) else { return false }
+        let status = WireStatus(
+            code: WireStatusCode.ok, processed: .yes, queuedMicros: timings.queuedMicros, ranMicros: timings.ranMicros,
+            metadata: metadata)
+        switch stop {
+        case .expired: finish(id, Self.expired(status))
+        case .cancelled: finish(id, Self.replaced(status, WireStatusCode.cancelled, "cancelled; it ran to its end"))
+        case .no: finishStream(id, status)
+        }
         return true
     }
 
@@ -104,6 +121,7 @@ extension ServerConnection {
         case .running(let stop):
             calls[id]?.state = .running(.expired)
             calls[id]?.due = nil
+            stopStreams(id)
             if stop == .no { events.append(.expired(id)) }
         case .sending(let status): stopSending(id, status, WireStatusCode.deadlineExceeded)
         case nil: break
@@ -113,7 +131,7 @@ extension ServerConnection {
     /// Ends a call whose request broke a rule; a broken rule of the connection goes on to the caller.
     mutating func end(_ id: CallID, for violation: WireViolation, now: WireInstant) throws(WireViolation) {
         guard case .call(let code) = violation.scope else { throw violation }
-        refuse(id, code, violation.reason)
+        if case .running? = calls[id]?.state { abort(id, code, violation.reason) } else { refuse(id, code, violation.reason) }
         if violation.isProvoked { try link.floods.provokedError(now) }
     }
 
@@ -130,9 +148,26 @@ extension ServerConnection {
         return request
     }
 
+    /// Ends a call whose handler runs: it owes no answer any more.
+    private mutating func abort(_ id: CallID, _ code: UInt32, _ reason: String) {
+        events.append(.aborted(id))
+        finish(id, WireStatus(code: code, message: reason, processed: .maybe))
+    }
+
+    /// STATUS, behind the messages of a stream that wait.
+    private mutating func finishStream(_ id: CallID, _ status: WireStatus) {
+        if let fault = fault(in: status.metadata) {
+            return finish(id, Self.replaced(status, fault.code, fault.reason))
+        }
+        guard link.fragments.finish(id) == false else { return finish(id, status) }
+        calls[id]?.state = .sending(status)
+    }
+
     /// The one place that writes STATUS and frees the call's slot.
     private mutating func finish(_ id: CallID, _ status: WireStatus, _ body: MessageBody? = nil) {
         calls[id] = nil
+        if var stream = streams.removeValue(forKey: id) { stream.discard(budget: &link.budget) }
+        link.fragments.drop(id)
         let live = calls
         timers.prune { live[$0.call]?.due == $0.due }
         link.output.write { $0.writeStatus(id, status, body: body) }

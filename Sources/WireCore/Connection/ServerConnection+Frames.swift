@@ -77,7 +77,7 @@ extension ServerConnection {
         guard let lane = WireLane(rawValue: frame.lane) else {
             throw .call(WireStatusCode.invalidArgument, 24, "lane \(frame.lane) is unknown")
         }
-        guard kind == .unary else {
+        guard kind == .unary || acceptsStreams else {
             throw .call(WireStatusCode.unimplemented, 31, "this server has no streaming calls")
         }
         let metadata = try WireMetadata(validating: frame.metadata, maxSize: limits.maxMetadataSize)
@@ -93,14 +93,24 @@ extension ServerConnection {
         remaining == CallFrame.noDeadline ? nil : now.advanced(by: .microseconds(remaining))
     }
 
-    /// Hands the call over if its message is whole, else begins to collect it.
     private mutating func accept(
         _ call: IncomingCall, _ frame: CallFrame, now: WireInstant
     ) throws(WireViolation) {
+        if call.kind.clientStreams { try acceptStream(call, frame) } else { try acceptOne(call, frame, now: now) }
+    }
+
+    private func messageLimit(_ call: IncomingCall) -> UInt32 {
+        min(requestLimits[call.method] ?? .max, link.limits.maxMessageSize)
+    }
+
+    /// Hands the call over if its one message is whole, else begins to collect it.
+    private mutating func acceptOne(
+        _ call: IncomingCall, _ frame: CallFrame, now: WireInstant
+    ) throws(WireViolation) {
         guard let message = frame.message else {
-            throw .call(WireStatusCode.invalidArgument, 25, "a unary CALL without its message")
+            throw .call(WireStatusCode.invalidArgument, 25, "a CALL without its one message")
         }
-        let limit = min(requestLimits[call.method] ?? .max, link.limits.maxMessageSize)
+        let limit = messageLimit(call)
         guard message.length <= limit else {
             throw .call(
                 WireStatusCode.resourceExhausted, 40, "a request of \(message.length) bytes, the limit is \(limit)")
@@ -120,7 +130,14 @@ extension ServerConnection {
     private mutating func deliver(_ call: IncomingCall, _ message: ByteBuffer) {
         var call = call
         call.message = message
+        dispatch(call)
+    }
+
+    mutating func dispatch(_ call: IncomingCall) {
         insert(call.id, due: call.deadline, .running(.no))
+        if call.kind.serverStreams, let window = calls[call.id]?.window {
+            link.fragments.open(call.id, endsRequest: false, window: window)
+        }
         events.append(.call(call))
     }
 
@@ -142,6 +159,7 @@ extension ServerConnection {
     ) throws(WireViolation) {
         try link.receiveMessageBytes(frame.fragmentSize)
         guard try isOpen(id, now: now) else { return }
+        guard streams[id] == nil else { return try receiveStream(id, frame, now: now) }
         guard requests[id] != nil else { throw .connection(.protocolError, 28, "a MSG after END") }
         do throws(WireViolation) {
             try requests[id]?.append(frame)
@@ -167,6 +185,7 @@ extension ServerConnection {
 
     private mutating func receiveEnd(_ id: CallID, now: WireInstant) throws(WireViolation) {
         guard try isOpen(id, now: now) else { return }
+        guard streams[id] == nil else { return try endStream(id) }
         guard let request = requests[id] else { throw .connection(.protocolError, 28, "a second END") }
         guard request.assembly.isWhole else { throw MessageStart.endsEarly }
         complete(id, now: now)
@@ -188,6 +207,7 @@ extension ServerConnection {
         case .receiving: refuse(id, WireStatusCode.cancelled, "cancelled before the request was whole")
         case .running(.no):
             calls[id]?.state = .running(.cancelled)
+            stopStreams(id)
             events.append(.cancelled(id))
         case .sending(let status): stopSending(id, status, WireStatusCode.cancelled)
         case .running(.cancelled), .running(.expired), nil: break

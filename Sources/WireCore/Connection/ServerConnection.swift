@@ -12,22 +12,31 @@ package struct ServerConnection: ~Copyable, Sendable {
     var calls: [CallID: ServerCall] = [:]
     /// The requests among them that are not whole.
     var requests: [CallID: IncomingRequest] = [:]
+    /// What comes for those whose client streams.
+    var streams: [CallID: IncomingStream] = [:]
     var timers = CallTimers()
     var events = CircularBuffer<Event>()
     /// The highest call id seen, 0 before the first.
     var highestCall: UInt32 = 0
     let requestLimits: [UInt32: UInt32]
+    let acceptsStreams: Bool
 
     package enum Event: Equatable, Sendable {
         /// The peer's HELLO.
         case established(HelloFrame)
-        /// A whole request. The driver owes exactly one `succeed` or `fail`.
+        /// A whole request, or the start of a stream. The driver owes exactly one `succeed`, `finish` or `fail`.
         case call(IncomingCall)
+        /// The next message of a stream. The driver owes a `take` once the application has it.
+        case message(CallID, ByteBuffer)
+        /// The client's stream has ended: no message follows.
+        case requestEnded(CallID)
+        /// The stream has room for messages again, after `SendOutcome.full`.
+        case writable(CallID)
         /// The client asks to stop the handler. The answer is still owed.
         case cancelled(CallID)
         /// The deadline has passed: stop the handler. The answer is still owed; it goes out as DEADLINE_EXCEEDED.
         case expired(CallID)
-        /// The connection is gone: stop the handler. No answer is owed.
+        /// The call, or the connection, has ended: stop the handler. No answer is owed.
         case aborted(CallID)
         case pong(roundTrip: WireDuration)
         /// The client starts no more calls; the last one it started.
@@ -39,15 +48,17 @@ package struct ServerConnection: ~Copyable, Sendable {
     /// HELLO is in the outbound bytes at once.
     ///
     /// - Parameters:
-    ///   - requestLimits: The longest request of each method, bytes; methods not named have `limits.maxMessageSize`.
+    ///   - acceptsStreams: Whether calls may stream; if not, they end as UNIMPLEMENTED (W-31).
+    ///   - requestLimits: The longest message of each method, bytes; methods not named have `limits.maxMessageSize`.
     /// - Throws: a limit out of its bounds, or a service name that HELLO cannot carry.
     package init(
         limits: WireLimits = .defaults(), fingerprints: [ServiceFingerprint] = [],
-        requestLimits: [UInt32: UInt32] = [:],
+        requestLimits: [UInt32: UInt32] = [:], acceptsStreams: Bool = false,
         now: WireInstant
     ) throws(WireLimitsError) {
         link = try Link(role: .server, limits: limits, fingerprints: fingerprints, now: now)
         self.requestLimits = requestLimits
+        self.acceptsStreams = acceptsStreams
     }
 
     package var isClosed: Bool { phase.isClosed }
@@ -77,6 +88,7 @@ package struct ServerConnection: ~Copyable, Sendable {
     /// it: the last fragment of a drain's last call closes the connection.
     package mutating func takeOutbound() -> ByteBuffer? {
         while let step = link.writeFragment() {
+            if step.hasRoom { events.append(.writable(step.call)) }
             if step.isLast { finishSending(step.call) }
         }
         return link.takeOutput()
@@ -176,6 +188,7 @@ extension ServerConnection {
         }
         calls = [:]
         requests = [:]
+        streams = [:]
         timers.removeAll()
         link.fragments.removeAll()
         events.append(.closed(closure))

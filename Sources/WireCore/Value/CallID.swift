@@ -24,6 +24,11 @@ package enum WireCallKind: UInt8, Sendable, CaseIterable {
     case clientStreaming = 1
     case serverStreaming = 2
     case bidirectional = 3
+
+    /// The client sends any number of messages.
+    package var clientStreams: Bool { self == .clientStreaming || self == .bidirectional }
+    /// The server does.
+    package var serverStreams: Bool { self == .serverStreaming || self == .bidirectional }
 }
 
 /// How urgent a call is. A service may lower the lane of what it forwards, never raise it.

@@ -173,7 +173,6 @@ struct UnaryTests {
         } else {
             Issue.record("a capital letter in a key")
         }
-        #expect(client.refusal(OutgoingCall(method: 1, kind: .bidirectional, message: empty)) == .unsupportedKind)
         #expect(client.refusal(OutgoingCall(method: 1, deadline: client.now, message: empty)) == .deadlineExpired)
         try client.start()
         #expect(client.refusal() == .atCapacity(max: 1))

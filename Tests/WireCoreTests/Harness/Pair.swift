@@ -15,6 +15,9 @@ final class Pair {
     var handler: (IncomingCall) -> Answer = { .succeed(Array($0.message.readableBytesView)) }
     private(set) var clientEvents: [ClientConnection.Event] = []
     private(set) var serverEvents: [ServerConnection.Event] = []
+    /// Sees each event of a side as it comes.
+    var onServer: (ServerConnection.Event) -> Void = { _ in }
+    var onClient: (ClientConnection.Event) -> Void = { _ in }
     private(set) var open: [CallID: IncomingCall] = [:]
     private(set) var highestOpen = 0
     private var toServer = ByteBuffer()
@@ -27,21 +30,22 @@ final class Pair {
     }
 
     init(
-        client clientLimits: WireLimits = .defaults(), server serverLimits: WireLimits = .defaults(), first: CallID = 1
+        client clientLimits: WireLimits = .defaults(), server serverLimits: WireLimits = .defaults(), first: CallID = 1,
+        acceptsStreams: Bool = false
     ) throws {
         client = try ClientConnection(limits: clientLimits, firstCallID: first, now: now)
-        server = try ServerConnection(limits: serverLimits, now: now)
+        server = try ServerConnection(limits: serverLimits, acceptsStreams: acceptsStreams, now: now)
         drive()
     }
 
     /// Carries bytes until both sides are silent. A pair that never is, is a defect.
     func drive(steps: Int = 20_000) {
-        for _ in 0..<steps where !step() { return }
+        for _ in 0..<steps where !exchange() { return }
         Issue.record("the pair is still busy after \(steps) steps")
     }
 
     /// One exchange; false when nothing moved.
-    private func step() -> Bool {
+    func exchange() -> Bool {
         pullEvents()
         while let bytes = client.takeOutbound() { toServer.writeImmutableBuffer(bytes) }
         while let bytes = server.takeOutbound() { toClient.writeImmutableBuffer(bytes) }
@@ -63,10 +67,14 @@ final class Pair {
     private func pullEvents() {
         while let event = server.nextEvent() {
             serverEvents.append(event)
+            onServer(event)
             if case .call(let call) = event { run(call) }
             if case .aborted(let id) = event { open[id] = nil }
         }
-        while let event = client.nextEvent() { clientEvents.append(event) }
+        while let event = client.nextEvent() {
+            clientEvents.append(event)
+            onClient(event)
+        }
     }
 
     private func run(_ call: IncomingCall) {

@@ -63,10 +63,12 @@ final class TestServer {
     var sent: [Frame] = []
     private var decoder = FrameDecoder(maxFrameSize: WireLimits.frameSizeBounds.upperBound)
 
-    init(_ limits: WireLimits = .defaults(), peer: WireLimits? = .defaults(), requestLimits: [UInt32: UInt32] = [:])
-        throws
-    {
-        connection = try ServerConnection(limits: limits, requestLimits: requestLimits, now: now)
+    init(
+        _ limits: WireLimits = .defaults(), peer: WireLimits? = .defaults(), requestLimits: [UInt32: UInt32] = [:],
+        acceptsStreams: Bool = false
+    ) throws {
+        connection = try ServerConnection(
+            limits: limits, requestLimits: requestLimits, acceptsStreams: acceptsStreams, now: now)
         if let peer { receive(helloBytes(.client, peer)) }
     }
 
