@@ -77,6 +77,28 @@ package final class ClientPool: RPCChannel {
         return try answer.get()
     }
 
+    /// The end of a call that was submitted already.
+    func answer(of call: PendingCall) async throws(RPCError) -> [UInt8] {
+        let answer = await withTaskCancellationHandler {
+            await withCheckedContinuation { _ = call.wait(with: $0) }
+        } onCancel: {
+            cancel(call)
+        }
+        return try answer.get()
+    }
+
+    package func open(
+        _ method: MethodDescriptor, request: [UInt8], options: CallOptions
+    ) throws(RPCError) -> any RPCStream {
+        let now = ContinuousClock.now
+        let deadline = options.effectiveDeadline(for: method, now: now)
+        try check(method, request, deadline, now: now)
+        let stream = ClientStream()
+        let call = PendingCall(method, request, options, deadline: deadline, now: now, stream: stream)
+        submit(call)
+        return OpenStream(pool: self, call: call, stream: stream)
+    }
+
     private func check(
         _ method: MethodDescriptor, _ request: [UInt8], _ deadline: Deadline, now: ContinuousClock.Instant
     ) throws(RPCError) {
@@ -90,7 +112,9 @@ package final class ClientPool: RPCChannel {
         }
     }
 
-    private func cancel(_ call: PendingCall) {
+    /// Ends the call here and where it was sent. Does nothing when it has ended.
+    func cancel(_ call: PendingCall) {
+        guard !call.isEnded else { return }
         let place = call.end(.failure(.cancelled(call.method, processed: .maybe)))
         if let place { place.connection.run { $0.cancel(place.id) } }
         state.withLock { $0.forget(call) }

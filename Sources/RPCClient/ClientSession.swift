@@ -10,6 +10,8 @@ final class ClientSession: WireSession {
     private let attempt: ConnectionPlan.Attempt
     private(set) lazy var handle = driver.context.map { ClientConnectionHandle($0.channel, self, attempt) }
     private var calls: [CallID: PendingCall] = [:]
+    /// Writers of streams that wait for room.
+    private var writers: [CallID: [WriteDone]] = [:]
     private var establishedAt: ContinuousClock.Instant?
     private var closure: WireClosure?
     private var isRetired = false
@@ -40,7 +42,9 @@ final class ClientSession: WireSession {
             feed()
         case .draining: retire()
         case .closed(let closure): self.closure = closure
-        case .pong, .message, .writable: break
+        case .message(let id, let message): calls[id]?.stream?.responses.deliver(Array(message.readableBytesView))
+        case .writable(let id): resumeWriters(id)
+        case .pong: break
         }
     }
 
@@ -128,6 +132,35 @@ final class ClientSession: WireSession {
         return true
     }
 
+    // MARK: Streams
+
+    /// Sends a message of a client's stream; `done` hears when there is room for the next.
+    func send(_ id: CallID, _ message: [UInt8], _ done: @escaping WriteDone) {
+        guard let call = calls[id] else { return done(.streamEnded) }
+        switch driver.machine?.send(id, message: ByteBuffer(bytes: message)) {
+        case .taken: done(nil)
+        case .full: writers[id, default: []].append(done)
+        case .tooLarge(let limit): done(.tooLarge(call.method, "message", message.count, limit))
+        case .ended, nil: done(.streamEnded)
+        }
+        driver.pumpSoon()
+    }
+
+    func finishRequests(_ id: CallID) {
+        driver.machine?.finishRequest(id)
+        driver.pumpSoon()
+    }
+
+    /// The application has taken a message of a server's stream.
+    func take(_ id: CallID) {
+        driver.machine?.take(id)
+        driver.pumpSoon()
+    }
+
+    private func resumeWriters(_ id: CallID) {
+        for writer in writers.removeValue(forKey: id) ?? [] { writer(nil) }
+    }
+
     /// The caller is gone: asks the server to stop.
     func cancel(_ id: CallID) {
         driver.machine?.cancel(id, now: WireClock.now)
@@ -136,12 +169,13 @@ final class ClientSession: WireSession {
 
     private func end(_ id: CallID, _ result: CallResult) {
         guard let call = calls.removeValue(forKey: id) else { return }
+        for writer in writers.removeValue(forKey: id) ?? [] { writer(.streamEnded) }
         if !hasServed, result.origin == .peer, !result.isRefusalToServe {
             hasServed = true
             pool.proved()
         }
-        if let message = result.message {
-            call.end(.success(Array(message.readableBytesView)))
+        if result.status.isOK {
+            call.end(.success(result.message.map { Array($0.readableBytesView) } ?? []))
         } else if result.isRefusalToServe, call.mayRetry() {
             pool.submit(call)
         } else {

@@ -28,13 +28,16 @@ final class PendingCall: Sendable {
     let options: CallOptions
     let deadline: Deadline
     let submitted: ContinuousClock.Instant
+    /// The two directions of a call that streams.
+    let stream: ClientStream?
     private let requestID: String
     private let state = Mutex(State())
 
     init(
         _ method: MethodDescriptor, _ request: [UInt8], _ options: CallOptions, deadline: Deadline,
-        now: ContinuousClock.Instant
+        now: ContinuousClock.Instant, stream: ClientStream? = nil
     ) {
+        self.stream = stream
         self.method = method
         self.request = request
         self.options = options
@@ -74,6 +77,7 @@ final class PendingCall: Sendable {
         }
         old?.timer?.cancel()
         old?.continuation?.resume(returning: answer)
+        if old != nil { stream?.end(answer) }
         return old?.place
     }
 
@@ -97,12 +101,13 @@ final class PendingCall: Sendable {
             return (true, state.timer)
         }
         timer?.cancel()
+        if isWanted { stream?.attach(place) }
         return isWanted
     }
 
     /// One more attempt, when there has been only one and there is time.
     func mayRetry(now: ContinuousClock.Instant = .now) -> Bool {
-        guard !deadline.hasPassed(now: now) else { return false }
+        guard !deadline.hasPassed(now: now), stream?.detach() ?? true else { return false }
         return state.withLock { state in
             guard state.answer == nil, state.attempt == 1 else { return false }
             state.attempt = 2
@@ -114,7 +119,8 @@ final class PendingCall: Sendable {
     func outgoing() -> OutgoingCall {
         let attempt = state.withLock { $0.attempt }
         return OutgoingCall(
-            method: method.id, lane: WireLane(options.lane), deadline: WireClock.instant(at: deadline.instant),
+            method: method.id, kind: WireCallKind(method.kind), lane: WireLane(options.lane),
+            deadline: WireClock.instant(at: deadline.instant),
             metadata: WireMetadata(options, requestID: requestID, attempt: attempt),
             message: ByteBuffer(bytes: request), responseLimit: UInt32(clamping: method.responseLimit))
     }

@@ -51,14 +51,30 @@ package struct InProcessChannel: RPCChannel {
     package func call(
         _ method: MethodDescriptor, request: [UInt8], options: CallOptions
     ) async throws(RPCError) -> [UInt8] {
+        try await admit(method, request, options).answer(to: request, .unary)
+    }
+
+    package func open(
+        _ method: MethodDescriptor, request: [UInt8], options: CallOptions
+    ) throws(RPCError) -> any RPCStream {
+        let run = try admit(method, request, options)
+        let stream = InProcessStream(request: request)
+        stream.start(clientStreams: method.kind.clientStreams) { parts throws(RPCError) in
+            try await run.answer(to: request, .stream(parts))
+        }
+        return stream
+    }
+
+    private func admit(
+        _ method: MethodDescriptor, _ request: [UInt8], _ options: CallOptions
+    ) throws(RPCError) -> InProcessRun {
         guard !Task.isCancelled else { throw .cancelled(method, processed: .no) }
         let start = now()
         let deadline = options.effectiveDeadline(for: method, now: start)
         var tokens = UserTokenCache()
         let admitted = try gate.admit(
             incoming(method, size: request.count, deadline: deadline, options), tokens: &tokens, now: start)
-        let run = InProcessRun(admitted, gate: gate, remaining: deadline.remaining(now: start))
-        return try await run.answer(to: request)
+        return InProcessRun(admitted, gate: gate, remaining: deadline.remaining(now: start))
     }
 
     private func incoming(
@@ -66,6 +82,7 @@ package struct InProcessChannel: RPCChannel {
     ) -> CallRequest {
         var request = CallRequest(methodID: method.id, peer: peer, size: size)
         request.deadline = deadline
+        request.kind = method.kind
         request.lane = options.lane
         request.requestID = options.requestID
         request.userToken = options.userToken ?? userToken

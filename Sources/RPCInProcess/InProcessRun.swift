@@ -23,10 +23,16 @@ final class InProcessRun: Sendable {
         self.remaining = remaining
     }
 
-    func answer(to request: [UInt8]) async throws(RPCError) -> [UInt8] {
+    /// What the handler is given.
+    enum Input: Sendable {
+        case unary
+        case stream(StreamParts)
+    }
+
+    func answer(to request: [UInt8], _ input: Input) async throws(RPCError) -> [UInt8] {
         let answer = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                if wait(with: continuation) { start(request) }
+                if wait(with: continuation) { start(request, input) }
             }
         } onCancel: {
             abandon(.cancelled(call.context.method, processed: .maybe))
@@ -46,9 +52,9 @@ final class InProcessRun: Sendable {
         return false
     }
 
-    private func start(_ request: [UInt8]) {
+    private func start(_ request: [UInt8], _ input: Input) {
         let handler = Task { [self] in
-            let answer = await run(request)
+            let answer = await run(request, input)
             gate.leave(call)
             end(answer)
         }
@@ -59,11 +65,15 @@ final class InProcessRun: Sendable {
         keep(handler, timer)
     }
 
-    private func run(_ request: [UInt8]) async -> Answer {
+    private func run(_ request: [UInt8], _ input: Input) async -> Answer {
         do {
             switch call.entry.method {
             case .sync(let method): return .success(try method.run(request, call.context))
-            case .async(let method): return .success(try await method.run(request, call.context))
+            case .async(let method):
+                if case .stream(let parts) = input, let stream = method.stream {
+                    return .success(try await stream(parts, call.context))
+                }
+                return .success(try await method.run(request, call.context))
             }
         } catch {
             return .failure(.outcome(of: error, in: call.context))

@@ -32,7 +32,8 @@ extension Emitter {
             text.line("id: \(hex(method.id)),")
             text.line("service: \(SwiftText.literal(method.descriptor.service.fullName)),")
             text.line("name: \(SwiftText.literal(method.name)),")
-            text.line("execution: \(method.isSync ? ".sync" : ".async"), cost: \(cost(method)),")
+            let kind = method.streams ? "kind: .\(method.kind), " : ""
+            text.line("\(kind)execution: \(method.isSync ? ".sync" : ".async"), cost: \(cost(method)),")
             text.line("callers: \(SwiftText.list(method.rules.callers)),")
             let user = method.rules.optionalUser ? ", optionalUser: true" : ""
             text.line("exposure: \(exposure(method))\(user), maximumLane: \(lane(method)),")

@@ -4,15 +4,7 @@ import SwiftProtobufPluginLibrary
 extension Lint {
     mutating func checkShape(of method: MethodModel) {
         let position = method.descriptor.position()
-        if method.streams {
-            method.isSync
-                ? report(
-                    position, "\(method.name) streams, but its service is SYNC.",
-                    "Write plain messages, or move the method to an ASYNC service.")
-                : report(
-                    position, "\(method.name) streams, and streams are not generated yet.",
-                    "Write plain messages; page or poll with a bounded wait.")
-        }
+        if method.streams { checkStream(method) }
         for type in [method.descriptor.inputType, method.descriptor.outputType].compactMap({ $0 })
         where type.file.package.hasPrefix("google.protobuf") {
             report(
@@ -22,6 +14,27 @@ extension Lint {
         if method.swiftName == "service" {
             report(
                 position, "\(method.name) takes the name of the service's own descriptor.", "Give it another name.")
+        }
+    }
+
+    private mutating func checkStream(_ method: MethodModel) {
+        let position = method.descriptor.position()
+        if method.isSync {
+            report(
+                position, "\(method.name) streams, but its service is SYNC.",
+                "Write plain messages, or move the method to an ASYNC service.")
+        }
+        if method.isExposed {
+            report(
+                method.rulesPosition,
+                "\(method.name) streams, but has `http`, where a call is one request and one answer.",
+                "Leave `http` out and write `exposure: INTERNAL`, or write plain messages.")
+        }
+        if method.rules.onCancel == .detach {
+            report(
+                method.rulesPosition,
+                "\(method.name) streams, but is to go on without its caller, who is the other end.",
+                "Leave `on_cancel: DETACH` out.")
         }
     }
 

@@ -25,6 +25,15 @@ struct MethodModel {
 
     var isSync: Bool { execution == .sync }
     var streams: Bool { descriptor.clientStreaming || descriptor.serverStreaming }
+    /// `.unary` and its like, as Swift text.
+    var kind: String {
+        switch (descriptor.clientStreaming, descriptor.serverStreaming) {
+        case (false, false): "unary"
+        case (true, false): "clientStreaming"
+        case (false, true): "serverStreaming"
+        case (true, true): "bidirectional"
+        }
+    }
     var isExposed: Bool { rules.hasHTTP }
     var route: RouteModel? { rules.hasHTTP ? RouteModel(rules.http) : nil }
 

@@ -8,12 +8,7 @@ extension RPCChannel {
     package func call<Request: Message, Response: Message>(
         _ method: MethodDescriptor, _ request: Request, _ options: CallOptions, returning: Response.Type = Response.self
     ) async throws(RPCError) -> Response {
-        let answer = try await call(method, request: try method.encode(request: request), options: options)
-        do {
-            return try Response(serializedBytes: answer)
-        } catch {
-            throw RPCError(.internal, "The answer of \(method.fullName) does not decode.", reason: "malformed_response")
-        }
+        try method.decodeAnswer(await call(method, request: try method.encode(request: request), options: options))
     }
 }
 

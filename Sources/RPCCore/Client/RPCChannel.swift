@@ -31,4 +31,21 @@ package protocol RPCChannel: Sendable {
     ///
     /// - Throws: `RPCError`; a lost connection is UNAVAILABLE with `processed` telling whether the handler may have run.
     func call(_ method: MethodDescriptor, request: [UInt8], options: CallOptions) async throws(RPCError) -> [UInt8]
+
+    /// Starts a call that streams. Whoever starts it owes a `cancel` when they are done with it.
+    ///
+    /// - Parameter request: The one request where the client does not stream, else nothing.
+    /// - Throws: `RPCError` for a request over the contract's limit, and for a deadline that has passed.
+    func open(
+        _ method: MethodDescriptor, request: [UInt8], options: CallOptions
+    ) throws(RPCError) -> any RPCStream
+}
+
+extension RPCChannel {
+    /// A channel that carries no streams.
+    package func open(
+        _ method: MethodDescriptor, request: [UInt8], options: CallOptions
+    ) throws(RPCError) -> any RPCStream {
+        throw RPCError(.unimplemented, "\(method.fullName) streams; this channel does not.", processed: .no)
+    }
 }

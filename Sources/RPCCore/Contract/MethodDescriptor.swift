@@ -59,6 +59,7 @@ package struct MethodDescriptor: Sendable {
     package let service: String
     /// `CreateSession`.
     package let name: String
+    package let kind: CallKind
     package let execution: Execution
     /// For SYNC methods; nil for ASYNC ones.
     package let cost: Cost?
@@ -69,9 +70,9 @@ package struct MethodDescriptor: Sendable {
     package let optionalUser: Bool
     package let maximumLane: Lane
     package let deadline: DeadlineRule
-    /// Bytes.
+    /// Bytes of each message.
     package let requestLimit: Int
-    /// Bytes.
+    /// Bytes of each message.
     package let responseLimit: Int
     /// Calls at once in one process; nil for no limit of its own.
     package let concurrency: Int?
@@ -83,7 +84,8 @@ package struct MethodDescriptor: Sendable {
     package let response: MessageDescriptor
 
     package init(
-        id: UInt32, service: String, name: String, execution: Execution, cost: Cost?, callers: [String],
+        id: UInt32, service: String, name: String, kind: CallKind = .unary, execution: Execution, cost: Cost?,
+        callers: [String],
         exposure: Exposure, optionalUser: Bool = false, maximumLane: Lane, deadline: DeadlineRule,
         requestLimit: Int, responseLimit: Int, concurrency: Int?, rate: Rate?, onCancel: OnCancel,
         idempotency: Idempotency, http: HTTPRoute?, request: MessageDescriptor, response: MessageDescriptor
@@ -91,6 +93,7 @@ package struct MethodDescriptor: Sendable {
         self.id = id
         self.service = service
         self.name = name
+        self.kind = kind
         self.execution = execution
         self.cost = cost
         self.callers = callers

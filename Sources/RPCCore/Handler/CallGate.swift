@@ -1,6 +1,7 @@
 /// What a transport knows of a call when it arrives.
 package struct CallRequest: Sendable {
     package var methodID: UInt32
+    package var kind = CallKind.unary
     package var peer: PeerIdentity
     /// Request bytes.
     package var size: Int
@@ -85,6 +86,11 @@ package final class CallGate: Sendable {
             throw Self.notForPeer(request)
         }
         let method = entry.descriptor
+        guard request.kind == method.kind else {
+            throw RPCError(
+                .invalidArgument, "\(method.fullName) is \(method.kind.text), the call is \(request.kind.text).",
+                reason: "wrong_call_kind", processed: .no)
+        }
         guard request.size <= method.requestLimit else {
             throw RPCError(
                 .resourceExhausted,

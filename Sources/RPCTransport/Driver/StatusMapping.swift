@@ -54,3 +54,25 @@ extension WireLane {
 extension Lane {
     package init(_ lane: WireLane) { self = lane == .emergency ? .emergency : .routine }
 }
+
+extension CallKind {
+    package init(_ kind: WireCallKind) {
+        switch kind {
+        case .unary: self = .unary
+        case .clientStreaming: self = .clientStreaming
+        case .serverStreaming: self = .serverStreaming
+        case .bidirectional: self = .bidirectional
+        }
+    }
+}
+
+extension WireCallKind {
+    package init(_ kind: CallKind) {
+        switch kind {
+        case .unary: self = .unary
+        case .clientStreaming: self = .clientStreaming
+        case .serverStreaming: self = .serverStreaming
+        case .bidirectional: self = .bidirectional
+        }
+    }
+}

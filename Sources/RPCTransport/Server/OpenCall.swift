@@ -11,10 +11,20 @@ struct OpenCall {
     /// A place in the CPU pool's queue.
     var ticket: UInt64?
     var stop: Stop?
+    /// What the client of a streaming call sends, for its handler.
+    var requests: InboundMessages?
+    /// Writers of the handler that wait for room.
+    var writers: [WriteDone] = []
 
     init(_ call: AdmittedCall, arrived: ContinuousClock.Instant) {
         self.call = call
         self.arrived = arrived
+    }
+
+    /// Ends the call's streams for whoever reads or writes them.
+    func endStreams(_ error: RPCError) {
+        requests?.fail(error, discards: true)
+        for writer in writers { writer(error) }
     }
 
     /// Why the handler was asked to stop.

@@ -15,6 +15,8 @@ final class ServerCore: Sendable {
     let pool: CPUPool?
     let fingerprints: [ServiceFingerprint]
     let requestLimits: [UInt32: UInt32]
+    /// A method streams.
+    let acceptsStreams: Bool
     let connections: ConnectionRegistry
     private let stopping = Latch()
     /// False once a drain has seen the last connection close.
@@ -40,6 +42,7 @@ final class ServerCore: Sendable {
         self.fingerprints = contracts.map { ServiceFingerprint(service: $0.name, fingerprint: $0.fingerprint) }
         self.requestLimits = Dictionary(
             methods.map { ($0.descriptor.id, UInt32(clamping: $0.descriptor.requestLimit)) }, uniquingKeysWith: max)
+        self.acceptsStreams = methods.contains { $0.descriptor.kind.streams }
         self.connections = ConnectionRegistry(limit: options.maximumConnections)
         do {
             _ = try ServerConnection(limits: options.limits, fingerprints: fingerprints, now: WireClock.now)

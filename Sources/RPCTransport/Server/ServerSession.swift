@@ -9,7 +9,7 @@ final class ServerSession: WireSession {
     let driver: WireDriver<ServerConnection>
     private let core: ServerCore
     private var tokens = UserTokenCache()
-    private var calls: [CallID: OpenCall] = [:]
+    var calls: [CallID: OpenCall] = [:]
     private var closure: WireClosure?
     private lazy var executor = driver.context.map { LoopExecutor($0.eventLoop) }
 
@@ -18,7 +18,7 @@ final class ServerSession: WireSession {
         self.driver = WireDriver(handshakeTimeout: core.options.handshakeTimeout) { _, now in
             try ServerConnection(
                 limits: core.options.limits, fingerprints: core.fingerprints, requestLimits: core.requestLimits,
-                now: now)
+                acceptsStreams: core.acceptsStreams, now: now)
         }
         driver.session = self
     }
@@ -30,8 +30,11 @@ final class ServerSession: WireSession {
         case .cancelled(let id): stop(id, .cancelled)
         case .expired(let id): stop(id, .expired)
         case .aborted(let id): stop(id, .aborted)
+        case .message(let id, let message): calls[id]?.requests?.deliver(Array(message.readableBytesView))
+        case .requestEnded(let id): calls[id]?.requests?.finish()
+        case .writable(let id): resumeWriters(id)
         case .closed(let closure): self.closure = closure
-        case .pong, .drainAcknowledged, .message, .requestEnded, .writable: break
+        case .pong, .drainAcknowledged: break
         }
     }
 
@@ -69,6 +72,7 @@ final class ServerSession: WireSession {
         var request = CallRequest(methodID: incoming.method, peer: peer, size: incoming.message.readableBytes)
         request.deadline = incoming.deadline.map { Deadline(WireClock.time(at: $0)) }
         request.lane = Lane(incoming.lane)
+        request.kind = CallKind(incoming.kind)
         guard !incoming.metadata.isEmpty else { return request }
         request.requestID = incoming.metadata.text(.requestID)
         request.userToken = incoming.metadata.text(.userIdentity)
@@ -93,7 +97,13 @@ final class ServerSession: WireSession {
 
     private func start(_ id: CallID, _ open: OpenCall, _ request: [UInt8], on loop: any EventLoop) {
         switch open.call.entry.method {
-        case .async(let method): runInTask(id, open, method, request, on: loop)
+        case .async(let method):
+            if let stream = method.stream {
+                let parts = streams(id, open, request, on: loop)
+                runInTask(id, open, on: loop) { try await stream(parts, $0) }
+            } else {
+                runInTask(id, open, on: loop) { try await method.run(request, $0) }
+            }
         case .sync(let method):
             if let pool = core.pool, method.descriptor.needsPool(request.count) {
                 queue(id, open, method, request, on: loop, pool)
@@ -113,14 +123,15 @@ final class ServerSession: WireSession {
 
     /// ASYNC: a task on this loop, started in place: until the handler first suspends, no thread changes.
     private func runInTask(
-        _ id: CallID, _ open: OpenCall, _ method: AsyncMethod, _ request: [UInt8], on loop: any EventLoop
+        _ id: CallID, _ open: OpenCall, on loop: any EventLoop,
+        _ run: @escaping @Sendable (CallContext) async throws -> [UInt8]
     ) {
         core.observer?.callStarted(open.call.context)
         let started = ContinuousClock.now
         let session = NIOLoopBound(self, eventLoop: loop)
         let context = open.call.context
         let body: @Sendable () async -> Void = {
-            let result = await Self.result { try await method.run(request, context) }
+            let result = await Self.result { try await run(context) }
             let end = CallEnd.ended(result, started: started, ended: .now)
             if loop.inEventLoop {
                 session.value.finish(id, end)
@@ -188,14 +199,19 @@ final class ServerSession: WireSession {
         }
         guard method.onCancel == .cancel else { return }
         open.call.context.cancellation.cancel()
+        calls[id]?.writers = []
+        open.endStreams(reason.error(method, processed: .maybe))
         open.task?.cancel()
     }
 
     private func finish(_ id: CallID, _ end: CallEnd) {
         guard let open = calls.removeValue(forKey: id) else { return }
         core.leave(open.call)
+        open.endStreams(.streamEnded)
         let answer = CallAnswer(open, end)
         switch answer.result {
+        case .success where open.call.context.method.kind.serverStreams:
+            driver.machine?.finish(id, with: answer.timings)
         case .success(let bytes): driver.machine?.succeed(id, message: bytes, with: answer.timings)
         case .failure(let error): driver.machine?.fail(id, with: WireStatus(error))
         }

@@ -131,7 +131,11 @@ extension ServerConnection {
     /// Ends a call whose request broke a rule; a broken rule of the connection goes on to the caller.
     mutating func end(_ id: CallID, for violation: WireViolation, now: WireInstant) throws(WireViolation) {
         guard case .call(let code) = violation.scope else { throw violation }
-        if case .running? = calls[id]?.state { abort(id, code, violation.reason) } else { refuse(id, code, violation.reason) }
+        if case .running? = calls[id]?.state {
+            abort(id, code, violation.reason)
+        } else {
+            refuse(id, code, violation.reason)
+        }
         if violation.isProvoked { try link.floods.provokedError(now) }
     }
 

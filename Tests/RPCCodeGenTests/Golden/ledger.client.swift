@@ -33,3 +33,36 @@ package struct LedgerServiceClient: Sendable {
         try await channel.call(LedgerServiceContract.findEntries, request, options)
     }
 }
+
+/// Entries as they come and go.
+package struct FeedServiceClient: Sendable {
+    package let channel: any RPCChannel
+
+    package init(_ channel: any RPCChannel) {
+        self.channel = channel
+    }
+
+    /// Every entry from now on.
+    package func watch<Value>(
+        _ request: LedgerFeedRequest, _ options: CallOptions = CallOptions(),
+        _ body: (MessageStream<LedgerEntry>) async throws -> Value
+    ) async throws -> Value {
+        try await channel.serverStreaming(FeedServiceContract.watch, request, options, body)
+    }
+
+    /// Keeps many entries.
+    package func `import`(
+        _ options: CallOptions = CallOptions(),
+        _ body: (MessageWriter<LedgerFeedRequest>) async throws -> Void
+    ) async throws -> LedgerEmptyResponse {
+        try await channel.clientStreaming(FeedServiceContract.`import`, options, body)
+    }
+
+    /// Looks each one up.
+    package func exchange<Value>(
+        _ options: CallOptions = CallOptions(),
+        _ body: (MessageWriter<LedgerFeedRequest>, MessageStream<LedgerEntry>) async throws -> Value
+    ) async throws -> Value {
+        try await channel.bidirectional(FeedServiceContract.exchange, options, body)
+    }
+}

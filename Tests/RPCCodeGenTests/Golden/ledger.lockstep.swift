@@ -108,6 +108,126 @@ extension LedgerServiceHandler {
     }
 }
 
+/// What the contract says of `lockstep.ledger.v1.FeedService`.
+package enum FeedServiceContract {
+    package static let service = ServiceDescriptor(
+        name: "lockstep.ledger.v1.FeedService",
+        execution: .async, hostedByBoth: false,
+        methods: [
+            watch,
+            `import`,
+            exchange,
+        ],
+        fingerprint: 0x0feb197cde71e750
+    )
+
+    /// Every entry from now on.
+    package static let watch = MethodDescriptor(
+        id: 0xec181bfa,
+        service: "lockstep.ledger.v1.FeedService",
+        name: "Watch",
+        kind: .serverStreaming, execution: .async, cost: nil,
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .noSideEffects,
+        http: nil,
+        request: LedgerFeedRequest.contractDescriptor,
+        response: LedgerEntry.contractDescriptor
+    )
+
+    /// Keeps many entries.
+    package static let `import` = MethodDescriptor(
+        id: 0x2a7521c0,
+        service: "lockstep.ledger.v1.FeedService",
+        name: "Import",
+        kind: .clientStreaming, execution: .async, cost: nil,
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: LedgerFeedRequest.contractDescriptor,
+        response: LedgerEmptyResponse.contractDescriptor
+    )
+
+    /// Looks each one up.
+    package static let exchange = MethodDescriptor(
+        id: 0x34dc476a,
+        service: "lockstep.ledger.v1.FeedService",
+        name: "Exchange",
+        kind: .bidirectional, execution: .async, cost: nil,
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: LedgerFeedRequest.contractDescriptor,
+        response: LedgerEntry.contractDescriptor
+    )
+}
+
+/// Entries as they come and go.
+package protocol FeedServiceHandler: AsyncServiceHandler {
+    /// Every entry from now on.
+    func watch(
+        _ request: LedgerFeedRequest, _ responses: MessageWriter<LedgerEntry>, _ context: CallContext
+    ) async throws
+    /// Keeps many entries.
+    func `import`(
+        _ requests: MessageStream<LedgerFeedRequest>, _ context: CallContext
+    ) async throws -> LedgerEmptyResponse
+    /// Looks each one up.
+    func exchange(
+        _ requests: MessageStream<LedgerFeedRequest>, _ responses: MessageWriter<LedgerEntry>,
+        _ context: CallContext
+    ) async throws
+}
+
+extension FeedServiceHandler {
+    package static var contract: ServiceDescriptor { FeedServiceContract.service }
+
+    package var asyncMethods: [AsyncMethod] {
+        [
+            AsyncMethod(serverStreaming: FeedServiceContract.watch) { try await self.watch($0, $1, $2) },
+            AsyncMethod(clientStreaming: FeedServiceContract.`import`) { try await self.`import`($0, $1) },
+            AsyncMethod(bidirectional: FeedServiceContract.exchange) { try await self.exchange($0, $1, $2) },
+        ]
+    }
+}
+
+extension LedgerFeedRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.ledger.v1.FeedRequest",
+        fields: [
+            FieldDescriptor(name: "tag", number: 1, kind: .string, isRequired: true),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("tag", tag, required: true)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("FeedRequest")
+        text.text("tag", tag)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
 extension LedgerFindEntriesRequest: ContractMessage {
     package static let contractDescriptor: MessageDescriptor = .init(
         name: "lockstep.ledger.v1.FindEntriesRequest",

@@ -3,14 +3,15 @@ import RPCCore
 extension MethodDescriptor {
     /// A method of a made-up service; what a test does not name is generous.
     static func test(
-        _ name: String, execution: Execution = .async, cost: Cost? = nil, callers: [String] = ["gateway"],
+        _ name: String, kind: CallKind = .unary, execution: Execution = .async, cost: Cost? = nil,
+        callers: [String] = ["gateway"],
         exposure: Exposure = .internal, maximumLane: Lane = .emergency, default: Duration = .seconds(30),
         maximum: Duration = .seconds(60), requestLimit: Int = 4 * 1024 * 1024, responseLimit: Int = 4 * 1024 * 1024,
         concurrency: Int? = nil, onCancel: OnCancel = .cancel
     ) -> MethodDescriptor {
         MethodDescriptor(
             id: name.utf8.reduce(2_166_136_261) { ($0 ^ UInt32($1)) &* 16_777_619 }, service: "test.v1.TestService",
-            name: name, execution: execution, cost: cost, callers: callers, exposure: exposure,
+            name: name, kind: kind, execution: execution, cost: cost, callers: callers, exposure: exposure,
             maximumLane: maximumLane, deadline: DeadlineRule(default: `default`, maximum: maximum),
             requestLimit: requestLimit, responseLimit: responseLimit, concurrency: concurrency, rate: nil,
             onCancel: onCancel, idempotency: .unknown, http: nil,

@@ -135,9 +135,8 @@ struct StreamTests {
     @Test func endRidesOnTheLastFragmentOrStandsAlone() throws {
         let client = try TestClient()
         let empty = OutgoingCall(method: 1, kind: .clientStreaming, message: ByteBuffer())
-        let (one, none) = (
-            try client.connection.startCall(empty, now: client.now), try client.connection.startCall(empty, now: client.now)
-        )
+        let one = try client.connection.startCall(empty, now: client.now)
+        let none = try client.connection.startCall(empty, now: client.now)
         _ = client.connection.send(one, message: bytes(5))
         client.connection.finishRequest(one)
         client.connection.finishRequest(none)
