@@ -9,8 +9,8 @@ PYTHON := .build-python
 STATE ?= .lockstep
 # What the build and the tests need of Debian.
 PACKAGES := libssl-dev libcrypt-dev libsqlite3-dev openssl curl procps python3 python3-venv
-# The OAuth 2.0 server of the walk and of the token service's tests: its packages, with versions.
-REQUIREMENTS := Tests/Support/oauth-provider/requirements.txt
+# The OAuth 2.0 server of the walk and of the token service's tests, and the validator of OpenAPI: packages with versions.
+REQUIREMENTS := Tests/Support/oauth-provider/requirements.txt Tests/Support/openapi/requirements.txt
 # `make test FILTER=WireCore` runs the suites whose names match.
 FILTER ?=
 
@@ -105,9 +105,9 @@ deps:
 	  echo "Installing Debian packages:$$missing"; \
 	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
-	@stamp="$(PYTHON)/.installed-$$(sha256sum < $(REQUIREMENTS) | cut -c1-16)"; \
+	@stamp="$(PYTHON)/.installed-$$(cat $(REQUIREMENTS) | sha256sum | cut -c1-16)"; \
 	if [ ! -e "$$stamp" ]; then \
-	  echo "Installing the test's OAuth 2.0 server into $(PYTHON)"; \
+	  echo "Installing an OAuth 2.0 server and an OpenAPI validator into $(PYTHON)"; \
 	  python3 -m venv $(PYTHON); \
-	  $(PYTHON)/bin/pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS); \
+	  $(PYTHON)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$(REQUIREMENTS)); \
 	  touch "$$stamp"; fi

@@ -33,12 +33,33 @@ import Testing
         #expect(try await fixture.mails().isEmpty, "the first only")
     }
 
+    @Test func oneSiteOfManyNetworksIsOneStranger() async throws {
+        let fixture = try await Fixture { $0.mailsPerHour = 3 }
+        _ = try await fixture.member()
+        for number in 0..<60 { try await fixture.requestReset(address, from: "2001:db8:0:\(number)::1") }
+        #expect(try await fixture.mails().count == 3)
+        try await fixture.requestReset(address, from: "2001:db8:1:1::1")
+        #expect(try await fixture.mails().count == 1)
+    }
+
+    @Test func noStrangersUseUpWhatAFamiliarNetworkGets() async throws {
+        let fixture = try await Fixture { $0.mailsPerHour = 1 }
+        _ = try await fixture.member()
+        _ = try await fixture.signIn(from: "192.0.2.1")
+        for number in 0..<40 { try await fixture.requestReset(address, from: "198.51.\(number).1") }
+        _ = try await fixture.mails()
+        try await fixture.requestReset(address, from: "203.0.113.1")
+        #expect(try await fixture.mails().isEmpty)
+        for _ in 0..<9 { try await fixture.requestReset(address, from: "192.0.2.1") }
+        #expect(try await fixture.mails().count == AuthPolicy.mailsPerFamiliarNetwork)
+    }
+
     @Test func nobodyIsFloodedByManyNetworks() async throws {
         let fixture = try await Fixture { $0.mailsPerHour = 3 }
         _ = try await fixture.member()
         var count = 0
         for number in 0..<60 {
-            try await fixture.requestReset(address, from: "2001:db8:0:\(number)::1")
+            try await fixture.requestReset(address, from: "2001:db8:\(number):1::1")
             count += try await fixture.mails().count
         }
         #expect(count == 3 * AuthPolicy.strangers)

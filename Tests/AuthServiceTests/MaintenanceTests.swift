@@ -94,11 +94,80 @@ import Testing
 
     @Test func pruningReadsNoWholeTable() async throws {
         let fixture = try await Fixture()
-        for (sql, _) in AuthStore.pruning {
-            let plan = try await fixture.database.write {
-                try $0.query("EXPLAIN QUERY PLAN " + sql, ["before": 0]) { try $0.get("detail", as: String.self) }
-            }
-            #expect(!plan.isEmpty && plan.allSatisfy { !$0.hasPrefix("SCAN") }, "\(sql): \(plan)")
+        for rule in AuthStore.pruning {
+            let now = fixture.clock.now
+            let plan = try await plan(rule.sql, rule.parameters(before: now, now: now), fixture)
+            #expect(!plan.isEmpty && plan.allSatisfy { !$0.hasPrefix("SCAN") }, "\(rule.sql): \(plan)")
+            // Not only a part of a table: the rows that are due.
+            #expect(plan.contains { $0.contains("<?)") }, "\(rule.sql): \(plan)")
         }
+    }
+
+    @Test func takingNotificationsReadsNoWholeTable() async throws {
+        let fixture = try await Fixture()
+        for sql in AuthStore.discarding {
+            let plan = try await plan(sql, [:], fixture)
+            let isIndexed = plan.allSatisfy { $0.contains("notifications_nothing") || $0.contains("(user_id=?)") }
+            #expect(!plan.isEmpty && isIndexed, "\(sql): \(plan)")
+        }
+    }
+
+    /// What a mail costs to decide does not grow with what was asked for and not sent.
+    @Test func mailsAreCountedFromTheirIndexAlone() async throws {
+        let fixture = try await Fixture()
+        let plan = try await plan(
+            """
+            SELECT count(*), count(CASE WHEN network = 'a' THEN 1 END), count(CASE WHEN site = 'b' THEN 1 END)
+            FROM audit_events WHERE user_id = 'u' AND event = 'e' AND at > 0 AND mailed = 1
+            """, [:], fixture)
+        #expect(plan.count == 1)
+        #expect(plan.first?.contains("COVERING INDEX audit_events_mailed") == true, "\(plan)")
+        #expect(plan.first?.contains("at>?") == true, "\(plan)")
+    }
+
+    private func plan(_ sql: String, _ parameters: Parameters, _ fixture: Fixture) async throws -> [String] {
+        try await fixture.database.write {
+            try $0.query("EXPLAIN QUERY PLAN " + sql, parameters) { try $0.get("detail", as: String.self) }
+        }
+    }
+
+    @Test func aLongBacklogIsForgottenInPieces() async throws {
+        let fixture = try await Fixture()
+        let rows = AuthStore.piece * 2 + 1
+        try await fixture.database.write {
+            _ = try $0.execute(
+                """
+                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :rows)
+                INSERT INTO audit_events
+                    (id, at, event, request_id, address, network, user_agent, mailed)
+                SELECT 'old' || i, 0, 'authn_login_fail', '', '', '', '', 0 FROM n
+                """, ["rows": rows])
+        }
+        try await fixture.handler.store.prune()
+        #expect(try await self.rows(fixture, "audit_events") == 0)
+    }
+
+    @Test func whatAnybodyCanCauseIsForgottenInTime() async throws {
+        let fixture = try await Fixture()
+        _ = try await fixture.member()
+        try await fixture.requestReset("ada@example.com")
+        try await fixture.resend("ada@example.com")
+        try await fixture.register("ada@example.com")
+        fixture.clock.advance(by: AuthPolicy.memory + .seconds(1))
+        try await fixture.handler.store.prune()
+        #expect(try await fixture.audit() == ["user_registered", "email_verified"])
+    }
+
+    @Test func anAccountIsNotForgottenBeforeItsLastLink() async throws {
+        let fixture = try await Fixture()
+        try await fixture.register("ada@example.com")
+        _ = try await fixture.mails()
+        fixture.clock.advance(by: AuthPolicy.retention - .seconds(60))
+        try await fixture.resend("ada@example.com")
+        let token = try await fixture.mailedToken(.emailVerification)
+        fixture.clock.advance(by: .seconds(120))
+        try await fixture.handler.store.prune()
+        try await fixture.verify(token)
+        _ = try await fixture.signIn()
     }
 }

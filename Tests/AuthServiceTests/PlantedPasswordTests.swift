@@ -43,6 +43,31 @@ import Testing
         try await expectOwner(fixture, password: "chosen by the owner")
     }
 
+    /// The first registrant's name is a stranger's words once somebody else turns out to own the address.
+    @Test func aResetThatConfirmsKeepsNoStrangersName() async throws {
+        let fixture = try await Fixture()
+        try await fixture.register(address, password: planted, name: "Call 555 at once")
+        try await fixture.requestReset(address)
+        try await fixture.reset(fixture.mailedToken(.passwordReset), to: owners)
+        try await expectOwner(fixture)
+        let names = try await fixture.database.read {
+            try $0.query("SELECT name FROM users") { try $0.get("name", as: String.self) }
+        }
+        #expect(names == [""])
+    }
+
+    /// Anybody may ask for a mail; what the owner holds stays good.
+    @Test func aStrangersRequestEndsNoLinkOfTheOwners() async throws {
+        let fixture = try await Fixture()
+        _ = try await fixture.member(address)
+        try await fixture.requestReset(address)
+        let link = try await fixture.mailedToken(.passwordReset)
+        try await fixture.requestReset(address, from: "198.51.100.7")
+        #expect(try await fixture.mails().count == 1)
+        try await fixture.reset(link, to: owners)
+        try await expectOwner(fixture)
+    }
+
     /// Registrations are forgotten after a while; that there was another one is not.
     @Test func aResendIsNotFooledByWaiting() async throws {
         let fixture = try await Fixture()

@@ -36,4 +36,22 @@ import Testing
             #expect(plan.contains { $0.contains("audit_events_reads") })
         }
     }
+
+    /// It runs each minute, and after each disconnection.
+    @Test func purgingReadsNoWholeTable() async throws {
+        let statements: [(String, Parameters)] = [
+            (ConnectionStore.needsPurge, ["now": 0, "limit": 0, "begun": 0]),
+            (ConnectionStore.deleteLost, ["now": 0, "begun": 0]), (ConnectionStore.dropDeleted, ["limit": 0]),
+        ]
+        try await Fixture.with(ProviderRegistry([])) { fixture in
+            for (sql, parameters) in statements {
+                let plan = try await fixture.database.write {
+                    try $0.query("EXPLAIN QUERY PLAN " + sql, parameters) { try $0.get("detail", as: String.self) }
+                }
+                let searches = plan.filter { $0.contains(" connections") }
+                let byRange = searches.filter { $0.contains("<?)") }
+                #expect(!searches.isEmpty && byRange == searches, "\(sql): \(plan)")
+            }
+        }
+    }
 }

@@ -33,7 +33,8 @@ package struct AuthServiceClient: Sendable {
         try await channel.call(AuthServiceContract.resendVerification, request, options)
     }
 
-    /// Signs in with address and password. After 100 wrong passwords in a row only mail helps.
+    /// Signs in with address and password. After 80 wrong passwords in a row from networks that the account does not know,
+    /// or 20 from those it does, the right one is refused there, too, until a sign-in elsewhere or a link in mail.
     package func createSession(
         _ request: AuthCreateSessionRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthSessionTokens {

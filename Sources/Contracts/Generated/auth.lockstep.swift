@@ -94,7 +94,8 @@ package enum AuthServiceContract {
         response: AuthResendVerificationResponse.contractDescriptor
     )
 
-    /// Signs in with address and password. After 100 wrong passwords in a row only mail helps.
+    /// Signs in with address and password. After 80 wrong passwords in a row from networks that the account does not know,
+    /// or 20 from those it does, the right one is refused there, too, until a sign-in elsewhere or a link in mail.
     package static let createSession = MethodDescriptor(
         id: 0x80cfe993,
         service: "lockstep.auth.v1.AuthService",
@@ -360,7 +361,8 @@ package protocol AuthServiceHandler: AsyncServiceHandler {
     /// Sends the link again; where an address was registered more than once, a link to choose a password with. The same
     /// answer for every address.
     func resendVerification(_ request: AuthResendVerificationRequest, _ context: CallContext) async throws -> AuthResendVerificationResponse
-    /// Signs in with address and password. After 100 wrong passwords in a row only mail helps.
+    /// Signs in with address and password. After 80 wrong passwords in a row from networks that the account does not know,
+    /// or 20 from those it does, the right one is refused there, too, until a sign-in elsewhere or a link in mail.
     func createSession(_ request: AuthCreateSessionRequest, _ context: CallContext) async throws -> AuthSessionTokens
     /// Exchanges a refresh token for the next pair. A replay outside the grace ends the session.
     func refreshTokens(_ request: AuthRefreshTokensRequest, _ context: CallContext) async throws -> AuthSessionTokens

@@ -23,7 +23,7 @@ extension DownstreamError: RPCErrorConvertible {
 
     package var rpcError: RPCError {
         switch error.code {
-        case .unavailable, .aborted:
+        case .unavailable, .aborted, .cancelled:
             RPCError(
                 .unavailable, "Something that this needs does not answer at the moment; try again shortly.",
                 reason: "unavailable", retryAfter: error.retryAfter ?? Self.retryAfter)
@@ -43,12 +43,12 @@ extension DownstreamError: RPCErrorConvertible {
 
 /// Calls another service, so that its errors reach this service's own caller as `DownstreamError` only.
 ///
-/// - Throws: `DownstreamError`, or `CancellationError` when the call was cancelled.
+/// - Throws: `DownstreamError`, or `CancellationError` when this side was cancelled.
 package func calling<T>(_ service: ServiceName, _ call: () async throws(RPCError) -> T) async throws -> T {
     do {
         return try await call()
     } catch {
-        if error.code == .cancelled { throw CancellationError() }
+        if error.code == .cancelled, Task.isCancelled { throw CancellationError() }
         throw DownstreamError(service: service.rawValue, error: error)
     }
 }

@@ -23,6 +23,12 @@ package struct ClientAddress: Sendable, Hashable {
         return "ip:" + owned.map { String($0, radix: 16) }.joined(separator: ".")
     }
 
+    /// The address's site: the /48 of an IPv6 address, the /24 of an IPv4 one. What one customer can have many of.
+    package var siteKey: String {
+        let prefix = bytes.prefix(bytes.count == 4 ? 3 : 6)
+        return "site:" + prefix.map { String($0, radix: 16) }.joined(separator: ".")
+    }
+
     private static let mappedPrefix: [UInt8] = Array(repeating: 0, count: 10) + [0xff, 0xff]
 
     private static func parse(_ text: String, family: Int32, count: Int) -> [UInt8]? {

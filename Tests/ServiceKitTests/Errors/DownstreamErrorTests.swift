@@ -28,10 +28,17 @@ import Testing
         #expect(error.logLine.contains("encryption") && error.logLine.contains("planted text"))
     }
 
-    @Test func aCancelledCallIsACancellation() async throws {
-        await #expect(throws: CancellationError.self) {
+    @Test func onlyThisSidesCancellationIsOne() async throws {
+        let call: @Sendable () async throws -> Void = {
             try await calling(.encryption) { () async throws(RPCError) in throw RPCError(.cancelled, "Cancelled.") }
         }
+        let error = await #expect(throws: DownstreamError.self) { try await call() }
+        #expect(error.map { RPCError.fromHandler($0).code } == .unavailable)
+        let cancelled = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            try await call()
+        }
+        await #expect(throws: CancellationError.self) { try await cancelled.value }
     }
 
     @Test(arguments: [

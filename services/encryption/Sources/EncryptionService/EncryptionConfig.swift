@@ -30,7 +30,8 @@ package enum EncryptionConfig {
         "encryption.password.minimum_length", default: PasswordStrength.defaultMinimum,
         in: PasswordStrength.allowedMinimum, doc: "The fewest characters of a new password.")
     package static let issuer = ConfigKey(
-        "encryption.jwt.issuer", default: "https://lockstep.local", doc: "`iss` of access tokens.")
+        "encryption.jwt.issuer", default: "https://lockstep.local",
+        doc: "`iss` of access tokens; `gateway.issuer` must say the same.")
     package static let skew = ConfigKey(
         "encryption.jwt.skew", default: Duration.seconds(5), in: .zero ... .seconds(TokenVerifier.maximumSkew),
         doc: "How far clocks may differ.")

@@ -34,12 +34,14 @@ struct Mailer: Sendable {
     }
 
     private func variables(_ notification: Notification, _ token: OpaqueToken?) -> [String: String] {
-        if let token { return ["token": token.text.exposed] }
-        guard notification.kind == .newSignIn else { return [:] }
-        return [
-            "user_agent": notification.userAgent, "address": notification.address,
-            "time": notification.createdAt.rfc3339,
-        ]
+        var variables: [String: String] = [:]
+        if let token { variables["token"] = token.text.exposed }
+        guard [.newSignIn, .verification].contains(notification.kind) else { return variables }
+        variables["address"] = notification.address
+        variables["time"] = notification.createdAt.rfc3339
+        // Of a registration the client's name for itself is a stranger's words to somebody who never asked.
+        if notification.kind == .newSignIn { variables["user_agent"] = notification.userAgent }
+        return variables
     }
 }
 

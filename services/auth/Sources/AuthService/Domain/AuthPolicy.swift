@@ -19,8 +19,12 @@ package struct AuthPolicy: Sendable {
 
     package init() {}
 
+    /// The longest that an access token can be configured to live: gateways count on it.
+    static let longestAccessTokenLifetime: Duration = .seconds(3600)
     /// Roles of a new account.
     static let initialRoles = "user"
+    /// Links of one kind, for one registration, that are good at once.
+    static let linksAtOnce = 20
     /// The window of `mailsPerHour`.
     static let mailWindow: Duration = .seconds(3600)
     /// How long is kept what nobody needs any more: ended sessions, used refresh tokens, accounts that nobody

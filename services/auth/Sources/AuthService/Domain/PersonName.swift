@@ -30,6 +30,9 @@ package struct Origin: Sendable, Hashable {
     /// What one client owns: its address, or the /64 of an IPv6 one.
     var network: String { ClientAddress(address)?.bucketKey ?? address }
 
+    /// Where such clients are handed out by the thousand: the /48 of an IPv6 address, the /24 of an IPv4 one.
+    var site: String { ClientAddress(address)?.siteKey ?? address }
+
     private static let maximumAddressLength = 64
     private static let maximumUserAgentLength = 256
 

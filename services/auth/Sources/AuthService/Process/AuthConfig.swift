@@ -6,7 +6,7 @@ package enum AuthConfig {
         "auth.database", default: DatabaseURL.sqlite("auth.sqlite"),
         doc: "Where accounts and sessions are kept.")
     static let accessTokenLifetime = ConfigKey(
-        "auth.access_token_lifetime", default: Duration.seconds(900), in: .seconds(30) ... .seconds(3600),
+        "auth.access_token_lifetime", default: Duration.seconds(900), in: .seconds(30) ... AuthPolicy.longestAccessTokenLifetime,
         doc: "How long an access token is valid.")
     static let sessionLifetime = ConfigKey(
         "auth.session_lifetime", default: Duration.seconds(30 * 86_400), in: .seconds(60) ... .seconds(365 * 86_400),
@@ -27,7 +27,8 @@ package enum AuthConfig {
         "auth.mails_per_hour", default: 10, in: 1...1000,
         doc: "Mails of one kind to one user in an hour; the first that a network asks for is sent beyond that.")
     static let audience = ConfigKey(
-        "auth.audience", default: "lockstep", doc: "The audience (`aud`) of access tokens.")
+        "auth.audience", default: "lockstep",
+        doc: "The audience (`aud`) of access tokens; `gateway.audience` must say the same.")
     static let signingKey = ConfigKey(
         "auth.signing_key", default: "access-token", doc: "The name of the key in Encryption that signs access tokens.")
 

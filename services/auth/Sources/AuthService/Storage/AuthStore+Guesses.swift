@@ -38,7 +38,8 @@ extension Transaction {
         try execute("DELETE FROM guesses WHERE subject = :user", ["user": user])
     }
 
-    fileprivate func knows(_ network: String, of user: String?) throws -> Bool {
+    /// Whether somebody has signed in to the account from there lately.
+    func knows(_ network: String, of user: String?) throws -> Bool {
         try first(
             "SELECT 1 FROM sessions WHERE user_id = :user AND network = :network LIMIT 1",
             ["user": user, "network": network]) != nil

@@ -61,21 +61,21 @@ extension Transaction {
             "DELETE FROM link_tokens WHERE user_id = :user AND purpose = :purpose", ["user": user, "purpose": purpose])
     }
 
-    /// Stores a new token and makes those of earlier mails of its kind useless, for the same registration: a stranger
-    /// who registers the address again takes no link from its owner. Another attempt of the same mail leaves them:
-    /// nobody knows which of the attempts arrived.
+    /// Stores a new token. Those of earlier mails stay good for their time: anybody can ask for a mail, and must not end
+    /// the link that the owner holds. Using one ends them all; of very many the oldest go.
     func insertLink(
         _ hash: [UInt8], _ purpose: LinkPurpose, for notification: Notification, expiresAt: Timestamp
     ) throws {
         try execute(
             """
-            DELETE FROM link_tokens
-            WHERE user_id = :user AND purpose = :purpose AND notification_id <> :notification
-                AND registration_id IS NOT DISTINCT FROM :registration
+            DELETE FROM link_tokens WHERE token_hash IN
+                (SELECT token_hash FROM link_tokens
+                 WHERE user_id = :user AND purpose = :purpose AND registration_id IS NOT DISTINCT FROM :registration
+                 ORDER BY expires_at DESC, token_hash LIMIT 1000 OFFSET :kept)
             """,
             [
-                "user": notification.userID, "purpose": purpose, "notification": notification.id,
-                "registration": notification.registrationID,
+                "user": notification.userID, "purpose": purpose, "registration": notification.registrationID,
+                "kept": AuthPolicy.linksAtOnce - 1,
             ])
         try execute(
             """

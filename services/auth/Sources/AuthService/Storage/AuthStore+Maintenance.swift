@@ -1,19 +1,20 @@
 internal import SQL
 
 extension AuthStore {
-    /// Removes what no longer matters. Safe to run at any time, from any process.
+    /// Removes what no longer matters. Safe to run at any time, from any process. Each piece is a transaction of its
+    /// own, so that a long backlog holds nobody up and what was done stays done.
     func prune() async throws {
         let now = clock.now
+        let longestToken = max(policy.accessTokenLifetime, AuthPolicy.longestAccessTokenLifetime)
         let marks = [
-            Mark.revocation: now - policy.accessTokenLifetime - Self.revocationMargin,
+            Mark.revocation: now - longestToken - Self.revocationMargin,
             .grace: now - policy.refreshGrace,
             .retention: now - AuthPolicy.retention,
             .memory: now - AuthPolicy.memory,
         ]
-        try await write { transaction in
-            for (sql, mark) in Self.pruning {
-                try transaction.execute(sql, ["before": marks[mark]])
-            }
+        for rule in Self.pruning {
+            let parameters = rule.parameters(before: marks[rule.mark], now: now)
+            while try await write(body: { try $0.execute(rule.sql, parameters) }) == Self.piece {}
         }
     }
 
@@ -23,37 +24,72 @@ extension AuthStore {
 
     /// Beyond the life of the last access token of a revoked session: clocks differ.
     private static let revocationMargin: Duration = .seconds(60)
+    /// Rows removed in one transaction.
+    static let piece = 1000
+}
 
-    /// Each finds its rows through an index, since it runs every minute. Rows below a deleted one go with it.
+/// One kind of rows that are forgotten, found through an index, since it runs every minute. Rows below a deleted one go
+/// with it.
+struct PruningRule: Sendable {
+    let sql: String
+    let mark: AuthStore.Mark
+
+    func parameters(before: Timestamp?, now: Timestamp) -> Parameters {
+        let hasNow = sql.contains(":now")
+        return hasNow
+            ? ["before": before, "now": now, "limit": AuthStore.piece] : ["before": before, "limit": AuthStore.piece]
+    }
+
+    /// - Parameter key: the table's primary key.
+    fileprivate init(_ table: String, key: String, where condition: String, _ mark: AuthStore.Mark) {
+        sql = "DELETE FROM \(table) WHERE (\(key)) IN (SELECT \(key) FROM \(table) WHERE \(condition) LIMIT :limit)"
+        self.mark = mark
+    }
+
+    fileprivate init(_ sql: String, _ mark: AuthStore.Mark) {
+        self.sql = sql
+        self.mark = mark
+    }
+}
+
+extension AuthStore {
     static let pruning = [
-        ("DELETE FROM revocations WHERE revoked_at < :before", Mark.revocation),
-        (
+        PruningRule("revocations", key: "sequence", where: "revoked_at < :before", .revocation),
+        PruningRule(
             """
-            UPDATE refresh_tokens SET sealed_successor = NULL
-            WHERE sealed_successor IS NOT NULL AND rotated_at < :before
-            """, .grace
-        ),
-        ("DELETE FROM link_tokens WHERE expires_at < :before", .retention),
-        ("DELETE FROM registrations WHERE created_at < :before", .retention),
-        ("DELETE FROM sessions WHERE expires_at < :before", .retention),
-        ("DELETE FROM sessions WHERE revoked_at < :before", .retention),
+            UPDATE refresh_tokens SET sealed_successor = NULL WHERE token_hash IN
+                (SELECT token_hash FROM refresh_tokens
+                 WHERE sealed_successor IS NOT NULL AND rotated_at < :before LIMIT :limit)
+            """, .grace),
+        PruningRule("link_tokens", key: "token_hash", where: "expires_at < :before", .retention),
+        PruningRule(
+            "registrations", key: "id", where: "created_at < :before AND \(noLink("registration_id"))", .retention),
+        PruningRule("sessions", key: "id", where: "expires_at < :before", .retention),
+        PruningRule("sessions", key: "id", where: "revoked_at < :before", .retention),
         // A replay this late is an unknown token: no longer an alarm, and no use either.
-        ("DELETE FROM refresh_tokens WHERE rotated_at < :before", .retention),
-        (
-            """
-            DELETE FROM audit_events WHERE user_id IN
-                (SELECT id FROM users WHERE email_verified_at IS NULL AND updated_at < :before)
-            """, .retention
-        ),
-        ("DELETE FROM users WHERE email_verified_at IS NULL AND updated_at < :before", .retention),
-        ("DELETE FROM audit_events WHERE user_id IS NULL AND at < :before", .retention),
-        ("DELETE FROM guesses WHERE user_id IS NULL AND last_at < :before", .retention),
-        (
-            """
-            DELETE FROM audit_events
-            WHERE event IN ('authn_token_refreshed', 'authn_login_fail', 'authn_login_lock') AND at < :before
-            """, .memory
-        ),
-        ("DELETE FROM known_agents WHERE last_seen_at < :before", .memory),
+        PruningRule("refresh_tokens", key: "token_hash", where: "rotated_at < :before", .retention),
+        PruningRule(
+            "audit_events", key: "id",
+            where: "user_id IN (SELECT outdated.id FROM users outdated WHERE \(unconfirmed("outdated")))", .retention),
+        PruningRule("users", key: "id", where: unconfirmed("users"), .retention),
+        PruningRule("audit_events", key: "id", where: "user_id IS NULL AND at < :before", .retention),
+        PruningRule("guesses", key: "subject, lane", where: "user_id IS NULL AND last_at < :before", .retention),
+        PruningRule("audit_events", key: "id", where: "event IN (\(everyday)) AND at < :before", .memory),
+        PruningRule("known_agents", key: "user_id, agent_hash", where: "last_seen_at < :before", .memory),
     ]
+
+    /// Whoever was sent a link may follow it as long as it says.
+    private static func noLink(_ column: String, of table: String = "registrations") -> String {
+        "NOT EXISTS (SELECT 1 FROM link_tokens WHERE \(column) = \(table).id AND link_tokens.expires_at >= :now)"
+    }
+
+    private static func unconfirmed(_ table: String) -> String {
+        "\(table).email_verified_at IS NULL AND \(table).updated_at < :before AND \(noLink("user_id", of: table))"
+    }
+
+    /// What anybody can cause without end. As in the index `audit_events_everyday`.
+    private static let everyday = [
+        AuditEvent.tokenRefreshed, .signInFailed, .signInLocked, .signInUnverified, .passwordChangeFailed,
+        .resetRequested, .verificationRequested, .registeredAgain,
+    ].map { "'\($0.rawValue)'" }.joined(separator: ", ")
 }

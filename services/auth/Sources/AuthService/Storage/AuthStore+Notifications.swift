@@ -8,8 +8,7 @@ extension AuthStore {
     ) async throws -> [Notification] {
         let now = clock.now
         return try await write { transaction in
-            try transaction.execute(
-                "DELETE FROM notifications WHERE kind = :kind OR user_id IS NULL", ["kind": Notification.Kind.nothing])
+            for sql in Self.discarding { try transaction.execute(sql) }
             let due = try transaction.query(
                 """
                 SELECT id, attempts FROM notifications WHERE next_attempt_at <= :now
@@ -19,6 +18,12 @@ extension AuthStore {
             return try due.compactMap { try transaction.take($0.id, until: now + lease($0.attempts + 1)) }
         }
     }
+
+    /// Rows that bring no mail, found through indexes.
+    static let discarding = [
+        "DELETE FROM notifications WHERE kind = '\(Notification.Kind.nothing.rawValue)'",
+        "DELETE FROM notifications WHERE user_id IS NULL",
+    ]
 
     /// Stores the token that a notification's mail will carry.
     func store(_ token: OpaqueToken, for notification: Notification, expiresAt: Timestamp) async throws {

@@ -36,6 +36,8 @@ extension AuthStore {
             try transaction.execute(
                 """
                 UPDATE users SET password_hash = :new, updated_at = :now,
+                    -- Until now anybody could have chosen it.
+                    name = CASE WHEN email_verified_at IS NULL THEN '' ELSE name END,
                     email_verified_at = coalesce(email_verified_at, :now) WHERE id = :id
                 """, ["id": link.userID, "new": new.exposed, "now": change.at])
             try transaction.forgetGuesses(of: link.userID)

@@ -51,13 +51,13 @@ extension Transaction {
         try execute(
             """
             INSERT INTO audit_events
-                (id, at, event, user_id, session_id, request_id, address, network, user_agent, mailed)
-            VALUES (:id, :at, :event, :user, :session, :request, :address, :network, :agent, :mailed)
+                (id, at, event, user_id, session_id, request_id, address, network, site, user_agent, mailed)
+            VALUES (:id, :at, :event, :user, :session, :request, :address, :network, :site, :agent, :mailed)
             """,
             [
                 "id": Identifier.auditEvent.make(), "at": change.at, "event": event, "user": user, "session": session,
                 "request": change.origin.requestID, "address": change.origin.address, "network": change.origin.network,
-                "agent": change.origin.userAgent, "mailed": mailed ? 1 : 0,
+                "site": change.origin.site, "agent": change.origin.userAgent, "mailed": mailed ? 1 : 0,
             ])
     }
 
@@ -74,17 +74,20 @@ extension Transaction {
             ])
     }
 
-    /// The mails that an event brought a user lately; none for nobody, after the same query.
+    /// The mails that an event brought a user lately; none for nobody, after the same queries.
     func mails(for event: AuditEvent, user: String?, _ change: Change) throws -> MailCount {
         let row = try one(
             """
-            SELECT count(*) AS n, count(CASE WHEN network = :network THEN 1 END) AS own
+            SELECT count(*) AS n, count(CASE WHEN network = :network THEN 1 END) AS own,
+                count(CASE WHEN site = :site THEN 1 END) AS site
             FROM audit_events WHERE user_id = :user AND event = :event AND at > :since AND mailed = 1
             """,
             [
                 "user": user, "event": event, "since": change.at - AuthPolicy.mailWindow,
-                "network": change.origin.network,
+                "network": change.origin.network, "site": change.origin.site,
             ])
-        return MailCount(all: try row.get("n"), own: try row.get("own"))
+        return MailCount(
+            all: try row.get("n"), site: try row.get("site"), own: try row.get("own"),
+            isFamiliar: try knows(change.origin.network, of: user))
     }
 }

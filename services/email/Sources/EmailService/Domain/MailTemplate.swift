@@ -20,7 +20,9 @@ package enum MailTemplate: String, Sendable, Hashable, Codable, CaseIterable, SQ
     package var optionalVariables: [String] {
         switch self {
         case .newSignIn, .passwordChanged: ["time", "address", "user_agent"]
-        case .emailVerification, .passwordReset, .alreadyRegistered: []
+        // Nothing that whoever asks for the mail can choose.
+        case .emailVerification: ["time", "address"]
+        case .passwordReset, .alreadyRegistered: []
         }
     }
 }

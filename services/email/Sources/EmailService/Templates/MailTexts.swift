@@ -35,7 +35,12 @@ extension MailTexts {
 
             Token: {{token}}
 
-            It works once, for 24 hours. If you did not make an account, ignore this mail.
+            It works once and for a limited time.
+            {{#facts}}
+            {{label}}: {{value}}
+            {{/facts}}
+
+            If that was not you, ignore this mail: following it would confirm an account that somebody else made.
             """,
         html: """
             <p>Hello{{#name}} {{.}}{{/name}},</p>
@@ -43,7 +48,14 @@ extension MailTexts {
             <p><a href="{{link}}">Confirm your address</a></p>
             <p>Or enter this token where you are asked for it:</p>
             <p><code>{{token}}</code></p>
-            <p>It works once, for 24 hours. If you did not make an account, ignore this mail.</p>
+            <p>It works once and for a limited time.</p>
+            <ul>
+            {{#facts}}
+            <li>{{label}}: {{value}}</li>
+            {{/facts}}
+            </ul>
+            <p>If that was not you, ignore this mail: following it would confirm an account that somebody else
+            made.</p>
             """,
         linkPath: "/verify-email")
 

@@ -68,12 +68,7 @@ package struct ConnectionStore: Sendable {
     ///   - begun: A flow that began before has neither a callback to come nor an exchange under way.
     func purge(deletedBefore limit: Microseconds, pendingSince begun: Microseconds, _ change: Change) async throws {
         let isNeeded = try await database.read { reader in
-            try reader.first(
-                """
-                SELECT 1 AS n FROM authorizations WHERE expires_at <= :now
-                UNION ALL SELECT 1 FROM connections WHERE \(Self.isLost)
-                UNION ALL SELECT 1 FROM connections WHERE state = 'deleted' AND updated_at < :limit LIMIT 1
-                """, ["now": change.at, "limit": limit, "begun": begun]) != nil
+            try reader.first(Self.needsPurge, ["now": change.at, "limit": limit, "begun": begun]) != nil
         }
         guard isNeeded else { return }
         try await database.write { transaction in
@@ -83,13 +78,19 @@ package struct ConnectionStore: Sendable {
                 WHERE state = 'pending' AND id IN (SELECT connection_id FROM authorizations WHERE expires_at <= :now)
                 """, ["now": change.at])
             try transaction.execute("DELETE FROM authorizations WHERE expires_at <= :now", ["now": change.at])
-            try transaction.execute(
-                "UPDATE connections SET state = 'deleted', updated_at = :now WHERE \(Self.isLost)",
-                ["now": change.at, "begun": begun])
-            try transaction.execute(
-                "DELETE FROM connections WHERE state = 'deleted' AND updated_at < :limit", ["limit": limit])
+            try transaction.execute(Self.deleteLost, ["now": change.at, "begun": begun])
+            try transaction.execute(Self.dropDeleted, ["limit": limit])
         }
     }
+
+    /// Statements that run each minute: each finds its rows by range.
+    static let needsPurge = """
+        SELECT 1 AS n FROM authorizations WHERE expires_at <= :now
+        UNION ALL SELECT 1 FROM connections WHERE \(isLost)
+        UNION ALL SELECT 1 FROM connections WHERE state = 'deleted' AND updated_at < :limit LIMIT 1
+        """
+    static let deleteLost = "UPDATE connections SET state = 'deleted', updated_at = :now WHERE \(isLost)"
+    static let dropDeleted = "DELETE FROM connections WHERE state = 'deleted' AND updated_at < :limit"
 
     /// The state was used up, and the process died before the exchange ended: without its flow nothing else finds it.
     private static let isLost = """
