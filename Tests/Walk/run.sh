@@ -31,12 +31,14 @@ setsid "$BIN/lockstep" up --state "$STATE" --bin "$BIN" &
 up=$!
 "$PYTHON" "$here/walk.py" --state "$STATE"
 
+# An address of its own each time, so that the lines work on a state that was used before.
+somebody="me-$(date +%s)@example.com"
 cat <<END
 Lockstep is running at https://127.0.0.1:8443. Try it (another shell, this folder):
 
-  curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/users --json '{"email":"me@example.com","password":"a long enough passphrase"}'
+  curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/users --json '{"email":"$somebody","password":"a long enough passphrase"}'
   curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/email-verifications --json "{\"token\":\"\$(grep -h ^Token: \$(ls -t $STATE/outbox/*.eml | head -1) | cut -c8- | tr -d '\r')\"}"
-  curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/sessions --json '{"email":"me@example.com","password":"a long enough passphrase"}'
+  curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/sessions --json '{"email":"$somebody","password":"a long enough passphrase"}'
 
 Mail is in $STATE/outbox/*.eml. \`make demo\` walks again. Ctrl-C stops everything.
 END

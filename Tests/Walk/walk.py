@@ -21,6 +21,8 @@ import urllib.parse
 HERE = pathlib.Path(__file__).resolve().parent
 CONSENT = HERE.parent / "Support" / "oauth-provider" / "consent.py"
 COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+# So often a request waits for a rate limit before that is a failure.
+LIMIT_WAITS = 5
 
 
 class Failed(Exception):
@@ -40,7 +42,17 @@ class Walk:
         self.cookies = {}
 
     def request(self, verb, path, body=None, token=None, cookies=True):
-        """One request, from this person's browser or, without cookies, from another; answers (status, JSON or None)."""
+        """One request, from this person's browser or, without cookies, from another; answers (status, JSON or None).
+        A limit that others have used up is waited for."""
+        for _ in range(LIMIT_WAITS):
+            status, answer, pause = self.request_once(verb, path, body, token, cookies)
+            if status != 429:
+                break
+            print(f"   {verb} {path}: too many requests from here; waiting {pause} s", flush=True)
+            time.sleep(pause)
+        return status, answer
+
+    def request_once(self, verb, path, body, token, cookies):
         connection = http.client.HTTPSConnection(
             self.base.hostname, self.base.port, context=self.context, timeout=30)
         headers = {"Accept": "application/json"}
@@ -61,7 +73,8 @@ class Walk:
                 self.cookies[name] = value
         finally:
             connection.close()
-        return response.status, json.loads(text) if text else None
+        pause = min(int(response.headers.get("Retry-After", "1")), 60)
+        return response.status, json.loads(text) if text else None, pause
 
     def step(self, title, verb, path, expected, body=None, token=None, show=None, cookies=True):
         """One request that must answer `expected`; prints a line and answers the JSON."""
