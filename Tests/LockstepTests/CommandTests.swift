@@ -44,6 +44,17 @@ import TestSupport
         #expect(throws: CommandFailure.self) { try RequestData.read("@" + directory.path("missing.json")) }
     }
 
+    @Test func oneUpForEachState() throws {
+        let directory = try TemporaryDirectory()
+        do {
+            let first = try StateLock(directory: directory.path(""))
+            let failure = #expect(throws: CommandFailure.self) { try StateLock(directory: directory.path("")) }
+            #expect(failure?.description.contains("running already") == true)
+            withExtendedLifetime(first) {}
+        }
+        _ = try StateLock(directory: directory.path(""))
+    }
+
     @Test func aTargetIsFoundByMethodNameOrAddress() throws {
         let settings = try settings(["LOCKSTEP_PEERS_ENCRYPTION": "127.0.0.1:9"])
         let byMethod = try CallTarget(method: "PasswordService/Verify", target: nil, settings: settings)

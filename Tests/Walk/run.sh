@@ -4,6 +4,12 @@ set -euo pipefail
 : "${STATE:=.lockstep}" "${BIN:=.build-release/release}" "${PYTHON:=python3}"
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$STATE"
+# Before anything of a running system is touched. Held by all that is started here.
+exec 9> "$STATE/run.lock"
+flock --nonblock 9 || {
+  echo "run: Lockstep is running already with this state ($STATE): use it, or stop it with Ctrl-C where it runs." >&2
+  exit 1
+}
 
 "$BIN/lockstep" certs --state "$STATE"
 
@@ -37,7 +43,7 @@ cat <<END
 Lockstep is running at https://127.0.0.1:8443. Try it (another shell, this folder):
 
   curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/users --json '{"email":"$somebody","password":"a long enough passphrase"}'
-  curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/email-verifications --json "{\"token\":\"\$(grep -h ^Token: \$(ls -t $STATE/outbox/*.eml | head -1) | cut -c8- | tr -d '\r')\"}"
+  sleep 1; curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/email-verifications --json "{\"token\":\"\$(grep -h ^Token: \$(ls -t $STATE/outbox/*.eml | head -1) | cut -c8- | tr -d '\r')\"}"
   curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/sessions --json '{"email":"$somebody","password":"a long enough passphrase"}'
 
 Mail is in $STATE/outbox/*.eml. \`make demo\` walks again. Ctrl-C stops everything.

@@ -20,6 +20,8 @@ struct Up: AsyncParsableCommand {
 
     func run() async throws {
         try await CommandFailure.reported {
+            let lock = try StateLock(directory: state.directory)
+            defer { withExtendedLifetime(lock) {} }
             let settings = try OperatorSettings(environment: state.environment)
             let readiness = Readiness(settings: settings, identity: try settings.identity("operator"))
             let children = try Executables(bin).children(state.environment)
