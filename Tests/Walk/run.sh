@@ -43,7 +43,8 @@ cat <<END
 Lockstep is running at https://127.0.0.1:8443. Try it (another shell, this folder):
 
   curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/users --json '{"email":"$somebody","password":"a long enough passphrase"}'
-  sleep 1; curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/email-verifications --json "{\"token\":\"\$(grep -h ^Token: \$(ls -t $STATE/outbox/*.eml | head -1) | cut -c8- | tr -d '\r')\"}"
+  until mail=\$(grep -ls "$somebody" $STATE/outbox/*.eml); do sleep 0.2; done
+  curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/email-verifications --json "{\"token\":\"\$(grep -h ^Token: \$mail | cut -c8- | tr -d '\r')\"}"
   curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/sessions --json '{"email":"$somebody","password":"a long enough passphrase"}'
 
 Mail is in $STATE/outbox/*.eml. \`make demo\` walks again. Ctrl-C stops everything.

@@ -42,6 +42,9 @@ struct Call: AsyncParsableCommand {
         try await CommandFailure.reported {
             let settings = try OperatorSettings(environment: state.environment)
             let target = try CallTarget(method: method, target: target, settings: settings)
+            guard !target.coding.descriptor.kind.streams else {
+                throw CommandFailure("\(method) streams; `lockstep call` makes calls of one answer only.", status: 64)
+            }
             let request = try RequestData.read(data)
             let options = CallOptions(timeout: try limit)
             let pool = try ClientPool(
@@ -49,8 +52,16 @@ struct Call: AsyncParsableCommand {
                 tls: settings.identity(cert), options: ClientOptions(connections: 1))
             let answer = await Self.answer(target.coding, request, options, pool)
             await pool.shutdown()
-            try Self.show(answer)
+            try Self.show(answer.mapError(named))
         }
+    }
+
+    /// A server does not tell a stranger which methods it has; here the name is known.
+    private func named(_ error: RPCError) -> RPCError {
+        guard error.reason == "caller_not_allowed" else { return error }
+        var error = error
+        error.message = "\(cert) may not call \(method); `lockstep list` shows who may."
+        return error
     }
 
     private var limit: Duration? {

@@ -42,7 +42,8 @@ struct OperatorSettings {
         let certificate = "\(state)/certs/\(name).pem"
         guard FileManager.default.fileExists(atPath: certificate) else {
             throw CommandFailure(
-                "There is no certificate \(certificate). Make the certificates with `lockstep certs`, or name one of "
+                "There is no certificate \(certificate). Run this where the state directory is, or name that with "
+                    + "--state; make new certificates with `lockstep certs`; or name one of "
                     + "those in \(state)/certs with --cert.", status: ExitStatus.configuration)
         }
         do {
