@@ -226,6 +226,13 @@ let package = Package(
             .executableTarget(
                 name: "lockstep-load", dependencies: [httpClient, nioCore, nioSSL, arguments],
                 path: "Tests/Benchmarks/GatewayLoad", swiftSettings: settings),
+            // Echoes of this RPC and of the floor below it, for comparison with others.
+            .executableTarget(
+                name: "lockstep-echo",
+                dependencies: [
+                    "RPCCore", "RPCTransport", "RPCClient", "WireCore", protobuf, nioCore, nioPosix, nioSSL, nioTLS, arguments,
+                ],
+                path: "Tests/Benchmarks/Echo", swiftSettings: settings),
             // The rules of the house that a machine can check: imports, banned words, traps, generated code.
             tests("SoundnessTests", []),
             // The five processes, really started, and driven over HTTPS and the wire.
