@@ -1,6 +1,7 @@
 package import NIOCore
 
-/// A call to start. Its one message travels whole, and a client's stream begins without one; `deadline` is an instant of the clock that drives the connection.
+/// A call to start. Its one message travels whole, and a client's stream begins without one; `deadline` is an instant
+/// of the clock that drives the connection.
 package struct OutgoingCall: Equatable, Sendable {
     package var method: UInt32
     package var kind: WireCallKind

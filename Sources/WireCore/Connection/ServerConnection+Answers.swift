@@ -79,6 +79,7 @@ extension ServerConnection {
         guard size > link.peerFrameSize else { return finish(id, status, body) }
         guard let window = calls[id]?.window else { return }
         calls[id]?.state = .sending(status)
+        stopReceiving(id)
         link.fragments.add(id, rest: body.asBuffer, hasStarted: false, endsRequest: false, window: window)
     }
 
@@ -131,7 +132,11 @@ extension ServerConnection {
     /// Ends a call whose request broke a rule; a broken rule of the connection goes on to the caller.
     mutating func end(_ id: CallID, for violation: WireViolation, now: WireInstant) throws(WireViolation) {
         guard case .call(let code) = violation.scope else { throw violation }
-        if case .running? = calls[id]?.state { abort(id, code, violation.reason) } else { refuse(id, code, violation.reason) }
+        if case .running? = calls[id]?.state {
+            abort(id, code, violation.reason)
+        } else {
+            refuse(id, code, violation.reason)
+        }
         if violation.isProvoked { try link.floods.provokedError(now) }
     }
 
@@ -161,6 +166,7 @@ extension ServerConnection {
         }
         guard link.fragments.finish(id) == false else { return finish(id, status) }
         calls[id]?.state = .sending(status)
+        stopReceiving(id)
     }
 
     /// The one place that writes STATUS and frees the call's slot.
