@@ -109,7 +109,7 @@ let package = Package(
         // NIO + TLS driver of WireCore: identity, listener, execution of handlers.
         module("RPCTransport", ["WireCore", "RPCCore", nioCore, nioPosix, nioSSL, nioTLS, x509, asn1]),
         // The calling side: connections, reconnection, deadlines. No SYNC service links it.
-        module("RPCClient", ["RPCTransport", "WireCore", "RPCCore", nioCore, nioPosix, nioSSL, nioTLS]),
+        module("RPCClient", ["RPCTransport", "WireCore", "RPCCore", deque, nioCore, nioPosix, nioSSL, nioTLS]),
         // The same call layer in memory, for service tests.
         module("RPCInProcess", ["RPCCore"]),
 

@@ -21,6 +21,8 @@ final class ServerCore: Sendable {
     private let stopping = Latch()
     /// False once a drain has seen the last connection close.
     private let takesCalls = Atomic(true)
+    /// All connections are gone, and a drain has nothing left to wait for but handlers.
+    let waitsForHandlers = Atomic(false)
     /// A drain need not wait for handlers any more.
     private let idle = Latch()
     private let listener = Mutex<(any Channel)?>(nil)
@@ -91,7 +93,9 @@ final class ServerCore: Sendable {
         await connections.waitUntilEmpty()
         takesCalls.store(false, ordering: .sequentiallyConsistent)
         openIfIdle()
+        waitsForHandlers.store(true, ordering: .relaxed)
         await idle.wait()
+        waitsForHandlers.store(false, ordering: .relaxed)
         cut.cancel()
         if let pool { await Self.stop(pool) }
     }
