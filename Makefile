@@ -53,6 +53,8 @@ PLUGINS := $(DEBUG)/debug
 PROTOS = $(shell cd Protocols && find lockstep -name '*.proto' ! -path '*/contract/*' | sort)
 # The generator's own test contract: what comes of it is compared, compiled and run.
 GOLDEN := golden/digest.proto golden/ledger.proto
+# What the benchmarks of the RPC call.
+ECHO := echo/echo.proto relay/relay.proto
 PROTOC_SWIFT = --plugin=protoc-gen-swift=$(abspath $(PLUGINS))/protoc-gen-swift \
   --swift_opt=Visibility=Package,FileNaming=DropPath,UseAccessLevelOnImports=true
 PROTOC_LOCKSTEP = --plugin=protoc-gen-lockstep=$(abspath $(PLUGINS))/protoc-gen-lockstep --lockstep_opt=Visibility=Package
@@ -66,7 +68,7 @@ generate: ## Regenerate Swift from Protocols/*.proto (installs protobuf-compiler
 # Everything is written into a fresh folder and then compared, so that files which did not change keep their date.
 generate-with:
 	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; tests=Tests/RPCCodeGenTests; \
-	mkdir -p $$out/{options,contracts,clients,golden,descriptors}; \
+	mkdir -p $$out/{options,contracts,clients,golden,echo,descriptors}; \
 	protoc -I Protocols $(PROTOC_SWIFT) --swift_out=$$out/options lockstep/contract/v1/options.proto; \
 	protoc -I Protocols $(PROTOC_SWIFT) --swift_out=$$out/contracts $(PROTOS); \
 	protoc -I Protocols $(PROTOC_LOCKSTEP) --lockstep_out=$$out/contracts $(PROTOS); \
@@ -84,6 +86,10 @@ generate-with:
 	protoc $$fixtures $(PROTOC_LOCKSTEP) --lockstep_opt=Output=Clients,ContractsModule= \
 	  --lockstep_out=$$out/golden $(GOLDEN); \
 	(cd $$tests/Fixtures && sha256sum golden/*.proto lint/*.proto) > $$out/descriptors/fixtures.sha256; \
+	bench="-I Protocols -I Tests/Benchmarks/Protocols"; \
+	protoc $$bench $(PROTOC_SWIFT) --swift_out=$$out/echo $(ECHO); \
+	protoc $$bench $(PROTOC_LOCKSTEP) --lockstep_out=$$out/echo $(ECHO); \
+	protoc $$bench $(PROTOC_LOCKSTEP) --lockstep_opt=Output=Clients,ContractsModule= --lockstep_out=$$out/echo $(ECHO); \
 	sync_folder() { mkdir -p "$$2"; \
 	  for old in "$$2"/*; do [ ! -e "$$old" ] || [ -e "$$1/$$(basename "$$old")" ] || { rm "$$old"; echo "  removed $$old"; }; done; \
 	  for new in "$$1"/*; do cmp -s "$$new" "$$2/$$(basename "$$new")" || \
@@ -92,6 +98,7 @@ generate-with:
 	sync_folder $$out/contracts Sources/Contracts/Generated; \
 	sync_folder $$out/clients Sources/ContractClients/Generated; \
 	sync_folder $$out/golden $$tests/Golden; \
+	sync_folder $$out/echo Tests/Benchmarks/Echo/Generated; \
 	sync_folder $$out/descriptors $$tests/Descriptors
 
 clean: ## Remove build folders; the state folder stays

@@ -109,7 +109,7 @@ let package = Package(
         // NIO + TLS driver of WireCore: identity, listener, execution of handlers.
         module("RPCTransport", ["WireCore", "RPCCore", nioCore, nioPosix, nioSSL, nioTLS, x509, asn1]),
         // The calling side: connections, reconnection, deadlines. No SYNC service links it.
-        module("RPCClient", ["RPCTransport", "WireCore", "RPCCore", nioCore, nioPosix, nioSSL, nioTLS]),
+        module("RPCClient", ["RPCTransport", "WireCore", "RPCCore", deque, nioCore, nioPosix, nioSSL, nioTLS]),
         // The same call layer in memory, for service tests.
         module("RPCInProcess", ["RPCCore"]),
 
@@ -226,6 +226,13 @@ let package = Package(
             .executableTarget(
                 name: "lockstep-load", dependencies: [httpClient, nioCore, nioSSL, arguments],
                 path: "Tests/Benchmarks/GatewayLoad", swiftSettings: settings),
+            // Echoes of this RPC and of the floor below it, for comparison with others.
+            .executableTarget(
+                name: "lockstep-echo",
+                dependencies: [
+                    "RPCCore", "RPCTransport", "RPCClient", "WireCore", protobuf, nioCore, nioPosix, nioSSL, nioTLS, arguments,
+                ],
+                path: "Tests/Benchmarks/Echo", swiftSettings: settings),
             // The rules of the house that a machine can check: imports, banned words, traps, generated code.
             tests("SoundnessTests", []),
             // The five processes, really started, and driven over HTTPS and the wire.

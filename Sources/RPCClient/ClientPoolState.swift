@@ -1,3 +1,4 @@
+import DequeModule
 import RPCCore
 
 /// What a pool knows: its plan, its connections, and the calls that wait.
@@ -7,7 +8,7 @@ struct ClientPoolState {
     private(set) var ready: [ClientConnectionHandle] = []
     /// All connections, from the attempt to the end.
     var live: [ObjectIdentifier: ClientConnectionHandle] = [:]
-    private(set) var waiting: [PendingCall] = []
+    private(set) var waiting = Deque<PendingCall>()
     private(set) var isClosing = false
     private var isRetryScheduled = false
     private var turn = 0
@@ -48,11 +49,11 @@ struct ClientPoolState {
         guard first || waiting.count < limit else { return .full }
         let attempts = plan.demand(now: now, isUrgent: ready.isEmpty && !plan.isDoubtful)
         guard call.options.waitForReady || !ready.isEmpty || plan.isConnecting else { return .notReady }
-        if first { waiting.insert(call, at: 0) } else { waiting.append(call) }
+        if first { waiting.prepend(call) } else { waiting.append(call) }
         return .waits(attempts)
     }
 
-    mutating func nextWaiting() -> PendingCall? { waiting.isEmpty ? nil : waiting.removeFirst() }
+    mutating func nextWaiting() -> PendingCall? { waiting.popFirst() }
 
     mutating func forget(_ call: PendingCall) {
         if let index = waiting.firstIndex(where: { $0 === call }) { waiting.remove(at: index) }
@@ -100,7 +101,7 @@ struct ClientPoolState {
         isClosing = true
         defer { waiting = [] }
         ready = []
-        return (waiting, Array(live.values))
+        return (Array(waiting), Array(live.values))
     }
 
     /// The attempts to begin now.

@@ -86,20 +86,22 @@ final class ClientSession: WireSession {
     /// Starts those that wait, as long as there is room.
     private func feed() {
         while let call = pool.nextWaiting() {
-            guard start(call) else { return }
+            guard start(call, hasWaited: true) else { return }
         }
     }
 
     /// Sends the call, or gives it back to the pool; false when there is no room for more.
+    ///
+    /// - Parameter hasWaited: It is the one that has waited longest, and keeps its place.
     @discardableResult
-    func start(_ call: PendingCall) -> Bool {
+    func start(_ call: PendingCall, hasWaited: Bool = false) -> Bool {
         guard !call.isEnded else { return true }
         let now = ContinuousClock.now
         do throws(StartCallError) {
             try send(call, now: now)
             return true
         } catch {
-            return giveBack(call, error)
+            return giveBack(call, error, hasWaited: hasWaited)
         }
     }
 
@@ -113,11 +115,11 @@ final class ClientSession: WireSession {
         driver.pumpSoon()
     }
 
-    private func giveBack(_ call: PendingCall, _ error: StartCallError) -> Bool {
+    private func giveBack(_ call: PendingCall, _ error: StartCallError, hasWaited: Bool) -> Bool {
         switch error {
         case .atCapacity:
             handle?.isFull = true
-            pool.wait(call, first: true)
+            pool.wait(call, first: hasWaited)
             return false
         case .notEstablished, .draining, .closed:
             retire()

@@ -35,6 +35,12 @@ package struct ConnectionPlan: Sendable {
 
     /// The service has failed, or ended a connection, and has answered nothing since.
     package private(set) var isDoubtful = false
+    /// It has answered since the first of the connections that are there now was opened.
+    private var isProven = false
+
+    private var hasReady: Bool {
+        slots.contains { if case .ready = $0 { true } else { false } }
+    }
 
     /// A call wants a connection: the attempts to begin now. An urgent one waits for no pause.
     package mutating func demand(now: ContinuousClock.Instant, isUrgent: Bool = false) -> [Attempt] {
@@ -46,6 +52,7 @@ package struct ConnectionPlan: Sendable {
     /// The attempt led to a usable connection; false when nobody waits for it any more.
     package mutating func connected(_ attempt: Attempt) -> Bool {
         guard case .connecting(attempt.number) = slots[attempt.slot] else { return false }
+        if !hasReady { isProven = false }
         slots[attempt.slot] = .ready(attempt.number)
         retryAt = nil
         lastFailure = nil
@@ -56,10 +63,13 @@ package struct ConnectionPlan: Sendable {
     package mutating func proved() {
         backoff.reset()
         isDoubtful = false
+        isProven = true
     }
 
-    /// The last connection ended without having answered anything.
-    package mutating func doubt() { isDoubtful = true }
+    /// The last connection ended, and had not answered anything itself.
+    package mutating func doubt() {
+        if !isProven { isDoubtful = true }
+    }
 
     /// The attempt failed; the next one waits.
     package mutating func failed(
@@ -69,7 +79,8 @@ package struct ConnectionPlan: Sendable {
         guard case .connecting(attempt.number) = slots[attempt.slot] else { return }
         slots[attempt.slot] = .idle
         lastFailure = reason
-        isDoubtful = true
+        // A service that serves over other connections is well, and has no room for this one.
+        if !hasReady { isDoubtful = true }
         pause(now: now, using: &random)
     }
 

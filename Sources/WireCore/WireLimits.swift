@@ -21,7 +21,8 @@ package struct WireLimits: Equatable, Sendable {
 
     // MARK: Enforced by this side alone
 
-    /// Sum of the declared lengths of all messages under reassembly, bytes.
+    /// Sum of the declared lengths of all messages under reassembly, bytes; of a stream those longer than `callCredit`,
+    /// until the application has taken them.
     package var maxReassembly: UInt32 = 32 * 1024 * 1024
     /// Bytes that one stream of this side may have waiting; its writer waits beyond.
     package var streamBuffer: UInt32 = 128 * 1024
@@ -31,7 +32,7 @@ package struct WireLimits: Equatable, Sendable {
     package var handshakeTimeout = WireDuration.seconds(5)
     /// From a frame's first byte to its last.
     package var frameTimeout = WireDuration.seconds(10)
-    /// From a message's first fragment to its last.
+    /// From the first fragment of a request that is one message to its last.
     package var messageTimeout = WireDuration.seconds(60)
     /// How long the transport may refuse to take waiting bytes.
     package var writeTimeout = WireDuration.seconds(30)

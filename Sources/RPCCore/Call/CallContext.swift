@@ -1,5 +1,5 @@
 /// What a handler knows of the call it answers.
-package struct CallContext: Sendable {
+package final class CallContext: Sendable {
     package let method: MethodDescriptor
     /// The calling service, from its certificate.
     package let peer: PeerIdentity

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// The name of one outside request, the same in every service that it touches: `[A-Za-z0-9_-]`, 1 to 64 bytes.
 package enum RequestID {
     /// Bytes of the longest request id.
@@ -5,14 +7,16 @@ package enum RequestID {
 
     /// A new one: `req_` and 128 random bits in hex.
     package static func make(using random: inout some RandomNumberGenerator) -> String {
-        "req_" + hex(random.next()) + hex(random.next())
+        text(random.next(), random.next())
     }
 
-    /// A new one from the system's generator.
+    /// A new one. Request ids have to differ, not to be secret: so the system is asked for randomness only once.
     package static func make() -> String {
-        var random = SystemRandomNumberGenerator()
-        return make(using: &random)
+        let (high, low) = generator.withLock { ($0.next(), $0.next()) }
+        return text(high, low)
     }
+
+    private static let generator = Mutex(Xoshiro())
 
     /// Whether `text` may be a request id. What a peer sends and is not, is replaced, never logged.
     package static func isValid(_ text: String) -> Bool {
@@ -28,8 +32,45 @@ package enum RequestID {
         }
     }
 
-    private static func hex(_ word: UInt64) -> String {
-        let digits = String(word, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
+    private static func text(_ high: UInt64, _ low: UInt64) -> String {
+        String(unsafeUninitializedCapacity: 36) { bytes in
+            var count = 0
+            for byte in "req_".utf8 {
+                bytes[count] = byte
+                count += 1
+            }
+            for word in [high, low] {
+                for shift in stride(from: UInt64(60), through: 0, by: -4) {
+                    let digit = UInt8(truncatingIfNeeded: word >> shift) & 15
+                    bytes[count] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+                    count += 1
+                }
+            }
+            return count
+        }
+    }
+}
+
+/// xoshiro256** 1.0 (Blackman and Vigna, 2018), seeded by the system: fast, and of no use for secrets.
+private struct Xoshiro: RandomNumberGenerator {
+    private var state: (UInt64, UInt64, UInt64, UInt64)
+
+    init() {
+        var system = SystemRandomNumberGenerator()
+        // All zeros would stay so.
+        state = (system.next() | 1, system.next(), system.next(), system.next())
+    }
+
+    mutating func next() -> UInt64 {
+        let product = state.1 &* 5
+        let result = (product << 7 | product >> 57) &* 9
+        let shifted = state.1 << 17
+        state.2 ^= state.0
+        state.3 ^= state.1
+        state.1 ^= state.2
+        state.0 ^= state.3
+        state.2 ^= shifted
+        state.3 = state.3 << 45 | state.3 >> 19
+        return result
     }
 }

@@ -55,12 +55,12 @@ extension RPCStream {
 
 extension MethodDescriptor {
     fileprivate func responses<Response: Message>(_ stream: any RPCStream) -> MessageStream<Response> {
-        MessageStream(stream.responses) { bytes throws(RPCError) in try decodeAnswer(bytes) }
+        MessageStream(stream.responses) { bytes throws(RPCError) in try self.decodeAnswer(bytes) }
     }
 
     fileprivate func requests<Request: Message>(_ stream: any RPCStream) -> MessageWriter<Request> {
         MessageWriter(stream.requests, finish: stream.finishRequests) { message throws(RPCError) in
-            try encode(request: message)
+            try self.encode(request: message)
         }
     }
 

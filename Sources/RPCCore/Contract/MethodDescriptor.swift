@@ -51,8 +51,8 @@ package struct Rate: Sendable, Hashable {
     }
 }
 
-/// What the contract says of one method. Generated; one value for each method of every service.
-package struct MethodDescriptor: Sendable {
+/// What the contract says of one method. Generated; one object for each method of every service: every call holds it.
+package final class MethodDescriptor: Sendable {
     /// Stable across builds: the first four bytes of SHA-256 of `fullName`, big-endian.
     package let id: UInt32
     /// `lockstep.auth.v1.AuthService`.

@@ -52,11 +52,11 @@ extension AsyncMethod {
 
 extension MethodDescriptor {
     fileprivate func stream<Request: ContractMessage>(_ requests: InboundMessages) -> MessageStream<Request> {
-        MessageStream(requests) { bytes throws(RPCError) in try decodeItem(bytes) }
+        MessageStream(requests) { bytes throws(RPCError) in try self.decodeItem(bytes) }
     }
 
     fileprivate func writer<Response: ContractMessage>(_ responses: OutboundMessages) -> MessageWriter<Response> {
-        MessageWriter(responses) { message throws(RPCError) in try encodeItem(message) }
+        MessageWriter(responses) { message throws(RPCError) in try self.encodeItem(message) }
     }
 
     private func decodeItem<Request: ContractMessage>(_ bytes: [UInt8]) throws(RPCError) -> Request {

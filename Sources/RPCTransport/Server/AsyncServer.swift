@@ -29,6 +29,8 @@ package final class AsyncServer: Sendable {
     package var isDraining: Bool { core.isDraining }
     /// Connections, those in their handshake included.
     package var connectionCount: Int { core.connections.count }
+    /// A drain has seen the last connection close and waits for handlers that go on.
+    package var waitsForHandlers: Bool { core.waitsForHandlers.load(ordering: .relaxed) }
     /// Calls under way.
     package var openCalls: Int { core.gate.openCalls }
 

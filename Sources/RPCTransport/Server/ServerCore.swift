@@ -20,7 +20,9 @@ final class ServerCore: Sendable {
     let connections: ConnectionRegistry
     private let stopping = Latch()
     /// False once a drain has seen the last connection close.
-    private let takesCalls = Mutex(true)
+    private let takesCalls = Atomic(true)
+    /// All connections are gone, and a drain has nothing left to wait for but handlers.
+    let waitsForHandlers = Atomic(false)
     /// A drain need not wait for handlers any more.
     private let idle = Latch()
     private let listener = Mutex<(any Channel)?>(nil)
@@ -89,9 +91,11 @@ final class ServerCore: Sendable {
             idle.open()
         }
         await connections.waitUntilEmpty()
-        takesCalls.withLock { $0 = false }
+        takesCalls.store(false, ordering: .sequentiallyConsistent)
         openIfIdle()
+        waitsForHandlers.store(true, ordering: .relaxed)
         await idle.wait()
+        waitsForHandlers.store(false, ordering: .relaxed)
         cut.cancel()
         if let pool { await Self.stop(pool) }
     }
@@ -103,8 +107,7 @@ final class ServerCore: Sendable {
     }
 
     private func openIfIdle() {
-        let mayCome = takesCalls.withLock { $0 }
-        if !mayCome, gate.openCalls == 0 { idle.open() }
+        if !takesCalls.load(ordering: .sequentiallyConsistent), gate.openCalls == 0 { idle.open() }
     }
 
     private var wait: Int64 {

@@ -60,9 +60,14 @@ final class ServerSession: WireSession {
         do throws(RPCError) {
             let call = try core.gate.admit(request(incoming, from: peer), tokens: &tokens, now: now)
             let open = OpenCall(call, arrived: WireClock.time(at: incoming.receivedAt))
-            calls[incoming.id] = open
-            driver.machine?.limit(incoming.id, to: WireClock.instant(at: call.context.deadline.instant))
-            start(incoming.id, open, Array(incoming.message.readableBytesView), on: context.eventLoop)
+            let request = Array(incoming.message.readableBytesView)
+            if case .sync(let method) = call.entry.method, core.pool == nil || !method.descriptor.needsPool(request.count) {
+                runInline(incoming.id, open, method, request)
+            } else {
+                calls[incoming.id] = open
+                limit(incoming.id, call.context)
+                start(incoming.id, open, request, on: context.eventLoop)
+            }
         } catch {
             refuse(incoming, from: peer, error)
         }
@@ -105,20 +110,23 @@ final class ServerSession: WireSession {
                 runInTask(id, open, on: loop) { try await method.run(request, $0) }
             }
         case .sync(let method):
-            if let pool = core.pool, method.descriptor.needsPool(request.count) {
-                queue(id, open, method, request, on: loop, pool)
-            } else {
-                runInline(id, open, method, request)
-            }
+            guard let pool = core.pool else { return runInline(id, open, method, request) }
+            queue(id, open, method, request, on: loop, pool)
         }
     }
 
-    /// SYNC INLINE: a function call, nothing more.
+    /// From the contract's deadline on the call counts as expired, though the client may have named a later one.
+    private func limit(_ id: CallID, _ context: CallContext) {
+        driver.machine?.limit(id, to: WireClock.instant(at: context.deadline.instant))
+    }
+
+    /// SYNC INLINE: a function call, nothing more. Nothing can happen to the call meanwhile, so nobody has to find it.
     private func runInline(_ id: CallID, _ open: OpenCall, _ method: SyncMethod, _ request: [UInt8]) {
         core.observer?.callStarted(open.call.context)
         let started = ContinuousClock.now
         let result = Result { try method.run(request, open.call.context) }
-        finish(id, .ended(result, started: started, ended: .now))
+        complete(id, open, .ended(result, started: started, ended: .now))
+        if driver.machine?.isOpen(id) == true { limit(id, open.call.context) }
     }
 
     /// ASYNC: a task on this loop, started in place: until the handler first suspends, no thread changes.
@@ -206,8 +214,13 @@ final class ServerSession: WireSession {
 
     private func finish(_ id: CallID, _ end: CallEnd) {
         guard let open = calls.removeValue(forKey: id) else { return }
-        core.leave(open.call)
         open.endStreams(.streamEnded)
+        complete(id, open, end)
+    }
+
+    /// Gives the call's place back and its answer to the machine.
+    private func complete(_ id: CallID, _ open: OpenCall, _ end: CallEnd) {
+        core.leave(open.call)
         let answer = CallAnswer(open, end)
         switch answer.result {
         case .success where open.call.context.method.kind.serverStreams:
@@ -215,7 +228,7 @@ final class ServerSession: WireSession {
         case .success(let bytes): driver.machine?.succeed(id, message: bytes, with: answer.timings)
         case .failure(let error): driver.machine?.fail(id, with: WireStatus(error))
         }
-        core.observer?.callEnded(answer.record(open.call.context))
+        if let observer = core.observer { observer.callEnded(answer.record(open.call.context)) }
         driver.pumpSoon()
     }
 }

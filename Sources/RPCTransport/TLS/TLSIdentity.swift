@@ -1,3 +1,4 @@
+import NIOCore
 package import NIOSSL
 package import RPCCore
 import SwiftASN1
@@ -53,6 +54,8 @@ package struct TLSIdentity: Sendable {
         return configuration
     }
 
+    private static let shutdownTimeout = TimeAmount.milliseconds(500)
+
     /// What both sides insist on. The host name is not checked: the SAN URI is, after the handshake.
     private static func restrict(_ configuration: inout TLSConfiguration, _ authorities: [NIOSSLCertificate]) {
         configuration.minimumTLSVersion = .tlsv13
@@ -61,6 +64,8 @@ package struct TLSIdentity: Sendable {
         configuration.trustRoots = .certificates(authorities)
         configuration.certificateVerification = .noHostnameVerification
         configuration.renegotiationSupport = .none
+        // A peer that stands still must not outlast what a drain and a process may take.
+        configuration.shutdownTimeout = shutdownTimeout
     }
 
     // MARK: Files

@@ -22,9 +22,9 @@ struct IncomingStream: Sendable {
 
     private struct Cost {
         /// Credit it has used.
-        var credit: UInt32
+        var credit: UInt32 = 0
         /// Bytes it holds of the reassembly budget.
-        var reserved: UInt32
+        var reserved: UInt32 = 0
     }
 
     init(limit: UInt32, window: UInt32) {
@@ -73,10 +73,9 @@ struct IncomingStream: Sendable {
         guard current == nil else {
             throw .connection(.protocolError, 46, "a message starts before the one before it is whole")
         }
-        current = Incoming(
-            assembly: Assembly(start, discards: discards), cost: Cost(credit: cost, reserved: 0))
-        heldCredit += cost
+        current = Incoming(assembly: Assembly(start, discards: discards), cost: Cost())
         guard !discards else { return }
+        hold(cost)
         guard start.length <= limit else {
             throw .call(
                 WireStatusCode.resourceExhausted, 40, "a message of \(start.length) bytes, the limit is \(limit)")
@@ -93,19 +92,21 @@ struct IncomingStream: Sendable {
         let size = UInt32(clamping: fragment.readableBytes)
         try window.receive(fragment.readableBytes)
         try current?.assembly.append(fragment)
-        current?.cost.credit += size
-        heldCredit += size
+        if !discards { hold(size) }
+    }
+
+    /// Credit that comes back when the application takes the message under way.
+    private mutating func hold(_ credit: UInt32) {
+        current?.cost.credit += credit
+        heldCredit += credit
     }
 
     private mutating func deliver() -> ByteBuffer? {
         guard let whole = current, whole.assembly.isWhole else { return nil }
         current = nil
-        guard !discards else {
-            heldCredit -= whole.cost.credit
-            return nil
-        }
+        guard !discards else { return nil }
         untaken.append(whole.cost)
-        return whole.assembly.buffer
+        return whole.assembly.buffer.compacted
     }
 
     // MARK: Out
@@ -117,14 +118,15 @@ struct IncomingStream: Sendable {
         budget.release(cost.reserved)
     }
 
-    /// Nobody takes messages any more. Gives back what they held; those that come are dropped.
+    /// Nobody takes messages any more. Gives back what they held; those that come are dropped, and hold nothing.
     mutating func discard(budget: inout ReassemblyBudget) {
         while !untaken.isEmpty { take(budget: &budget) }
         discards = true
-        guard let whole = current else { return }
-        budget.release(whole.cost.reserved)
-        current?.cost.reserved = 0
-        current?.assembly = whole.assembly.discarding()
+        heldCredit = 0
+        guard let dropped = current else { return }
+        budget.release(dropped.cost.reserved)
+        // One that was refused as its last byte came is whole already: the next may start.
+        current = dropped.assembly.isWhole ? nil : Incoming(assembly: dropped.assembly.discarding(), cost: Cost())
     }
 
     /// CREDIT to send now: what was taken, once that is half of the window; and what the message under way is short
@@ -132,7 +134,14 @@ struct IncomingStream: Sendable {
     mutating func replenish() -> UInt32? {
         guard !hasEnded else { return nil }
         if let credit = window.replenish(keeping: heldCredit) { return credit }
-        guard let current, untaken.isEmpty, current.assembly.missing > window.available else { return nil }
+        guard let current, !discards, untaken.isEmpty, current.assembly.missing > window.available else { return nil }
         return window.extend(to: current.assembly.missing)
+    }
+}
+
+extension ByteBuffer {
+    /// The same bytes without the rest of what was read together with them: a message may wait for long.
+    fileprivate var compacted: ByteBuffer {
+        storageCapacity > 2 * readableBytes + 512 ? ByteBuffer(bytes: readableBytesView) : self
     }
 }

@@ -55,7 +55,7 @@ struct ServerCall: Sendable {
         case receiving
         /// The handler owes an answer.
         case running(Stop)
-        /// The answer is being sent in fragments; this STATUS follows the last one.
+        /// The answer, or what waits of a stream, is being sent; this STATUS follows the last fragment.
         case sending(WireStatus)
     }
 

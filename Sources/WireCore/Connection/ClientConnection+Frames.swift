@@ -205,6 +205,8 @@ extension ClientConnection {
         if cancels.admit(now, window: link.limits.floods.window, limit: tolerated) {
             link.output.write { $0.writeCancel(id) }
         }
+        // A server that sends on, for no CANCEL went out or it answers all the same, must not wait for credit (W-78).
+        grantStreamCredit(id)
         let status = WireStatus(code: code, message: reason, processed: processed)
         events.append(.ended(id, CallResult(status: status, origin: .local)))
     }

@@ -46,7 +46,7 @@ extension ClientConnection {
         grantStreamCredit(id)
     }
 
-    private mutating func grantStreamCredit(_ id: CallID) {
+    mutating func grantStreamCredit(_ id: CallID) {
         if let credit = streams[id]?.replenish() { link.output.write { $0.writeCredit(id, credit) } }
     }
 

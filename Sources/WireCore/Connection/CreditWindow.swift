@@ -60,11 +60,12 @@ struct ReceiveWindow: Equatable, Sendable {
         return free
     }
 
-    /// The CREDIT that makes `bytes` available, more than the window though they be.
+    /// The CREDIT that makes `bytes` available, more than the window though they be. It is never a small one: those
+    /// the sender counts (W-123).
     mutating func extend(to bytes: UInt32) -> UInt32? {
         guard bytes > available else { return nil }
-        let credit = bytes - available
-        available = bytes
+        let credit = max(bytes - available, WireLimits.smallCredit)
+        available += credit
         return credit
     }
 }

@@ -79,6 +79,7 @@ extension ServerConnection {
         guard size > link.peerFrameSize else { return finish(id, status, body) }
         guard let window = calls[id]?.window else { return }
         calls[id]?.state = .sending(status)
+        stopReceiving(id)
         link.fragments.add(id, rest: body.asBuffer, hasStarted: false, endsRequest: false, window: window)
     }
 
@@ -165,6 +166,7 @@ extension ServerConnection {
         }
         guard link.fragments.finish(id) == false else { return finish(id, status) }
         calls[id]?.state = .sending(status)
+        stopReceiving(id)
     }
 
     /// The one place that writes STATUS and frees the call's slot.

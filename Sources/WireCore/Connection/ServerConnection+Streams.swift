@@ -62,7 +62,7 @@ extension ServerConnection {
 
     mutating func endStream(_ id: CallID) throws(WireViolation) {
         try streams[id]?.end()
-        events.append(.requestEnded(id))
+        if streams[id]?.discards == false { events.append(.requestEnded(id)) }
     }
 
     private mutating func grantStreamCredit(_ id: CallID) {
@@ -71,7 +71,15 @@ extension ServerConnection {
 
     /// The handler was told to stop: nobody reads or writes the call's streams any more.
     mutating func stopStreams(_ id: CallID) {
-        streams[id]?.discard(budget: &link.budget)
+        stopReceiving(id)
         link.fragments.drop(id)
+        // What the client credits from now on is for nothing; its first credit is spent, at least in part.
+        calls[id]?.window = SendWindow(0)
+    }
+
+    /// The handler has answered, or is to stop: what still comes of the client's stream is dropped.
+    mutating func stopReceiving(_ id: CallID) {
+        streams[id]?.discard(budget: &link.budget)
+        grantStreamCredit(id)
     }
 }

@@ -67,6 +67,9 @@ package struct ServerConnection: ~Copyable, Sendable {
     /// Calls that are owed a STATUS.
     package var openCallCount: Int { calls.count }
 
+    /// Whether the call is owed a STATUS: its answer may be on its way.
+    package func isOpen(_ id: CallID) -> Bool { calls[id] != nil }
+
     package mutating func nextEvent() -> Event? {
         events.popFirst()
     }

@@ -117,8 +117,8 @@ struct CancellationTests {
             }
             await gone.wait()
             server.shutdown()
-            // The listener closes first; after that the drain has only the handler to wait for.
-            try await until { await !RawPeer.isListening(address) }
+            try await until { server.waitsForHandlers }
+            #expect(!hasEnded.withLock { $0 })
             release.open()
         }
         #expect(hasEnded.withLock { $0 })

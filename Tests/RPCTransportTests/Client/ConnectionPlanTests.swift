@@ -108,6 +108,20 @@ import Testing
         #expect(plan.retryAt.map { now.duration(to: $0) <= .seconds(1) } == true)
     }
 
+    @Test("A service that serves over some connections is well, though it has no room for more")
+    func crowded() {
+        var random = SeededRandom(seed: 8)
+        var plan = ConnectionPlan(connections: 2, backoff: Backoff())
+        let attempts = plan.demand(now: start)
+        _ = plan.connected(attempts[0])
+        plan.proved()
+        plan.failed(attempts[1], "too many connections", now: start, using: &random)
+        plan.retired(attempts[0])
+        plan.doubt()
+        #expect(!plan.isDoubtful)
+        #expect(plan.demand(now: start, isUrgent: true).count == 2)
+    }
+
     @Test("An urgent call waits for no pause")
     func urgent() {
         var random = SeededRandom(seed: 7)

@@ -32,12 +32,6 @@ struct RawPeer: Sendable {
         self.ended = ended
     }
 
-    static func isListening(_ address: BoundAddress) async -> Bool {
-        guard let peer = try? await RawPeer(address, tls: nil) else { return false }
-        peer.close()
-        return true
-    }
-
     func send(_ bytes: [UInt8]) { channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil) }
 
     func close() { channel.close(promise: nil) }

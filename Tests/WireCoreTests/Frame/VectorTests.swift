@@ -22,13 +22,14 @@ struct VectorTests {
 
     @Test(arguments: try Vectors.load("server", as: ConnectionVector.self), Feeding.allCases)
     func server(_ vector: ConnectionVector, _ feeding: Feeding) throws {
-        let server = try TestServer(vector.wireLimits, peer: nil)
+        let server = try TestServer(vector.wireLimits, peer: nil, acceptsStreams: vector.streams ?? false)
         server.pull()
         for bytes in feeding.cut(try vector.receive.map(Vectors.bytes)) { server.receive(bytes) }
         let expect = vector.expect
         if let open = expect.open { #expect(server.isClosed == !open) }
         if let close = expect.close { #expect(server.goodbye.map { [$0.code.rawValue, $0.rule] } == close) }
         if let calls = expect.calls { #expect(server.calls.map(\.id.rawValue) == calls) }
+        if let messages = expect.messages { #expect(server.messages.map(VectorFields.hex) == messages) }
         if let status = expect.status { #expect(server.statusTriples == status) }
         if let sent = expect.sent { #expect(VectorFields.hex(server.sent.dropFirst()) == sent) }
         #expect(server.closedCount == (server.isClosed ? 1 : 0))
@@ -41,11 +42,13 @@ struct VectorTests {
         var receive = try vector.receive.map(Vectors.bytes)
         let calls = vector.start ?? 0
         if calls > 0 { client.receive(receive.removeFirst()) }
-        for _ in 0..<calls { try client.start() }
+        let kind = try #require(WireCallKind(rawValue: vector.kind ?? 0))
+        for _ in 0..<calls { try client.start(kind: kind) }
         for bytes in feeding.cut(receive) { client.receive(bytes) }
         let expect = vector.expect
         if let open = expect.open { #expect(client.isClosed == !open) }
         if let close = expect.close { #expect(client.goodbye.map { [$0.code.rawValue, $0.rule] } == close) }
+        if let messages = expect.messages { #expect(client.messages.map(VectorFields.hex) == messages) }
         if let results = expect.results { #expect(client.resultTriples == results) }
         if let sent = expect.sent { #expect(VectorFields.hex(client.sent.dropFirst(1 + calls)) == sent) }
         #expect(client.closedCount == (client.isClosed ? 1 : 0))
@@ -58,6 +61,7 @@ struct VectorTests {
             try Vectors.load("frames", as: FrameVector.self).map(\.rule)
             + Vectors.load("server", as: ConnectionVector.self).map(\.rule)
             + Vectors.load("client", as: ConnectionVector.self).map(\.rule)
+            + Vectors.load("streams", as: Conversation.self).map(\.rule)
         #expect(rules.count >= 60)
         for rule in Set(rules) { #expect(text.contains("**\(rule)**"), "\(rule)") }
     }
@@ -92,6 +96,23 @@ enum Vectors {
         try JSONDecoder().decode([Vector].self, from: Data(contentsOf: folder.appending(path: "\(name).json")))
     }
 
+    /// The default limits with a vector's changes.
+    static func limits(_ changes: [String: UInt32]?) -> WireLimits {
+        .defaults { changed in
+            for (name, value) in changes ?? [:] {
+                switch name {
+                case "max_concurrent_calls": changed.maxConcurrentCalls = value
+                case "max_message_size": changed.maxMessageSize = value
+                case "max_metadata_size": changed.maxMetadataSize = value
+                case "max_reassembly": changed.maxReassembly = value
+                case "call_credit": changed.callCredit = value
+                case "connection_credit": changed.connectionCredit = value
+                default: Issue.record("a vector changes \(name), which is no limit")
+                }
+            }
+        }
+    }
+
     static func bytes(_ hex: String) throws -> ByteBuffer {
         let digits = Array(hex.utf8)
         var buffer = ByteBuffer()
@@ -109,12 +130,17 @@ struct ConnectionVector: Decodable, Sendable, CustomTestStringConvertible {
     var receive: [String]
     var limits: [String: UInt32]?
     var start: Int?
+    /// The kind of the calls of `start`.
+    var kind: UInt8?
+    /// Whether the server accepts streams.
+    var streams: Bool?
     var expect: Expectation
 
     struct Expectation: Decodable, Sendable {
         var open: Bool?
         var close: [UInt16]?
         var calls: [UInt32]?
+        var messages: [String]?
         var status: [[UInt32]]?
         var results: [[UInt32]]?
         var sent: String?
@@ -122,21 +148,7 @@ struct ConnectionVector: Decodable, Sendable, CustomTestStringConvertible {
 
     var testDescription: String { "\(rule) \(name)" }
 
-    var wireLimits: WireLimits {
-        .defaults { changed in
-            for (name, value) in limits ?? [:] {
-                switch name {
-                case "max_concurrent_calls": changed.maxConcurrentCalls = value
-                case "max_message_size": changed.maxMessageSize = value
-                case "max_metadata_size": changed.maxMetadataSize = value
-                case "max_reassembly": changed.maxReassembly = value
-                case "call_credit": changed.callCredit = value
-                case "connection_credit": changed.connectionCredit = value
-                default: Issue.record("a vector changes \(name), which is no limit")
-                }
-            }
-        }
-    }
+    var wireLimits: WireLimits { Vectors.limits(limits) }
 }
 
 struct FrameVector: Decodable, Sendable, CustomTestStringConvertible {

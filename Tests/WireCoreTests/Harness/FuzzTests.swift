@@ -38,37 +38,60 @@ struct FuzzTests {
         return pieces
     }
 
-    @Test func mutatedBytesToAServer() throws {
+    @Test(arguments: [false, true])
+    func mutatedBytesToAServer(_ acceptsStreams: Bool) throws {
         var random = Seeded("mutatedBytesToAServer")
         let corpus = try Self.corpus("server")
         for _ in 0..<1500 {
             guard let sample = corpus.randomElement(using: &random) else { continue }
-            let server = try TestServer(peer: nil)
+            let server = try TestServer(peer: nil, acceptsStreams: acceptsStreams)
             for piece in Self.pieces(Self.mutate(sample, &random), &random) {
                 server.receive(piece)
                 server.wait(.milliseconds(UInt64.random(in: 0...50, using: &random)))
-                for call in server.calls where Bool.random(using: &random) {
-                    server.connection.succeed(call.id, message: [1])
-                }
+                for call in server.calls where Bool.random(using: &random) { Self.operate(server, call, &random) }
             }
             server.connection.connectionClosed(now: server.now)
             server.pull()
             #expect(server.closedCount == 1)
             let statuses = server.statuses.map(\.call)
             #expect(Set(statuses).count == statuses.count, "one STATUS per call")
+            let aborted = server.events.compactMap { if case .aborted(let id) = $0 { id } else { nil } }
+            #expect(Set(aborted).count == aborted.count, "a handler is let go once")
         }
     }
 
-    @Test func mutatedBytesToAClient() throws {
-        var random = Seeded("mutatedBytesToAClient")
+    /// Something that a handler may do.
+    private static func operate(_ server: TestServer, _ call: IncomingCall, _ random: inout Seeded) {
+        switch Int.random(in: 0...3, using: &random) {
+        case 0 where call.kind.serverStreams: server.connection.finish(call.id)
+        case 0: server.connection.succeed(call.id, message: [1])
+        case 1: server.connection.fail(call.id, with: WireStatus(code: 9, processed: .yes))
+        case 2: server.connection.take(call.id)
+        default: _ = server.connection.send(call.id, message: ByteBuffer(repeating: 1, count: 1000))
+        }
+        server.pull()
+    }
+
+    @Test(arguments: WireCallKind.allCases)
+    func mutatedBytesToAClient(_ kind: WireCallKind) throws {
+        var random = Seeded("mutatedBytesToAClient \(kind)")
         let corpus = try Self.corpus("client")
         for _ in 0..<1500 {
             guard let sample = corpus.randomElement(using: &random) else { continue }
             let client = try TestClient()
             let hello = helloBytes(.server).readableBytes
-            for _ in 0..<3 { try client.start(within: .seconds(1)) }
+            for _ in 0..<3 { try client.start(kind: kind, within: .seconds(1)) }
             let mutated = Self.mutate(Array(sample.dropFirst(hello)), &random)
-            for piece in Self.pieces(mutated, &random) { client.receive(piece) }
+            for piece in Self.pieces(mutated, &random) {
+                client.receive(piece)
+                let id = CallID(rawValue: UInt32.random(in: 1...3, using: &random))
+                switch Int.random(in: 0...4, using: &random) {
+                case 0: client.connection.take(id)
+                case 1: client.connection.finishRequest(id)
+                case 2: client.cancel(id)
+                default: _ = client.connection.send(id, message: ByteBuffer(repeating: 1, count: 100))
+                }
+            }
             client.connection.connectionClosed(now: client.now)
             client.pull()
             #expect(client.closedCount == 1)

@@ -25,6 +25,7 @@ final class Pair {
 
     enum Answer {
         case succeed([UInt8])
+        case finish
         case fail(UInt32)
         case keep
     }
@@ -86,6 +87,7 @@ final class Pair {
     func answer(_ id: CallID, _ answer: Answer) {
         switch answer {
         case .succeed(let bytes): server.succeed(id, message: bytes)
+        case .finish: server.finish(id)
         case .fail(let code): server.fail(id, with: WireStatus(code: code, processed: .yes))
         case .keep: return
         }

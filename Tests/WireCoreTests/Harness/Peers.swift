@@ -49,6 +49,19 @@ extension ByteBuffer {
         writeMessage(id, MessageFrame(content: .next(ByteBuffer(repeating: 7, count: size)), endsRequest: ends))
     }
 
+    /// A CALL that streams; with one message where the kind has one.
+    mutating func writeTestStream(_ id: CallID, _ kind: WireCallKind, remaining: UInt64 = CallFrame.noDeadline) {
+        let message = MessageStart(length: 2, fragment: ByteBuffer(string: "hi"))
+        let call = CallFrame(
+            method: 1, remainingMicros: remaining, kind: kind.rawValue, lane: 0, metadata: ByteBuffer(),
+            message: kind.clientStreams ? nil : message, endsRequest: !kind.clientStreams)
+        writeCall(id, call)
+    }
+
+    mutating func writeTestWhole(_ id: CallID, _ size: Int) {
+        writeTestStart(id, length: UInt32(size), size)
+    }
+
     mutating func writeTestStart(_ id: CallID, length: UInt32, _ size: Int) {
         let start = MessageStart(length: length, fragment: ByteBuffer(repeating: 7, count: size))
         writeMessage(id, MessageFrame(content: .start(start), endsRequest: false))
@@ -107,6 +120,8 @@ final class TestServer {
     }
     var closedCount: Int { events.count { if case .closed = $0 { true } else { false } } }
     var calls: [IncomingCall] { events.compactMap { if case .call(let call) = $0 { call } else { nil } } }
+    /// Messages of streams, oldest first.
+    var messages: [ByteBuffer] { events.compactMap { if case .message(_, let bytes) = $0 { bytes } else { nil } } }
     var expired: [CallID] { events.compactMap { if case .expired(let id) = $0 { id } else { nil } } }
     var statuses: [(call: CallID, status: StatusFrame)] {
         sent.compactMap { if case .status(let id, let status) = $0 { (id, status) } else { nil } }
@@ -148,9 +163,11 @@ final class TestClient {
     }
 
     @discardableResult
-    func start(_ message: String = "hi", within: WireDuration? = nil, limit: UInt32? = nil) throws -> CallID {
+    func start(
+        _ message: String = "hi", kind: WireCallKind = .unary, within: WireDuration? = nil, limit: UInt32? = nil
+    ) throws -> CallID {
         let call = OutgoingCall(
-            method: 1, deadline: within.map { now.advanced(by: $0) }, message: ByteBuffer(string: message),
+            method: 1, kind: kind, deadline: within.map { now.advanced(by: $0) }, message: ByteBuffer(string: message),
             responseLimit: limit)
         let id = try connection.startCall(call, now: now)
         pull()
@@ -193,6 +210,8 @@ final class TestClient {
     var results: [(call: CallID, result: CallResult)] {
         events.compactMap { if case .ended(let id, let result) = $0 { (id, result) } else { nil } }
     }
+    /// Messages of streams, oldest first.
+    var messages: [ByteBuffer] { events.compactMap { if case .message(_, let bytes) = $0 { bytes } else { nil } } }
     var resultTriples: [[UInt32]] {
         results.map { [$0.call.rawValue, $0.result.status.code, UInt32($0.result.status.processed.rawValue)] }
     }

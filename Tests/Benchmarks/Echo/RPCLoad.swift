@@ -1,0 +1,106 @@
+import NIOCore
+import NIOPosix
+import RPCClient
+import RPCCore
+import RPCTransport
+
+/// Callers of Lockstep's echoes, through the generated clients: each makes one call after the other.
+struct RPCLoad {
+    let peer: Peer
+    let tls: TLSIdentity
+    let plan: LoadPlan
+
+    func run() async throws -> LoadReport {
+        let loops = Array(MultiThreadedEventLoopGroup.singleton.makeIterator())
+        let pools = try (0..<plan.connections).map { index in
+            var options = ClientOptions(connections: 1)
+            options.group = loops[index % loops.count]
+            return try ClientPool(
+                service: peer.service, host: "127.0.0.1", port: plan.port, tls: tls, options: options)
+        }
+        let report = try await measure(pools, loops)
+        for pool in pools { await pool.shutdown() }
+        return report
+    }
+
+    private func measure(_ pools: [ClientPool], _ loops: [any EventLoop]) async throws -> LoadReport {
+        for pool in pools { _ = try await call(pool) }
+        let start = ContinuousClock.now.advanced(by: LoadPlan.warmUp)
+        let end = start.advanced(by: .seconds(plan.seconds))
+        var report = try await withThrowingTaskGroup(of: LoadReport.self) { group in
+            for (index, pool) in pools.enumerated() {
+                let executor = plan.offLoop ? nil : LoopExecutor(loops[index % loops.count])
+                for _ in 0..<plan.outstanding {
+                    group.addTask(executorPreference: executor) {
+                        plan.stream ? try await pour(pool, start, end) : try await repeatCalls(pool, start, end)
+                    }
+                }
+            }
+            group.addTask {
+                try await Task.sleep(until: start)
+                let before = processCPU()
+                try await Task.sleep(until: end)
+                return LoadReport(cpu: processCPU() - before)
+            }
+            return try await group.reduce(into: LoadReport()) { total, part in
+                total.calls += part.calls
+                total.cpu += part.cpu
+                total.latencies.add(part.latencies)
+            }
+        }
+        report.seconds = plan.seconds
+        return report
+    }
+
+    /// One call, typed as its service is.
+    private func caller(_ pool: ClientPool) -> () async throws -> Void {
+        switch peer {
+        case .async:
+            let client = RelayServiceClient(pool)
+            let request = RelayRequest.with { $0.payload = .init(plan.payload) }
+            return { _ = try await client.echo(request) }
+        default:
+            let client = EchoServiceClient(pool)
+            let request = EchoRequest.with { $0.payload = .init(plan.payload) }
+            return { _ = try await client.echo(request) }
+        }
+    }
+
+    private func call(_ pool: ClientPool) async throws { try await caller(pool)() }
+
+    private func repeatCalls(
+        _ pool: ClientPool, _ start: ContinuousClock.Instant, _ end: ContinuousClock.Instant
+    ) async throws -> LoadReport {
+        let call = caller(pool)
+        var report = LoadReport()
+        var before = ContinuousClock.now
+        while before < end {
+            try await call()
+            let after = ContinuousClock.now
+            if before >= start, after <= end {
+                report.calls += 1
+                report.latencies.add(before.duration(to: after))
+            }
+            before = after
+        }
+        return report
+    }
+
+    private func pour(
+        _ pool: ClientPool, _ start: ContinuousClock.Instant, _ end: ContinuousClock.Instant
+    ) async throws -> LoadReport {
+        let request = RelayPourRequest.with {
+            $0.payload = .init(plan.payload)
+            $0.count = .max
+        }
+        return try await RelayServiceClient(pool).pour(request) { responses in
+            var report = LoadReport()
+            while let _ = try await responses.next() {
+                let now = ContinuousClock.now
+                if now >= end { return report }
+                if now >= start { report.calls += 1 }
+            }
+            return report
+        }
+    }
+}
