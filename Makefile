@@ -44,9 +44,11 @@ check: generate ## Regenerate and fail when the checked-in code was stale, then 
 	  { git status --short Sources Protocols Tests; echo "Generated code was stale: commit the files above."; exit 1; }
 	@$(MAKE) test
 
-bench: deps release ## Measure a system under load: quiet, while logins hash, and with 100 users at once
+bench: deps release ## Measure a system under load, and the RPC against the floor below it
 	swift build -c release --scratch-path $(RELEASE) --product lockstep-load
+	swift build -c release --scratch-path $(RELEASE) --product lockstep-echo
 	@BIN=$(RELEASE)/release Tests/Benchmarks/bench.sh
+	@$(PYTHON)/bin/python3 Tests/Benchmarks/echo.py --bin $(RELEASE)/release
 
 # Where the plugins are; `make generate` builds them.
 PLUGINS := $(DEBUG)/debug

@@ -2,7 +2,8 @@ import ArgumentParser
 
 /// One side of one benchmark of the RPC, as a process of its own; `Tests/Benchmarks/echo.py` runs them in turns.
 ///
-/// A server prints the port that it listens on; a client prints one line of JSON.
+/// A server prints the port that it listens on; a client prints `start` when measuring begins, and
+/// one line of JSON at the end.
 @main struct EchoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lockstep-echo", abstract: "One side of a benchmark of the RPC.",

@@ -19,6 +19,7 @@ struct FloorLoad {
             parts.append(try await connect(loops[index % loops.count], start, end))
         }
         try await Task.sleep(until: start)
+        LoadPlan.announceStart()
         let before = processCPU()
         try await Task.sleep(until: end)
         var report = LoadReport(seconds: plan.seconds, cpu: processCPU() - before)

@@ -14,6 +14,12 @@ struct LoadPlan: Sendable {
     /// Not measured.
     static let warmUp = Duration.seconds(1)
 
+    /// From here on it is measured: for whoever watches the server.
+    static func announceStart() {
+        print("start")
+        fflush(nil)
+    }
+
     var payload: [UInt8] { (0..<size).map { UInt8(truncatingIfNeeded: $0) } }
 }
 

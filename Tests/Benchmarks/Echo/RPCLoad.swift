@@ -38,6 +38,7 @@ struct RPCLoad {
             }
             group.addTask {
                 try await Task.sleep(until: start)
+                LoadPlan.announceStart()
                 let before = processCPU()
                 try await Task.sleep(until: end)
                 return LoadReport(cpu: processCPU() - before)
