@@ -9,7 +9,9 @@ package struct ClientOptions: Sendable {
     /// Connections at most; one for each event loop, `mostConnections` at most, when nil. All are opened when the
     /// first call comes.
     package var connections: Int?
-    package var limits = WireLimits.defaults()
+    /// A stream has more credit here than at a server: what reaches a client is bounded by its own calls, and each time
+    /// the credit is used up costs two wake-ups.
+    package var limits = WireLimits.defaults { $0.callCredit = 1024 * 1024 }
     /// For the TCP connection alone.
     package var connectTimeout = Duration.seconds(2)
     /// For TLS alone; `limits.handshakeTimeout` is for the first frame after it.

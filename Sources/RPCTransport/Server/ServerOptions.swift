@@ -10,7 +10,8 @@ package struct ServerOptions: Sendable {
     package var port = 0
     /// The event loops that serve connections; shared with the process's clients, so that calls need not change thread.
     package var group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
-    package var limits = WireLimits()
+    /// A stream's writer may be half of a client's credit ahead, so that it sleeps as seldom as its reader.
+    package var limits = WireLimits.defaults { $0.streamBuffer = 512 * 1024 }
     /// One more is closed as soon as it is accepted.
     package var maximumConnections = 1024
     /// For TLS alone; `limits.handshakeTimeout` is for the first frame after it.
