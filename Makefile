@@ -57,6 +57,8 @@ PROTOS = $(shell cd Protocols && find lockstep -name '*.proto' ! -path '*/contra
 GOLDEN := golden/digest.proto golden/ledger.proto
 # What the benchmarks of the RPC call.
 ECHO := echo/echo.proto relay/relay.proto
+# What the contract-test harness and implementations under test say to each other.
+CONFORMANCE := lockstep/conformance/v1/conformance.proto lockstep/conformancesync/v1/conformancesync.proto
 PROTOC_SWIFT = --plugin=protoc-gen-swift=$(abspath $(PLUGINS))/protoc-gen-swift \
   --swift_opt=Visibility=Package,FileNaming=DropPath,UseAccessLevelOnImports=true
 PROTOC_LOCKSTEP = --plugin=protoc-gen-lockstep=$(abspath $(PLUGINS))/protoc-gen-lockstep --lockstep_opt=Visibility=Package
@@ -70,7 +72,7 @@ generate: ## Regenerate Swift from Protocols/*.proto (installs protobuf-compiler
 # Everything is written into a fresh folder and then compared, so that files which did not change keep their date.
 generate-with:
 	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; tests=Tests/RPCCodeGenTests; \
-	mkdir -p $$out/{options,contracts,clients,golden,echo,descriptors}; \
+	mkdir -p $$out/{options,contracts,clients,golden,echo,conformance,descriptors}; \
 	protoc -I Protocols $(PROTOC_SWIFT) --swift_out=$$out/options lockstep/contract/v1/options.proto; \
 	protoc -I Protocols $(PROTOC_SWIFT) --swift_out=$$out/contracts $(PROTOS); \
 	protoc -I Protocols $(PROTOC_LOCKSTEP) --lockstep_out=$$out/contracts $(PROTOS); \
@@ -92,6 +94,11 @@ generate-with:
 	protoc $$bench $(PROTOC_SWIFT) --swift_out=$$out/echo $(ECHO); \
 	protoc $$bench $(PROTOC_LOCKSTEP) --lockstep_out=$$out/echo $(ECHO); \
 	protoc $$bench $(PROTOC_LOCKSTEP) --lockstep_opt=Output=Clients,ContractsModule= --lockstep_out=$$out/echo $(ECHO); \
+	peers="-I Protocols -I Tests/Contract/Protocols"; \
+	protoc $$peers $(PROTOC_SWIFT) --swift_out=$$out/conformance $(CONFORMANCE) lockstep/conformance/v1/control.proto; \
+	protoc $$peers $(PROTOC_LOCKSTEP) --lockstep_out=$$out/conformance $(CONFORMANCE); \
+	protoc $$peers $(PROTOC_LOCKSTEP) --lockstep_opt=Output=Clients,ContractsModule= \
+	  --lockstep_out=$$out/conformance $(CONFORMANCE); \
 	sync_folder() { mkdir -p "$$2"; \
 	  for old in "$$2"/*; do [ ! -e "$$old" ] || [ -e "$$1/$$(basename "$$old")" ] || { rm "$$old"; echo "  removed $$old"; }; done; \
 	  for new in "$$1"/*; do cmp -s "$$new" "$$2/$$(basename "$$new")" || \
@@ -101,6 +108,7 @@ generate-with:
 	sync_folder $$out/clients Sources/ContractClients/Generated; \
 	sync_folder $$out/golden $$tests/Golden; \
 	sync_folder $$out/echo Tests/Benchmarks/Echo/Generated; \
+	sync_folder $$out/conformance Sources/ContractHarness/Generated; \
 	sync_folder $$out/descriptors $$tests/Descriptors
 
 clean: ## Remove build folders; the state folder stays

@@ -147,6 +147,10 @@ let package = Package(
         // MARK: Command line
         // Development CA and certificates for the five and the operator.
         module("DevelopmentCA", ["RPCCore", "RPCTransport", "LibCrypto", x509, asn1, crypto]),
+        // Contract tests of an implementation of the wire, ours or another's, as a child process.
+        module(
+            "ContractHarness",
+            ["RPCCore", "RPCTransport", "RPCClient", "WireCore", "DevelopmentCA", protobuf, nioCore, nioPosix, nioSSL, nioTLS, x509, asn1, crypto]),
         // Starts, watches and restarts processes: a state value, and the driver that spawns.
         module("Supervision", []),
         .executableTarget(
