@@ -35,8 +35,12 @@ let hummingbirdHTTP2: Target.Dependency = .product(name: "HummingbirdHTTP2", pac
 let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mustache")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
+/// What runs for every call: no checks of exclusive access at run time in release builds. Debug builds, and so all tests,
+/// have them.
+let hot: [SwiftSetting] = settings + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+
 /// A module under `Sources/`.
-func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+func module(_ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = settings) -> Target {
     .target(name: name, dependencies: dependencies, path: "Sources/\(name)", swiftSettings: settings)
 }
 
@@ -103,13 +107,15 @@ let package = Package(
 
         // MARK: Protocol: the wire, the call layer and the transport between them
         // Sans-IO frames, connection and call state machines: bytes and time in, bytes and events out.
-        module("WireCore", [nioCore]),
+        module("WireCore", [nioCore], settings: hot),
         // The call layer: status, errors, descriptors, contexts, handlers, channels.
-        module("RPCCore", [protobuf, deque]),
+        module("RPCCore", [protobuf, deque], settings: hot),
         // NIO + TLS driver of WireCore: identity, listener, execution of handlers.
-        module("RPCTransport", ["WireCore", "RPCCore", nioCore, nioPosix, nioSSL, nioTLS, x509, asn1]),
+        module(
+            "RPCTransport", ["WireCore", "RPCCore", nioCore, nioPosix, nioSSL, nioTLS, x509, asn1], settings: hot),
         // The calling side: connections, reconnection, deadlines. No SYNC service links it.
-        module("RPCClient", ["RPCTransport", "WireCore", "RPCCore", deque, nioCore, nioPosix, nioSSL, nioTLS]),
+        module(
+            "RPCClient", ["RPCTransport", "WireCore", "RPCCore", deque, nioCore, nioPosix, nioSSL, nioTLS], settings: hot),
         // The same call layer in memory, for service tests.
         module("RPCInProcess", ["RPCCore"]),
 

@@ -7,6 +7,8 @@ import WireCore
 /// One call of this process, from `call` to its answer. Ends exactly once, whoever ends it.
 final class PendingCall: Sendable {
     typealias Answer = Result<[UInt8], RPCError>
+    /// Unchecked, for a check costs an allocation: `end` takes it out of the state, so it is resumed once.
+    typealias Continuation = UnsafeContinuation<Answer, Never>
 
     /// Where the call is.
     struct Place: Sendable {
@@ -15,7 +17,7 @@ final class PendingCall: Sendable {
     }
 
     private struct State {
-        var continuation: CheckedContinuation<Answer, Never>?
+        var continuation: Continuation?
         var answer: Answer?
         var place: Place?
         var attempt = 1
@@ -54,7 +56,7 @@ final class PendingCall: Sendable {
     }
 
     /// Whom to resume; false when the call has ended already, and the continuation has been resumed.
-    func wait(with continuation: CheckedContinuation<Answer, Never>) -> Bool {
+    func wait(with continuation: Continuation) -> Bool {
         let answer = state.withLock { state in
             if state.answer == nil { state.continuation = continuation }
             return state.answer
@@ -68,17 +70,16 @@ final class PendingCall: Sendable {
     /// - Returns: Where the call was, when it has to be cancelled there.
     @discardableResult
     func end(_ answer: Answer) -> Place? {
-        let old = state.withLock { state -> State? in
+        let ended = state.withLock { state -> (Continuation?, Place?, Scheduled<Void>?)? in
             guard state.answer == nil else { return nil }
-            let old = state
             state.answer = answer
-            (state.continuation, state.place, state.timer) = (nil, nil, nil)
-            return old
+            return (state.continuation.take(), state.place.take(), state.timer.take())
         }
-        old?.timer?.cancel()
-        old?.continuation?.resume(returning: answer)
-        if old != nil { stream?.end(answer) }
-        return old?.place
+        guard let (continuation, place, timer) = ended else { return nil }
+        timer?.cancel()
+        continuation?.resume(returning: answer)
+        stream?.end(answer)
+        return place
     }
 
     /// The timer that ends the call while it waits for a connection.

@@ -9,7 +9,7 @@ final class ClientSession: WireSession {
     private let pool: ClientPool
     private let attempt: ConnectionPlan.Attempt
     private(set) lazy var handle = driver.context.map { ClientConnectionHandle($0.channel, self, attempt) }
-    private var calls: [CallID: PendingCall] = [:]
+    private var calls = CallTable<PendingCall>()
     /// Writers of streams that wait for room.
     private var writers: [CallID: [WriteDone]] = [:]
     private var establishedAt: ContinuousClock.Instant?
@@ -171,7 +171,9 @@ final class ClientSession: WireSession {
 
     private func end(_ id: CallID, _ result: CallResult) {
         guard let call = calls.removeValue(forKey: id) else { return }
-        for writer in writers.removeValue(forKey: id) ?? [] { writer(.streamEnded) }
+        if !writers.isEmpty {
+            for writer in writers.removeValue(forKey: id) ?? [] { writer(.streamEnded) }
+        }
         if !hasServed, result.origin == .peer, !result.isRefusalToServe {
             hasServed = true
             pool.proved()

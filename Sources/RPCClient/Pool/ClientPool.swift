@@ -68,7 +68,7 @@ package final class ClientPool: RPCChannel {
         try check(method, request, deadline, now: now)
         let call = PendingCall(method, request, options, deadline: deadline, now: now)
         let answer = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
+            await withUnsafeContinuation { continuation in
                 if call.wait(with: continuation) { submit(call) }
             }
         } onCancel: {
@@ -80,7 +80,7 @@ package final class ClientPool: RPCChannel {
     /// The end of a call that was submitted already.
     func answer(of call: PendingCall) async throws(RPCError) -> [UInt8] {
         let answer = await withTaskCancellationHandler {
-            await withCheckedContinuation { _ = call.wait(with: $0) }
+            await withUnsafeContinuation { _ = call.wait(with: $0) }
         } onCancel: {
             cancel(call)
         }

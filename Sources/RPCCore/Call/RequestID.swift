@@ -20,7 +20,8 @@ package enum RequestID {
 
     /// Whether `text` may be a request id. What a peer sends and is not, is replaced, never logged.
     package static func isValid(_ text: String) -> Bool {
-        (1...maximumLength).contains(text.utf8.count) && text.utf8.allSatisfy(isAllowed)
+        guard (1...maximumLength).contains(text.utf8.count) else { return false }
+        return text.utf8.withContiguousStorageIfAvailable { $0.allSatisfy(isAllowed) } ?? text.utf8.allSatisfy(isAllowed)
     }
 
     private static func isAllowed(_ byte: UInt8) -> Bool {

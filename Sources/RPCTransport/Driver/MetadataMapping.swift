@@ -5,36 +5,40 @@ package import WireCore
 extension Metadata {
     /// Keys that begin so are the runtime's; from a caller they are dropped, so nobody can pose as it.
     package static let reservedPrefix = "lockstep-"
+}
 
-    /// A caller's own pairs.
-    package init(_ wire: WireMetadata) {
-        self.init()
-        guard !wire.isEmpty else { return }
-        wire.forEachText { key, value in
-            if !key.hasPrefix(Self.reservedPrefix) { append(key, Array(value.readableBytesView)) }
+extension CallRequest {
+    /// Takes one entry of the caller's metadata.
+    mutating func take(_ key: WireMetadata.Key, _ value: UnsafeRawBufferPointer.SubSequence) {
+        switch key {
+        case .text(let name):
+            let key = String(decoding: name, as: UTF8.self)
+            if !key.hasPrefix(Metadata.reservedPrefix) { metadata.append(key, Array(value)) }
+        case .wellKnown(.requestID): requestID = String(decoding: value, as: UTF8.self)
+        case .wellKnown(.userIdentity): userToken = String(decoding: value, as: UTF8.self)
+        case .wellKnown(.attempt): attempt = value.reduce(0) { $0 << 8 | Int($1) }
+        case .wellKnown(.clientAddress): if seesClients { origin.address = String(decoding: value, as: UTF8.self) }
+        case .wellKnown(.userAgent): if seesClients { origin.userAgent = String(decoding: value, as: UTF8.self) }
+        case .wellKnown(.traceparent): break
         }
     }
+
+    /// Only the gateway sees outside clients; from anybody else it would be a claim.
+    private var seesClients: Bool { peer.service == "gateway" }
 }
 
 extension WireMetadata {
     /// What a caller sends along.
     package init(_ options: CallOptions, requestID: String, attempt: Int) {
         self.init()
-        set(.requestID, requestID)
-        if let token = options.userToken { set(.userIdentity, token) }
-        if !options.origin.address.isEmpty { set(.clientAddress, options.origin.address.cut) }
-        if !options.origin.userAgent.isEmpty { set(.userAgent, options.origin.userAgent.cut) }
+        add(.requestID, requestID)
+        if let token = options.userToken { add(.userIdentity, token) }
+        if !options.origin.address.isEmpty { add(.clientAddress, options.origin.address.cut) }
+        if !options.origin.userAgent.isEmpty { add(.userAgent, options.origin.userAgent.cut) }
         if attempt > 1 { setAttempt(UInt32(clamping: attempt)) }
         for pair in options.metadata.pairs where !pair.key.hasPrefix(Metadata.reservedPrefix) {
             append(pair.key, pair.value)
         }
-    }
-}
-
-extension ClientOrigin {
-    /// Believed from every service that the authority knows: each forwards what the gateway told it.
-    package init(_ wire: WireMetadata) {
-        self.init(address: wire.text(.clientAddress) ?? "", userAgent: wire.text(.userAgent) ?? "")
     }
 }
 

@@ -20,14 +20,13 @@ package enum WireClock {
 extension WireDuration {
     /// Negative durations count as zero; the far future as the longest that fits.
     package init(_ duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        guard seconds >= 0, attoseconds >= 0 else {
-            self = .zero
-            return
+        // 64 bits hold 18 seconds of attoseconds, and divide many times faster than 128.
+        let attoseconds = duration.attoseconds
+        if let short = UInt64(exactly: attoseconds) {
+            self.init(nanoseconds: short / 1_000_000_000)
+        } else {
+            self.init(nanoseconds: UInt64(clamping: attoseconds / 1_000_000_000))
         }
-        let whole = WireDuration.seconds(UInt64(seconds))
-        let (sum, overflow) = whole.nanoseconds.addingReportingOverflow(UInt64(attoseconds / 1_000_000_000))
-        self.init(nanoseconds: overflow ? .max : sum)
     }
 }
 

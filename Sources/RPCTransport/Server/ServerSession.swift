@@ -9,7 +9,7 @@ final class ServerSession: WireSession {
     let driver: WireDriver<ServerConnection>
     private let core: ServerCore
     private var tokens = UserTokenCache()
-    var calls: [CallID: OpenCall] = [:]
+    var calls = CallTable<OpenCall>()
     private var closure: WireClosure?
     private lazy var executor = driver.context.map { LoopExecutor($0.eventLoop) }
 
@@ -62,7 +62,7 @@ final class ServerSession: WireSession {
             let open = OpenCall(call, arrived: WireClock.time(at: incoming.receivedAt))
             let request = Array(incoming.message.readableBytesView)
             if case .sync(let method) = call.entry.method, core.pool == nil || !method.descriptor.needsPool(request.count) {
-                runInline(incoming.id, open, method, request)
+                runInline(incoming.id, open, method, request, now)
             } else {
                 calls[incoming.id] = open
                 limit(incoming.id, call.context)
@@ -79,12 +79,7 @@ final class ServerSession: WireSession {
         request.lane = Lane(incoming.lane)
         request.kind = CallKind(incoming.kind)
         guard !incoming.metadata.isEmpty else { return request }
-        request.requestID = incoming.metadata.text(.requestID)
-        request.userToken = incoming.metadata.text(.userIdentity)
-        // Only the gateway sees outside clients; from anybody else it would be a claim.
-        if peer.service == "gateway" { request.origin = ClientOrigin(incoming.metadata) }
-        request.metadata = Metadata(incoming.metadata)
-        request.attempt = Int(incoming.metadata.attempt ?? 1)
+        incoming.metadata.forEach { key, value in request.take(key, value) }
         return request
     }
 
@@ -110,7 +105,7 @@ final class ServerSession: WireSession {
                 runInTask(id, open, on: loop) { try await method.run(request, $0) }
             }
         case .sync(let method):
-            guard let pool = core.pool else { return runInline(id, open, method, request) }
+            guard let pool = core.pool else { return runInline(id, open, method, request, .now) }
             queue(id, open, method, request, on: loop, pool)
         }
     }
@@ -121,9 +116,10 @@ final class ServerSession: WireSession {
     }
 
     /// SYNC INLINE: a function call, nothing more. Nothing can happen to the call meanwhile, so nobody has to find it.
-    private func runInline(_ id: CallID, _ open: OpenCall, _ method: SyncMethod, _ request: [UInt8]) {
+    private func runInline(
+        _ id: CallID, _ open: OpenCall, _ method: SyncMethod, _ request: [UInt8], _ started: ContinuousClock.Instant
+    ) {
         core.observer?.callStarted(open.call.context)
-        let started = ContinuousClock.now
         let result = Result { try method.run(request, open.call.context) }
         complete(id, open, .ended(result, started: started, ended: .now))
         if driver.machine?.isOpen(id) == true { limit(id, open.call.context) }

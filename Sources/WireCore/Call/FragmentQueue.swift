@@ -16,7 +16,7 @@ struct FragmentQueue: Sendable {
     /// Whether `writeNext` may find something to do.
     var isIdle: Bool { ready.isEmpty }
 
-    func holds(_ call: CallID) -> Bool { senders[call] != nil }
+    func holds(_ call: CallID) -> Bool { !senders.isEmpty && senders[call] != nil }
 
     /// The one message of a call, or what is left of it.
     mutating func add(_ call: CallID, rest: ByteBuffer, hasStarted: Bool, endsRequest: Bool, window: SendWindow) {
@@ -54,7 +54,7 @@ struct FragmentQueue: Sendable {
     /// Forgets what is left to send for a call; true when there was something.
     @discardableResult
     mutating func drop(_ call: CallID) -> Bool {
-        senders.removeValue(forKey: call) != nil
+        !senders.isEmpty && senders.removeValue(forKey: call) != nil
     }
 
     mutating func removeAll() {

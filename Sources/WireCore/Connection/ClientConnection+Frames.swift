@@ -44,7 +44,7 @@ extension ClientConnection {
         try link.countCredit(bytes, now: now)
         guard let id else { return try link.receiveConnectionCredit(bytes) }
         guard id.rawValue <= lastStarted else { throw Self.neverStarted(id) }
-        guard calls[id] != nil else { return try link.floods.lateFrame(now) }
+        guard calls.contains(id) else { return try link.floods.lateFrame(now) }
         try link.fragments.grant(id, bytes)
     }
 
@@ -69,7 +69,7 @@ extension ClientConnection {
         guard !frame.endsRequest else { throw .connection(.protocolError, 4, "END in a MSG of a server") }
         try link.receiveMessageBytes(frame.fragmentSize)
         let call = try findCall(id)
-        guard streams[id] == nil else { return try receiveStream(id, frame, now: now) }
+        guard !streams.contains(id) else { return try receiveStream(id, frame, now: now) }
         switch frame.content {
         case .start(let start): try receiveStart(id, start, call, now: now)
         case .next(let fragment): try receiveFragment(id, fragment, now: now)
@@ -80,7 +80,7 @@ extension ClientConnection {
     private mutating func receiveStart(
         _ id: CallID, _ start: MessageStart, _ call: ClientCall, now: WireInstant
     ) throws(WireViolation) {
-        guard responses[id] == nil else { return try receiveSecondStart(id, now: now) }
+        guard !responses.contains(id) else { return try receiveSecondStart(id, now: now) }
         let isKept = !call.isAbandoned && accepts(id, start, call, now: now)
         var response = IncomingResponse(
             assembly: Assembly(start, discards: !isKept), window: ReceiveWindow(link.limits.callCredit),
@@ -112,7 +112,7 @@ extension ClientConnection {
 
     private mutating func receiveFragment(_ id: CallID, _ fragment: ByteBuffer, now: WireInstant) throws(WireViolation)
     {
-        guard responses[id] != nil else {
+        guard responses.contains(id) else {
             throw .connection(.protocolError, 46, "a fragment without a message under way")
         }
         try responses[id]?.append(fragment)

@@ -9,11 +9,11 @@ package struct ClientConnection: ~Copyable, Sendable {
     var link: Link
     var phase = ClientPhase.handshaking(ClientPhase.Handshaking())
     /// Every call whose STATUS has not come: each holds one of the server's slots.
-    var calls: [CallID: ClientCall] = [:]
+    var calls = CallTable<ClientCall>()
     /// The responses among them that come in MSG frames.
-    var responses: [CallID: IncomingResponse] = [:]
+    var responses = CallTable<IncomingResponse>()
     /// What comes for the calls whose server streams.
-    var streams: [CallID: IncomingStream] = [:]
+    var streams = CallTable<IncomingStream>()
     var timers = CallTimers()
     var events = CircularBuffer<Event>()
     private var nextCall: UInt32
@@ -116,6 +116,8 @@ package struct ClientConnection: ~Copyable, Sendable {
             guard let call = calls[entry.call], call.due == entry.due, !call.isAbandoned else { continue }
             abandon(entry.call, WireStatusCode.deadlineExceeded, "the deadline passed", now: now)
         }
+        let live = calls
+        timers.prune { live[$0.call]?.due == $0.due }
     }
 
     // MARK: Calls
@@ -229,8 +231,6 @@ package struct ClientConnection: ~Copyable, Sendable {
     /// A slot is free: STATUS came for the call.
     mutating func freeSlot(_ id: CallID) {
         calls[id] = nil
-        let live = calls
-        timers.prune { live[$0.call]?.due == $0.due }
         if owesSlotFreed, phase.isOpen {
             owesSlotFreed = false
             events.append(.slotFreed)
@@ -264,15 +264,15 @@ extension ClientConnection {
         guard !isClosed else { return }
         let last = lastAccepted ?? phase.lastAccepted ?? .max
         phase = .closed
-        for (id, call) in calls.sorted(by: { $0.key < $1.key }) where !call.isAbandoned {
+        for (id, call) in calls.sorted() where !call.isAbandoned {
             let cannotHaveRun = id.rawValue > last || holdsRequest(id, call)
             let status = WireStatus(
                 code: WireStatusCode.unavailable, message: closure.reason, processed: cannotHaveRun ? .no : .maybe)
             events.append(.ended(id, CallResult(status: status, origin: .local)))
         }
-        calls = [:]
-        responses = [:]
-        streams = [:]
+        calls.removeAll()
+        responses.removeAll()
+        streams.removeAll()
         timers.removeAll()
         link.fragments.removeAll()
         events.append(.closed(closure))

@@ -174,8 +174,6 @@ extension ServerConnection {
         calls[id] = nil
         if var stream = streams.removeValue(forKey: id) { stream.discard(budget: &link.budget) }
         link.fragments.drop(id)
-        let live = calls
-        timers.prune { live[$0.call]?.due == $0.due }
         link.output.write { $0.writeStatus(id, status, body: body) }
         closeIfDrained()
     }

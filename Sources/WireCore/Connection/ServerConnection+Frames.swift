@@ -152,6 +152,12 @@ extension ServerConnection {
         timers.add(id, due: due, live: live.count) { live[$0.call]?.due == $0.due }
     }
 
+    /// Timers of calls that have ended are dropped here, not with each call.
+    mutating func pruneTimers() {
+        let live = calls
+        timers.prune { live[$0.call]?.due == $0.due }
+    }
+
     // MARK: MSG, END
 
     private mutating func receiveMessage(
@@ -159,8 +165,8 @@ extension ServerConnection {
     ) throws(WireViolation) {
         try link.receiveMessageBytes(frame.fragmentSize)
         guard try isOpen(id, now: now) else { return }
-        guard streams[id] == nil else { return try receiveStream(id, frame, now: now) }
-        guard requests[id] != nil else { throw .connection(.protocolError, 28, "a MSG after END") }
+        guard !streams.contains(id) else { return try receiveStream(id, frame, now: now) }
+        guard requests.contains(id) else { throw .connection(.protocolError, 28, "a MSG after END") }
         do throws(WireViolation) {
             try requests[id]?.append(frame)
         } catch {
@@ -185,7 +191,7 @@ extension ServerConnection {
 
     private mutating func receiveEnd(_ id: CallID, now: WireInstant) throws(WireViolation) {
         guard try isOpen(id, now: now) else { return }
-        guard streams[id] == nil else { return try endStream(id) }
+        guard !streams.contains(id) else { return try endStream(id) }
         guard let request = requests[id] else { throw .connection(.protocolError, 28, "a second END") }
         guard request.assembly.isWhole else { throw MessageStart.endsEarly }
         complete(id, now: now)
@@ -228,7 +234,7 @@ extension ServerConnection {
     /// Whether a frame's call is open; a frame of an ended call is late, not wrong (W-30).
     private mutating func isOpen(_ id: CallID, now: WireInstant) throws(WireViolation) -> Bool {
         guard id.rawValue <= highestCall else { throw Self.neverStarted(id) }
-        if calls[id] != nil { return true }
+        if calls.contains(id) { return true }
         try link.floods.lateFrame(now)
         return false
     }

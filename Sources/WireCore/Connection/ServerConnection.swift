@@ -9,11 +9,11 @@ package struct ServerConnection: ~Copyable, Sendable {
     var link: Link
     var phase = ServerPhase.handshaking(ServerPhase.Handshaking())
     /// Every call that is owed a STATUS. CANCEL takes none out (W-75).
-    var calls: [CallID: ServerCall] = [:]
+    var calls = CallTable<ServerCall>()
     /// The requests among them that are not whole.
-    var requests: [CallID: IncomingRequest] = [:]
+    var requests = CallTable<IncomingRequest>()
     /// What comes for those whose client streams.
-    var streams: [CallID: IncomingStream] = [:]
+    var streams = CallTable<IncomingStream>()
     var timers = CallTimers()
     var events = CircularBuffer<Event>()
     /// The highest call id seen, 0 before the first.
@@ -68,7 +68,7 @@ package struct ServerConnection: ~Copyable, Sendable {
     package var openCallCount: Int { calls.count }
 
     /// Whether the call is owed a STATUS: its answer may be on its way.
-    package func isOpen(_ id: CallID) -> Bool { calls[id] != nil }
+    package func isOpen(_ id: CallID) -> Bool { calls.contains(id) }
 
     package mutating func nextEvent() -> Event? {
         events.popFirst()
@@ -125,6 +125,7 @@ package struct ServerConnection: ~Copyable, Sendable {
         while let entry = timers.popDue(now) {
             if calls[entry.call]?.due == entry.due { expire(entry.call) }
         }
+        pruneTimers()
     }
 
     private func checkGrace(_ now: WireInstant) throws(WireViolation) {
@@ -186,12 +187,12 @@ extension ServerConnection {
     mutating func terminate(_ closure: WireClosure) {
         guard !isClosed else { return }
         phase = .closed
-        for (id, call) in calls.sorted(by: { $0.key < $1.key }) {
+        for (id, call) in calls.sorted() {
             if case .running = call.state { events.append(.aborted(id)) }
         }
-        calls = [:]
-        requests = [:]
-        streams = [:]
+        calls.removeAll()
+        requests.removeAll()
+        streams.removeAll()
         timers.removeAll()
         link.fragments.removeAll()
         events.append(.closed(closure))

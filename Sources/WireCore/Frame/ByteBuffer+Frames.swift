@@ -9,8 +9,8 @@ extension ByteBuffer {
     package mutating func writeCall(_ id: CallID, _ call: CallFrame) {
         let flags = (call.message == nil ? 0 : FrameFlags.message) | (call.endsRequest ? FrameFlags.end : 0)
         let length = CallFrame.fixedSize + call.metadata.readableBytes + (call.message?.fragment.readableBytes ?? 0)
-        writeHeader(.call, flags: flags, call: id.rawValue, length: length)
         writeMultipleIntegers(
+            UInt32(clamping: length), FrameType.call.rawValue, flags, UInt16(0), id.rawValue,
             call.method, call.remainingMicros, call.kind, call.lane, UInt16(clamping: call.metadata.readableBytes),
             call.message?.length ?? 0)
         writeImmutableBuffer(call.metadata)
@@ -37,22 +37,21 @@ extension ByteBuffer {
 
     /// STATUS; `body` is copied straight to its place behind the fields.
     package mutating func writeStatus(_ id: CallID, _ status: WireStatus, body: MessageBody? = nil) {
-        let text = status.message.utf8Prefix(WireLimits.maxStatusMessageSize)
+        let text = status.message.isEmpty ? nil : status.message.utf8Prefix(WireLimits.maxStatusMessageSize)
+        let textSize = text?.count ?? 0
         let details = status.details.readableBytes <= WireLimits.maxStatusDetailsSize ? status.details : ByteBuffer()
         let metadata = status.metadata.encoded
         let bodySize = body?.count ?? 0
-        let parts = text.count + metadata.readableBytes + details.readableBytes + bodySize
+        let parts = textSize + metadata.readableBytes + details.readableBytes + bodySize
         let flags = body == nil ? 0 : FrameFlags.message
-        writeHeader(.status, flags: flags, call: id.rawValue, length: StatusFrame.fixedSize + parts)
         writeMultipleIntegers(
-            status.code, status.processed.rawValue, UInt8(0), UInt16(clamping: text.count), status.queuedMicros,
-            status.ranMicros, status.retryAfterMillis)
-        writeMultipleIntegers(
-            UInt16(clamping: metadata.readableBytes), UInt16(clamping: details.readableBytes),
-            UInt32(clamping: bodySize))
-        writeBytes(text)
-        writeImmutableBuffer(metadata)
-        writeImmutableBuffer(details)
+            UInt32(clamping: StatusFrame.fixedSize + parts), FrameType.status.rawValue, flags, UInt16(0), id.rawValue,
+            status.code, status.processed.rawValue, UInt8(0), UInt16(clamping: textSize), status.queuedMicros,
+            status.ranMicros, status.retryAfterMillis, UInt16(clamping: metadata.readableBytes),
+            UInt16(clamping: details.readableBytes), UInt32(clamping: bodySize))
+        if let text { writeBytes(text) }
+        if metadata.readableBytes > 0 { writeImmutableBuffer(metadata) }
+        if details.readableBytes > 0 { writeImmutableBuffer(details) }
         body?.write(to: &self)
     }
 

@@ -25,12 +25,10 @@ extension Frame {
 
 extension CallFrame {
     init(from payload: inout ByteBuffer, hasMessage: Bool, ends: Bool) throws(WireViolation) {
-        method = try payload.readField()
-        remainingMicros = try payload.readField()
-        kind = try payload.readField()
-        lane = try payload.readField()
-        let metadataLength: UInt16 = try payload.readField()
-        let messageLength: UInt32 = try payload.readField()
+        let fields = payload.readMultipleIntegers(as: (UInt32, UInt64, UInt8, UInt8, UInt16, UInt32).self)
+        guard let fields else { throw ByteBuffer.fixedPartCut }
+        let (metadataLength, messageLength) = (fields.4, fields.5)
+        (method, remainingMicros, kind, lane) = (fields.0, fields.1, fields.2, fields.3)
         metadata = try payload.readBlock(Int(metadataLength), "metadata of a CALL")
         message = try MessageStart(length: messageLength, rest: payload, isPresent: hasMessage, in: "CALL")
         endsRequest = ends
@@ -81,15 +79,14 @@ extension MessageStart {
 
 extension StatusFrame {
     init(from payload: inout ByteBuffer, hasMessage: Bool) throws(WireViolation) {
-        code = try payload.readField()
-        processed = try Self.readProcessed(from: &payload)
-        let textLength: UInt16 = try payload.readField()
-        queuedMicros = try payload.readField()
-        ranMicros = try payload.readField()
-        retryAfterMillis = try payload.readField()
-        let metadataLength: UInt16 = try payload.readField()
-        let detailsLength: UInt16 = try payload.readField()
-        let messageLength: UInt32 = try payload.readField()
+        let work = payload.readMultipleIntegers(as: (UInt32, UInt8, UInt8, UInt16, UInt32, UInt32, UInt32).self)
+        let lengths = payload.readMultipleIntegers(as: (UInt16, UInt16, UInt32).self)
+        guard let work, let (metadataLength, detailsLength, messageLength) = lengths else {
+            throw ByteBuffer.fixedPartCut
+        }
+        let textLength = work.3
+        processed = try Self.processed(work.1, reserved: work.2)
+        (code, queuedMicros, ranMicros, retryAfterMillis) = (work.0, work.4, work.5, work.6)
         text = try payload.readBlock(Int(textLength), "text of a STATUS")
         metadata = try payload.readBlock(Int(metadataLength), "metadata of a STATUS")
         details = try payload.readBlock(Int(detailsLength), "details of a STATUS")
@@ -103,8 +100,7 @@ extension StatusFrame {
         }
     }
 
-    private static func readProcessed(from payload: inout ByteBuffer) throws(WireViolation) -> WireStatus.Processed {
-        let (raw, reserved): (UInt8, UInt8) = (try payload.readField(), try payload.readField())
+    private static func processed(_ raw: UInt8, reserved: UInt8) throws(WireViolation) -> WireStatus.Processed {
         guard reserved == 0 else { throw .connection(.protocolError, 4, "a reserved byte is set in a STATUS") }
         guard let processed = WireStatus.Processed(rawValue: raw) else {
             throw .connection(.protocolError, 84, "processed is \(raw), not 0, 1 or 2")
@@ -133,14 +129,17 @@ extension GoodbyeFrame {
 extension ByteBuffer {
     /// An integer of the fixed part.
     fileprivate mutating func readField<Value: FixedWidthInteger>() throws(WireViolation) -> Value {
-        guard let value = readInteger(as: Value.self) else {
-            throw .connection(.protocolError, 3, "a payload ends within its fixed part")
-        }
+        guard let value = readInteger(as: Value.self) else { throw Self.fixedPartCut }
         return value
+    }
+
+    fileprivate static var fixedPartCut: WireViolation {
+        .connection(.protocolError, 3, "a payload ends within its fixed part")
     }
 
     /// A block whose length the fixed part gave.
     fileprivate mutating func readBlock(_ length: Int, _ name: String) throws(WireViolation) -> ByteBuffer {
+        guard length > 0 else { return ByteBuffer() }
         guard let block = readSlice(length: length) else {
             throw .connection(.protocolError, 3, "\(name) is cut short")
         }

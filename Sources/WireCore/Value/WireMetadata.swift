@@ -31,7 +31,7 @@ package struct WireMetadata: Equatable, Sendable {
     package var byteCount: Int { encoded.readableBytes }
     package var entryCount: Int {
         var count = 0
-        forEachEntry { _ in count += 1 }
+        forEachEntry { _, _ in count += 1 }
         return count
     }
 
@@ -45,6 +45,14 @@ package struct WireMetadata: Equatable, Sendable {
     /// Sets a well-known entry to the UTF-8 bytes of `text`.
     package mutating func set(_ key: WellKnown, _ text: String) {
         set(key, text.utf8)
+    }
+
+    /// Sets a well-known entry that is not there yet.
+    package mutating func add(_ key: WellKnown, _ text: String) {
+        encoded.reserveCapacity(minimumWritableBytes: 3 + text.utf8.count)
+        encoded.writeInteger(key.rawValue)
+        encoded.writeInteger(UInt16(clamping: text.utf8.count))
+        encoded.writeString(text)
     }
 
     /// Which attempt at the same call this is, from 1.
@@ -64,16 +72,14 @@ package struct WireMetadata: Equatable, Sendable {
 
     /// The bytes of a well-known entry, if it is there.
     package func value(_ key: WellKnown) -> ByteBuffer? {
-        var rest = encoded
-        while let entry = MetadataEntry(from: &rest) {
-            if entry.number == key.rawValue { return entry.value }
-        }
-        return nil
+        guard let entry = entry(key) else { return nil }
+        return encoded.getSlice(at: encoded.readerIndex + entry.value.lowerBound, length: entry.value.count)
     }
 
     /// The same as text.
     package func text(_ key: WellKnown) -> String? {
-        value(key).map { String(buffer: $0) }
+        guard let entry = entry(key) else { return nil }
+        return encoded.withUnsafeReadableBytes { String(decoding: $0[entry.value], as: UTF8.self) }
     }
 
     /// Which attempt at the same call this is; nil when the caller did not say.
@@ -83,15 +89,45 @@ package struct WireMetadata: Equatable, Sendable {
 
     /// Calls `body` with every entry that has a text key, in order.
     package func forEachText(_ body: (_ key: String, _ value: ByteBuffer) -> Void) {
-        forEachEntry { entry in
+        forEachEntry { entry, bytes in
             guard let key = entry.key else { return }
-            body(String(buffer: key), entry.value)
+            body(String(decoding: bytes[key], as: UTF8.self), ByteBuffer(bytes: bytes[entry.value]))
         }
     }
 
-    private func forEachEntry(_ body: (MetadataEntry) -> Void) {
-        var rest = encoded
-        while let entry = MetadataEntry(from: &rest) { body(entry) }
+    /// Calls `body` with every entry in one pass, as its bytes lie: the value, and the text key or the number of what
+    /// is well known. Numbers that this version does not know are left out.
+    package func forEach(_ body: (Key, UnsafeRawBufferPointer.SubSequence) -> Void) {
+        forEachEntry { entry, bytes in
+            if let key = entry.key {
+                body(.text(bytes[key]), bytes[entry.value])
+            } else if let known = WellKnown(rawValue: entry.number) {
+                body(.wellKnown(known), bytes[entry.value])
+            }
+        }
+    }
+
+    /// What an entry is called.
+    package enum Key {
+        case wellKnown(WellKnown)
+        case text(UnsafeRawBufferPointer.SubSequence)
+    }
+
+    private func entry(_ key: WellKnown) -> MetadataEntry? {
+        encoded.withUnsafeReadableBytes { bytes in
+            var offset = 0
+            while let entry = MetadataEntry(in: bytes, at: &offset) {
+                if entry.number == key.rawValue { return entry }
+            }
+            return nil
+        }
+    }
+
+    private func forEachEntry(_ body: (MetadataEntry, UnsafeRawBufferPointer) -> Void) {
+        encoded.withUnsafeReadableBytes { bytes in
+            var offset = 0
+            while let entry = MetadataEntry(in: bytes, at: &offset) { body(entry, bytes) }
+        }
     }
 
     private mutating func writeValue(_ value: some Collection<UInt8>) {
@@ -100,10 +136,11 @@ package struct WireMetadata: Equatable, Sendable {
     }
 
     private mutating func remove(_ key: WellKnown) {
-        guard value(key) != nil else { return }
+        guard let entry = entry(key) else { return }
         var kept = ByteBuffer()
-        forEachEntry { entry in
-            if entry.number != key.rawValue { entry.write(to: &kept) }
+        encoded.withUnsafeReadableBytes { bytes in
+            _ = kept.writeBytes(bytes[..<entry.whole.lowerBound])
+            _ = kept.writeBytes(bytes[entry.whole.upperBound...])
         }
         encoded = kept
     }
@@ -130,57 +167,65 @@ extension WireMetadata {
             throw .call(
                 WireStatusCode.resourceExhausted, 60, "metadata of \(byteCount) bytes, the limit is \(maxSize)")
         }
-        var rest = encoded
-        var seen: UInt64 = 0
-        var count = 0
-        while rest.readableBytes > 0 {
-            guard let entry = MetadataEntry(from: &rest) else { throw Self.invalid(61, "an entry is cut short") }
+        // The closure gives the fault back instead of throwing it: closures of this kind cannot throw a typed error.
+        if let fault = encoded.withUnsafeReadableBytes({ Self.fault(in: $0) }) { throw fault }
+    }
+
+    private static func fault(in bytes: UnsafeRawBufferPointer) -> WireViolation? {
+        var (seen, count, offset): (UInt64, Int, Int) = (0, 0, 0)
+        while offset < bytes.count {
+            guard let entry = MetadataEntry(in: bytes, at: &offset) else { return invalid(61, "an entry is cut short") }
             count += 1
             guard count <= WireLimits.maxMetadataEntries else {
-                throw .call(
+                return .call(
                     WireStatusCode.resourceExhausted, 62,
                     "more than \(WireLimits.maxMetadataEntries) metadata entries")
             }
-            try Self.validate(entry, seen: &seen)
+            if let fault = fault(in: entry, bytes, seen: &seen) { return fault }
         }
+        return nil
     }
 
-    private static func validate(_ entry: MetadataEntry, seen: inout UInt64) throws(WireViolation) {
-        if let key = entry.key { return try validateTextKey(key) }
-        guard let known = WellKnown(rawValue: entry.number) else { return }
+    private static func fault(
+        in entry: MetadataEntry, _ bytes: UnsafeRawBufferPointer, seen: inout UInt64
+    ) -> WireViolation? {
+        if let key = entry.key { return fault(inKey: bytes[key]) }
+        guard let known = WellKnown(rawValue: entry.number) else { return nil }
         let bit: UInt64 = 1 << UInt64(known.rawValue)
-        guard seen & bit == 0 else { throw invalid(64, "entry \(known.rawValue) is there twice") }
+        guard seen & bit == 0 else { return invalid(64, "entry \(known.rawValue) is there twice") }
         seen |= bit
-        try validateWellKnown(known, entry.value)
+        return fault(in: known, bytes[entry.value])
     }
 
-    private static func validateTextKey(_ key: ByteBuffer) throws(WireViolation) {
-        guard (1...WireLimits.maxMetadataKeySize).contains(key.readableBytes) else {
-            throw invalid(63, "a key of \(key.readableBytes) bytes, not 1 to \(WireLimits.maxMetadataKeySize)")
+    private static func fault(inKey key: Slice<UnsafeRawBufferPointer>) -> WireViolation? {
+        guard (1...WireLimits.maxMetadataKeySize).contains(key.count) else {
+            return invalid(63, "a key of \(key.count) bytes, not 1 to \(WireLimits.maxMetadataKeySize)")
         }
-        let legal = key.readableBytesView.allSatisfy { byte in
+        let legal = key.allSatisfy { byte in
             (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || byte == UInt8(ascii: "-")
                 || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
         }
-        guard legal else { throw invalid(63, "a key has a character outside a-z, 0-9 and -") }
+        return legal ? nil : invalid(63, "a key has a character outside a-z, 0-9 and -")
     }
 
-    private static func validateWellKnown(_ key: WellKnown, _ value: ByteBuffer) throws(WireViolation) {
+    private static func fault(in key: WellKnown, _ value: Slice<UnsafeRawBufferPointer>) -> WireViolation? {
         switch key {
-        case .attempt:
-            guard value.readableBytes == 4 else { throw invalid(65, "entry 4 must have four bytes") }
+        case .attempt: value.count == 4 ? nil : invalid(65, "entry 4 must have four bytes")
         case .userIdentity:
-            guard value.readableBytes <= maxIdentitySize else {
-                throw invalid(65, "entry 1 is longer than \(maxIdentitySize) bytes")
-            }
-        case .requestID, .traceparent, .clientAddress, .userAgent:
-            guard value.readableBytes <= maxWellKnownSize else {
-                throw invalid(65, "entry \(key.rawValue) is longer than \(maxWellKnownSize) bytes")
-            }
-            guard String(validating: value.readableBytesView, as: UTF8.self) != nil else {
-                throw invalid(65, "entry \(key.rawValue) is not UTF-8")
-            }
+            value.count <= maxIdentitySize ? nil : invalid(65, "entry 1 is longer than \(maxIdentitySize) bytes")
+        case .requestID, .traceparent, .clientAddress, .userAgent: faultOfText(key, value)
         }
+    }
+
+    private static func faultOfText(_ key: WellKnown, _ value: Slice<UnsafeRawBufferPointer>) -> WireViolation? {
+        guard value.count <= maxWellKnownSize else {
+            return invalid(65, "entry \(key.rawValue) is longer than \(maxWellKnownSize) bytes")
+        }
+        // ASCII is UTF-8, and nearly always all there is.
+        guard value.allSatisfy({ $0 < 0x80 }) || String(validating: value, as: UTF8.self) != nil else {
+            return invalid(65, "entry \(key.rawValue) is not UTF-8")
+        }
+        return nil
     }
 
     private static func invalid(_ rule: UInt16, _ reason: String) -> WireViolation {
@@ -188,35 +233,36 @@ extension WireMetadata {
     }
 }
 
-/// One entry of a block: `number:u8`, for number 0 `key length:u8 key`, then `value length:u16 value`.
+/// One entry of a block, by its places there: `number:u8`, for number 0 `key length:u8 key`, then `value length:u16
+/// value`.
 private struct MetadataEntry {
     static let textKey: UInt8 = 0
 
     let number: UInt8
-    let key: ByteBuffer?
-    let value: ByteBuffer
+    let key: Range<Int>?
+    let value: Range<Int>
+    let whole: Range<Int>
 
     /// Reads one entry; nil at the end, and when the entry is cut short.
-    init?(from block: inout ByteBuffer) {
-        guard let number = block.readInteger(as: UInt8.self) else { return nil }
-        self.number = number
+    init?(in block: UnsafeRawBufferPointer, at offset: inout Int) {
+        var cursor = offset
+        guard cursor < block.count else { return nil }
+        number = block[cursor]
+        cursor += 1
         if number == Self.textKey {
-            guard let name = block.readLengthPrefixedSlice(as: UInt8.self) else { return nil }
-            key = name
+            guard cursor < block.count else { return nil }
+            let start = cursor + 1
+            cursor = start + Int(block[cursor])
+            key = start..<cursor
         } else {
             key = nil
         }
-        guard let value = block.readLengthPrefixedSlice(as: UInt16.self) else { return nil }
-        self.value = value.slice()
-    }
-
-    func write(to block: inout ByteBuffer) {
-        block.writeInteger(number)
-        if let key {
-            block.writeInteger(UInt8(clamping: key.readableBytes))
-            block.writeImmutableBuffer(key)
-        }
-        block.writeInteger(UInt16(clamping: value.readableBytes))
-        block.writeImmutableBuffer(value)
+        guard cursor + 2 <= block.count else { return nil }
+        let start = cursor + 2
+        let end = start + Int(block[cursor]) << 8 + Int(block[cursor + 1])
+        guard end <= block.count else { return nil }
+        value = start..<end
+        whole = offset..<end
+        offset = end
     }
 }

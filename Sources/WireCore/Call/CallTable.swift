@@ -1,0 +1,112 @@
+/// What is known of each open call, by its id: open addressing with linear probing.
+///
+/// A call is looked up several times on its way, so this is cheaper than a dictionary with a keyed hash. Ids are the
+/// peer's choice; they are spread by a multiplier of this process's own, which no peer can know.
+package struct CallTable<Value> {
+    /// Ids by place, 0 where nothing is; as many as a power of two says, at most half of them taken.
+    private var ids: [UInt32] = []
+    private var values: [Value?] = []
+    package private(set) var count = 0
+    private var shift: UInt32 = 32
+
+    package init() {}
+
+    package var isEmpty: Bool { count == 0 }
+
+    package subscript(_ id: CallID) -> Value? {
+        get { place(of: id).flatMap { values[$0] } }
+        _modify {
+            if let place = place(of: id) {
+                yield &values[place]
+                if values[place] == nil { free(place) }
+            } else {
+                var value: Value?
+                yield &value
+                if let value { insert(value, at: id) }
+            }
+        }
+    }
+
+    /// Whether the call is here.
+    package func contains(_ id: CallID) -> Bool { place(of: id) != nil }
+
+    @discardableResult
+    package mutating func removeValue(forKey id: CallID) -> Value? {
+        guard let place = place(of: id) else { return nil }
+        let value = values[place]
+        free(place)
+        return value
+    }
+
+    package mutating func removeAll() { self = CallTable() }
+
+    /// All calls in the order of their ids.
+    package func sorted() -> [(id: CallID, value: Value)] {
+        zip(ids, values)
+            .compactMap { id, value in value.map { (CallID(rawValue: id), $0) } }
+            .sorted { $0.0 < $1.0 }
+    }
+
+    // MARK: Places
+
+    private static var smallest: Int { 16 }
+
+    private func home(_ id: UInt32) -> Int { Int((id &* callTableMultiplier) >> shift) }
+
+    private func place(of id: CallID) -> Int? {
+        guard count > 0 else { return nil }
+        var place = home(id.rawValue)
+        while ids[place] != 0 {
+            if ids[place] == id.rawValue { return place }
+            place = (place + 1) & (ids.count - 1)
+        }
+        return nil
+    }
+
+    private mutating func insert(_ value: Value, at id: CallID) {
+        // 0 names the connection, never a call.
+        guard id.rawValue != 0 else { return }
+        if 2 * (count + 1) > ids.count { grow() }
+        var place = home(id.rawValue)
+        while ids[place] != 0 { place = (place + 1) & (ids.count - 1) }
+        ids[place] = id.rawValue
+        values[place] = value
+        count += 1
+    }
+
+    /// Empties a place, and moves those behind it that were pushed there by what it held.
+    private mutating func free(_ place: Int) {
+        let mask = ids.count - 1
+        var hole = place
+        var next = (hole + 1) & mask
+        while ids[next] != 0 {
+            let distance = (next - home(ids[next])) & mask
+            if distance >= (next - hole) & mask {
+                ids[hole] = ids[next]
+                values.swapAt(hole, next)
+                hole = next
+            }
+            next = (next + 1) & mask
+        }
+        ids[hole] = 0
+        values[hole] = nil
+        count -= 1
+    }
+
+    private mutating func grow() {
+        let old = zip(ids, values)
+        let capacity = max(Self.smallest, 2 * ids.count)
+        ids = [UInt32](repeating: 0, count: capacity)
+        values = [Value?](repeating: nil, count: capacity)
+        shift = UInt32(32 - capacity.trailingZeroBitCount)
+        count = 0
+        for (id, value) in old {
+            if let value { insert(value, at: CallID(rawValue: id)) }
+        }
+    }
+}
+
+extension CallTable: Sendable where Value: Sendable {}
+
+/// Odd, so that it loses nothing; the same for all tables of the process.
+private let callTableMultiplier = UInt32.random(in: .min ... .max) | 1
