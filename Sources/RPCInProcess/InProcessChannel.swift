@@ -8,7 +8,7 @@ package struct InProcessChannel: RPCChannel {
     private let gate: CallGate
     private let peer: PeerIdentity
     private let userToken: String?
-    private let now: @Sendable () -> ContinuousClock.Instant
+    private let now: @Sendable () -> MonotonicInstant
 
     /// - Parameters:
     ///   - peer: Who calls, as its certificate would say.
@@ -21,7 +21,7 @@ package struct InProcessChannel: RPCChannel {
         peer: PeerIdentity,
         user: UserIdentity? = nil,
         verifier: (any UserIdentityVerifier)? = nil,
-        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+        now: @escaping @Sendable () -> MonotonicInstant = { .now }
     ) throws(HostingError) {
         let methods = sync.flatMap(\.syncMethods).map(HostedMethod.sync)
             + async.flatMap(\.asyncMethods).map(HostedMethod.async)
@@ -40,7 +40,7 @@ package struct InProcessChannel: RPCChannel {
         peer: String,
         user: UserIdentity? = nil,
         verifier: (any UserIdentityVerifier)? = nil,
-        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+        now: @escaping @Sendable () -> MonotonicInstant = { .now }
     ) throws(HostingError) {
         guard let identity = PeerIdentity(service: peer) else {
             throw HostingError("\"\(peer)\" is not the name of a service.")

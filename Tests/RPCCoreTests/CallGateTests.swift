@@ -9,7 +9,7 @@ import Testing
         }
     }
 
-    let now = ContinuousClock.now
+    let now = MonotonicInstant.now
     let gateway = PeerIdentity(service: "gateway")
 
     private func gate(_ methods: MethodDescriptor..., concurrency: Int = 8) throws -> CallGate {

@@ -2,14 +2,14 @@ import RPCCore
 import Testing
 
 @Suite struct DeadlineTests {
-    let now = ContinuousClock.now
+    let now = MonotonicInstant.now
 
     @Test func countsDownToItsInstant() {
         let deadline = Deadline.after(.seconds(2), now: now)
         #expect(deadline.remaining(now: now) == .seconds(2))
-        #expect(deadline.remaining(now: now + .seconds(3)) == .seconds(-1))
-        #expect(!deadline.hasPassed(now: now + .milliseconds(1999)))
-        #expect(deadline.hasPassed(now: now + .seconds(2)), "the instant itself is too late")
+        #expect(deadline.remaining(now: now.advanced(by: .seconds(3))) == .seconds(-1))
+        #expect(!deadline.hasPassed(now: now.advanced(by: .milliseconds(1999))))
+        #expect(deadline.hasPassed(now: now.advanced(by: .seconds(2))), "the instant itself is too late")
         #expect(Deadline.after(.seconds(1), now: now) < deadline)
     }
 
@@ -35,8 +35,8 @@ import Testing
             deadline: .after(.seconds(4), now: now), lane: .emergency, requestID: "req_1", user: Fixture.user(),
             userToken: "token", origin: ClientOrigin(address: "192.0.2.1", userAgent: "test"))
         let options = context.outgoing()
-        let next = options.effectiveDeadline(for: Fixture.method(), now: now + .seconds(1))
-        #expect(next.remaining(now: now + .seconds(1)) == .seconds(3))
+        let next = options.effectiveDeadline(for: Fixture.method(), now: now.advanced(by: .seconds(1)))
+        #expect(next.remaining(now: now.advanced(by: .seconds(1))) == .seconds(3))
         #expect(options.requestID == "req_1" && options.userToken == "token" && options.lane == .emergency)
         #expect(options.origin == context.origin)
         #expect(context.outgoing(timeout: .seconds(1)).timeout == .seconds(1))

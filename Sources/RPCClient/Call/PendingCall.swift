@@ -22,14 +22,14 @@ final class PendingCall: Sendable {
         var place: Place?
         var attempt = 1
         var timer: Scheduled<Void>?
-        var started: ContinuousClock.Instant?
+        var started: MonotonicInstant?
     }
 
     let method: MethodDescriptor
     let request: [UInt8]
     let options: CallOptions
     let deadline: Deadline
-    let submitted: ContinuousClock.Instant
+    let submitted: MonotonicInstant
     /// The two directions of a call that streams.
     let stream: ClientStream?
     private let requestID: String
@@ -37,7 +37,7 @@ final class PendingCall: Sendable {
 
     init(
         _ method: MethodDescriptor, _ request: [UInt8], _ options: CallOptions, deadline: Deadline,
-        now: ContinuousClock.Instant, stream: ClientStream? = nil
+        now: MonotonicInstant, stream: ClientStream? = nil
     ) {
         self.stream = stream
         self.method = method
@@ -51,7 +51,7 @@ final class PendingCall: Sendable {
     var isEnded: Bool { state.withLock { $0.answer != nil } }
 
     /// How long the call waited before it was sent; until now if it was not.
-    func waited(now: ContinuousClock.Instant = .now) -> Duration {
+    func waited(now: MonotonicInstant = .now) -> Duration {
         submitted.duration(to: state.withLock { $0.started } ?? now)
     }
 
@@ -93,7 +93,7 @@ final class PendingCall: Sendable {
     }
 
     /// The call was sent; false when it has ended meanwhile and must be cancelled there.
-    func began(at place: Place, now: ContinuousClock.Instant) -> Bool {
+    func began(at place: Place, now: MonotonicInstant) -> Bool {
         let (isWanted, timer) = state.withLock { state -> (Bool, Scheduled<Void>?) in
             guard state.answer == nil else { return (false, nil) }
             state.place = place
@@ -107,7 +107,7 @@ final class PendingCall: Sendable {
     }
 
     /// One more attempt, when there has been only one and there is time.
-    func mayRetry(now: ContinuousClock.Instant = .now) -> Bool {
+    func mayRetry(now: MonotonicInstant = .now) -> Bool {
         guard !deadline.hasPassed(now: now), stream?.detach() ?? true else { return false }
         return state.withLock { state in
             guard state.answer == nil, state.attempt == 1 else { return false }

@@ -12,7 +12,7 @@ final class ClientSession: WireSession {
     private var calls = CallTable<PendingCall>()
     /// Writers of streams that wait for room.
     private var writers: [CallID: [WriteDone]] = [:]
-    private var establishedAt: ContinuousClock.Instant?
+    private var establishedAt: MonotonicInstant?
     private var closure: WireClosure?
     private var isRetired = false
     /// The server has answered a call here.
@@ -96,7 +96,7 @@ final class ClientSession: WireSession {
     @discardableResult
     func start(_ call: PendingCall, hasWaited: Bool = false) -> Bool {
         guard !call.isEnded else { return true }
-        let now = ContinuousClock.now
+        let now = MonotonicInstant.now
         do throws(StartCallError) {
             try send(call, now: now)
             return true
@@ -105,7 +105,7 @@ final class ClientSession: WireSession {
         }
     }
 
-    private func send(_ call: PendingCall, now: ContinuousClock.Instant) throws(StartCallError) {
+    private func send(_ call: PendingCall, now: MonotonicInstant) throws(StartCallError) {
         let instant = WireClock.instant(at: now)
         guard let handle, let id = try driver.machine?.startCall(call.outgoing(), now: instant) else { throw .closed }
         calls[id] = call
@@ -211,7 +211,7 @@ final class ClientSession: WireSession {
 
     /// ` after 12.3 s, its last byte 0.1 s ago`
     private var history: String {
-        let now = ContinuousClock.now
+        let now = MonotonicInstant.now
         guard let establishedAt, let lastRead = driver.lastRead else { return "" }
         let (age, silence) = (establishedAt.duration(to: now), lastRead.duration(to: now))
         return " after \(age.shortText), its last byte \(silence.shortText) ago"

@@ -63,7 +63,7 @@ package final class ClientPool: RPCChannel {
     package func call(
         _ method: MethodDescriptor, request: [UInt8], options: CallOptions
     ) async throws(RPCError) -> [UInt8] {
-        let now = ContinuousClock.now
+        let now = MonotonicInstant.now
         let deadline = options.effectiveDeadline(for: method, now: now)
         try check(method, request, deadline, now: now)
         let call = PendingCall(method, request, options, deadline: deadline, now: now)
@@ -90,7 +90,7 @@ package final class ClientPool: RPCChannel {
     package func open(
         _ method: MethodDescriptor, request: [UInt8], options: CallOptions
     ) throws(RPCError) -> any RPCStream {
-        let now = ContinuousClock.now
+        let now = MonotonicInstant.now
         let deadline = options.effectiveDeadline(for: method, now: now)
         try check(method, request, deadline, now: now)
         let stream = ClientStream()
@@ -100,7 +100,7 @@ package final class ClientPool: RPCChannel {
     }
 
     private func check(
-        _ method: MethodDescriptor, _ request: [UInt8], _ deadline: Deadline, now: ContinuousClock.Instant
+        _ method: MethodDescriptor, _ request: [UInt8], _ deadline: Deadline, now: MonotonicInstant
     ) throws(RPCError) {
         guard !Task.isCancelled else { throw .cancelled(method, processed: .no) }
         guard !deadline.hasPassed(now: now) else { throw .deadlineExceeded(method, processed: .no) }

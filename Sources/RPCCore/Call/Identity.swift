@@ -39,10 +39,10 @@ package struct UserIdentity: Sendable, Hashable {
     /// The most urgent lane that the gateway granted.
     package let lane: Lane
     /// When the token that said so ends; nil when nobody knows.
-    package let validUntil: ContinuousClock.Instant?
+    package let validUntil: MonotonicInstant?
 
     package init(
-        subject: String, sessionID: String, roles: [String], lane: Lane, validUntil: ContinuousClock.Instant? = nil
+        subject: String, sessionID: String, roles: [String], lane: Lane, validUntil: MonotonicInstant? = nil
     ) {
         self.subject = subject
         self.sessionID = sessionID

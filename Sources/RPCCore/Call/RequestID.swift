@@ -21,16 +21,22 @@ package enum RequestID {
     /// Whether `text` may be a request id. What a peer sends and is not, is replaced, never logged.
     package static func isValid(_ text: String) -> Bool {
         guard (1...maximumLength).contains(text.utf8.count) else { return false }
-        return text.utf8.withContiguousStorageIfAvailable { $0.allSatisfy(isAllowed) } ?? text.utf8.allSatisfy(isAllowed)
+        let allowed = allowed
+        var text = text
+        return text.withUTF8 { $0.allSatisfy { isAllowed($0, allowed) } }
     }
 
-    private static func isAllowed(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
-            true
-        default: false
+    /// `[A-Za-z0-9_-]`: one bit for each of the 128 characters of ASCII.
+    private static let allowed: (low: UInt64, high: UInt64) = {
+        var bits: (low: UInt64, high: UInt64) = (0, 0)
+        for byte in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8 {
+            if byte < 64 { bits.low |= 1 << UInt64(byte) } else { bits.high |= 1 << UInt64(byte - 64) }
         }
+        return bits
+    }()
+
+    private static func isAllowed(_ byte: UInt8, _ allowed: (low: UInt64, high: UInt64)) -> Bool {
+        byte < 128 && (byte < 64 ? allowed.low : allowed.high) >> UInt64(byte & 63) & 1 == 1
     }
 
     private static func text(_ high: UInt64, _ low: UInt64) -> String {

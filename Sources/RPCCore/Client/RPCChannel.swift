@@ -16,7 +16,7 @@ package struct CallOptions: Sendable {
     package init(timeout: Duration? = nil) { self.timeout = timeout }
 
     /// The deadline that counts: the contract's default when nothing is said, never beyond the contract's maximum.
-    package func effectiveDeadline(for method: MethodDescriptor, now: ContinuousClock.Instant = .now) -> Deadline {
+    package func effectiveDeadline(for method: MethodDescriptor, now: MonotonicInstant = .now) -> Deadline {
         let asked = timeout ?? (deadline == nil ? method.deadline.default : method.deadline.maximum)
         let own = Deadline.after(min(asked, method.deadline.maximum), now: now)
         return deadline.map { min($0, own) } ?? own

@@ -60,7 +60,7 @@ package final class CallGate: Sendable {
     ///
     /// - Throws: `RPCError`, always not processed.
     package func admit(
-        _ request: CallRequest, tokens: inout UserTokenCache, now: ContinuousClock.Instant = .now
+        _ request: CallRequest, tokens: inout UserTokenCache, now: MonotonicInstant = .now
     ) throws(RPCError) -> AdmittedCall {
         let entry = try resolve(request)
         let method = entry.descriptor
@@ -109,7 +109,7 @@ package final class CallGate: Sendable {
     }
 
     private static func deadline(
-        of request: CallRequest, _ method: MethodDescriptor, now: ContinuousClock.Instant
+        of request: CallRequest, _ method: MethodDescriptor, now: MonotonicInstant
     ) throws(RPCError) -> Deadline {
         let longest = Deadline.after(method.deadline.maximum, now: now)
         let deadline = request.deadline.map { min($0, longest) } ?? .after(method.deadline.default, now: now)
@@ -118,7 +118,7 @@ package final class CallGate: Sendable {
     }
 
     private func user(
-        of request: CallRequest, tokens: inout UserTokenCache, now: ContinuousClock.Instant
+        of request: CallRequest, tokens: inout UserTokenCache, now: MonotonicInstant
     ) throws(RPCError) -> UserIdentity? {
         guard let token = request.userToken, let users else { return nil }
         return try tokens.user(of: token, verifier: users, now: now)

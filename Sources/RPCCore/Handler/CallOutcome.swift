@@ -4,7 +4,7 @@ extension RPCError {
     /// The handler ran, so `processed` is yes, whatever a service behind it said of its own calls: passing on their
     /// `no` would have this call sent twice.
     package static func outcome(
-        of error: any Error, in context: CallContext, now: ContinuousClock.Instant = .now
+        of error: any Error, in context: CallContext, now: MonotonicInstant = .now
     ) -> RPCError {
         if error is CancellationError, context.deadline.hasPassed(now: now) {
             return .deadlineExceeded(context.method, processed: .yes)

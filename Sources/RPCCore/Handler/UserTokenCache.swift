@@ -10,7 +10,7 @@ package struct UserTokenCache: Sendable {
 
     private struct Entry {
         let user: UserIdentity
-        let validUntil: ContinuousClock.Instant
+        let validUntil: MonotonicInstant
     }
 
     private var entries: [String: Entry] = [:]
@@ -23,7 +23,7 @@ package struct UserTokenCache: Sendable {
     ///
     /// - Throws: `RPCError` UNAUTHENTICATED, not processed, when the token does not verify.
     package mutating func user(
-        of token: String, verifier: any UserIdentityVerifier, now: ContinuousClock.Instant
+        of token: String, verifier: any UserIdentityVerifier, now: MonotonicInstant
     ) throws(RPCError) -> UserIdentity {
         if let entry = entries[token], entry.validUntil > now { return entry.user }
         let user = try Self.verify(token, verifier)
@@ -42,7 +42,7 @@ package struct UserTokenCache: Sendable {
         }
     }
 
-    private mutating func remember(_ user: UserIdentity, as token: String, now: ContinuousClock.Instant) {
+    private mutating func remember(_ user: UserIdentity, as token: String, now: MonotonicInstant) {
         if entries.count >= Self.capacity { entries.removeAll(keepingCapacity: true) }
         let limit = now.advanced(by: Self.maximumAge)
         entries[token] = Entry(user: user, validUntil: user.validUntil ?? limit)

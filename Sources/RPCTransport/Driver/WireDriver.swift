@@ -40,7 +40,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     /// The error that ended the transport, if one did.
     package private(set) var transportError: (any Error)?
     /// When bytes last arrived.
-    package private(set) var lastRead: ContinuousClock.Instant?
+    package private(set) var lastRead: MonotonicInstant?
     /// There was a transport at all.
     package private(set) var hasBeenActive = false
     package private(set) var context: ChannelHandlerContext?
@@ -96,7 +96,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let now = ContinuousClock.now
+        let now = MonotonicInstant.now
         lastRead = now
         machine?.receive(unwrapInboundIn(data), now: WireClock.instant(at: now))
     }

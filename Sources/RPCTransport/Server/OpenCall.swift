@@ -5,7 +5,7 @@ import WireCore
 /// A call that is owed an answer, and what there is to stop it by.
 struct OpenCall {
     let call: AdmittedCall
-    let arrived: ContinuousClock.Instant
+    let arrived: MonotonicInstant
     /// An ASYNC handler that has suspended.
     var task: Task<Void, Never>?
     /// A place in the CPU pool's queue.
@@ -16,7 +16,7 @@ struct OpenCall {
     /// Writers of the handler that wait for room.
     var writers: [WriteDone] = []
 
-    init(_ call: AdmittedCall, arrived: ContinuousClock.Instant) {
+    init(_ call: AdmittedCall, arrived: MonotonicInstant) {
         self.call = call
         self.arrived = arrived
     }
@@ -44,7 +44,7 @@ struct OpenCall {
 
 /// How a call's run ended.
 enum CallEnd: Sendable {
-    case ended(Result<[UInt8], any Error>, started: ContinuousClock.Instant, ended: ContinuousClock.Instant)
+    case ended(Result<[UInt8], any Error>, started: MonotonicInstant, ended: MonotonicInstant)
     /// The handler never ran.
     case notStarted(RPCError)
 }

@@ -56,7 +56,7 @@ final class ServerSession: WireSession {
 
     private func accept(_ incoming: IncomingCall) {
         guard let peer = driver.peer, let context = driver.context else { return }
-        let now = ContinuousClock.now
+        let now = MonotonicInstant.now
         do throws(RPCError) {
             let call = try core.gate.admit(request(incoming, from: peer), tokens: &tokens, now: now)
             let open = OpenCall(call, arrived: WireClock.time(at: incoming.receivedAt))
@@ -117,7 +117,7 @@ final class ServerSession: WireSession {
 
     /// SYNC INLINE: a function call, nothing more. Nothing can happen to the call meanwhile, so nobody has to find it.
     private func runInline(
-        _ id: CallID, _ open: OpenCall, _ method: SyncMethod, _ request: [UInt8], _ started: ContinuousClock.Instant
+        _ id: CallID, _ open: OpenCall, _ method: SyncMethod, _ request: [UInt8], _ started: MonotonicInstant
     ) {
         core.observer?.callStarted(open.call.context)
         let result = Result { try method.run(request, open.call.context) }
@@ -131,7 +131,7 @@ final class ServerSession: WireSession {
         _ run: @escaping @Sendable (CallContext) async throws -> [UInt8]
     ) {
         core.observer?.callStarted(open.call.context)
-        let started = ContinuousClock.now
+        let started = MonotonicInstant.now
         let session = NIOLoopBound(self, eventLoop: loop)
         let context = open.call.context
         let body: @Sendable () async -> Void = {
@@ -186,7 +186,7 @@ final class ServerSession: WireSession {
         case .stopped: return .notStarted(RPCError(.unavailable, "The server is shutting down.", processed: .no))
         case .run:
             observer?.callStarted(context)
-            let started = ContinuousClock.now
+            let started = MonotonicInstant.now
             let result = Result { try method.run(request, context) }
             return .ended(result, started: started, ended: .now)
         }

@@ -1,20 +1,28 @@
 /// What is known of each open call, by its id: open addressing with linear probing.
 ///
-/// A call is looked up several times on its way, so this is cheaper than a dictionary with a keyed hash. Ids are the
-/// peer's choice; they are spread by a multiplier of this process's own, which no peer can know.
+/// A call is looked up several times on its way, so this is cheaper than a dictionary with a keyed hash. Ids that follow
+/// each other lie beside each other and never meet. A peer that picks ids which do meet has a lookup walk past at most
+/// as many places as it has calls open.
 package struct CallTable<Value> {
     /// Ids by place, 0 where nothing is; as many as a power of two says, at most half of them taken.
-    private var ids: [UInt32] = []
-    private var values: [Value?] = []
-    package private(set) var count = 0
-    private var shift: UInt32 = 32
+    @usableFromInline var ids: [UInt32] = []
+    @usableFromInline var values: [Value?] = []
+    @usableFromInline var taken = 0
 
     package init() {}
 
-    package var isEmpty: Bool { count == 0 }
+    @inlinable package var count: Int { taken }
+    @inlinable package var isEmpty: Bool { taken == 0 }
 
-    package subscript(_ id: CallID) -> Value? {
+    @inlinable package subscript(_ id: CallID) -> Value? {
         get { place(of: id).flatMap { values[$0] } }
+        set {
+            if let place = place(of: id) {
+                if newValue == nil { free(place) } else { values[place] = newValue }
+            } else if let newValue {
+                insert(newValue, at: id)
+            }
+        }
         _modify {
             if let place = place(of: id) {
                 yield &values[place]
@@ -28,9 +36,9 @@ package struct CallTable<Value> {
     }
 
     /// Whether the call is here.
-    package func contains(_ id: CallID) -> Bool { place(of: id) != nil }
+    @inlinable package func contains(_ id: CallID) -> Bool { place(of: id) != nil }
 
-    @discardableResult
+    @inlinable @discardableResult
     package mutating func removeValue(forKey id: CallID) -> Value? {
         guard let place = place(of: id) else { return nil }
         let value = values[place]
@@ -49,12 +57,12 @@ package struct CallTable<Value> {
 
     // MARK: Places
 
-    private static var smallest: Int { 16 }
+    @usableFromInline static var smallest: Int { 16 }
 
-    private func home(_ id: UInt32) -> Int { Int((id &* callTableMultiplier) >> shift) }
+    @inlinable func home(_ id: UInt32) -> Int { Int(id ^ (id >> 16 &* 0x9E37_79B1)) & (ids.count - 1) }
 
-    private func place(of id: CallID) -> Int? {
-        guard count > 0 else { return nil }
+    @inlinable func place(of id: CallID) -> Int? {
+        guard taken > 0 else { return nil }
         var place = home(id.rawValue)
         while ids[place] != 0 {
             if ids[place] == id.rawValue { return place }
@@ -63,19 +71,19 @@ package struct CallTable<Value> {
         return nil
     }
 
-    private mutating func insert(_ value: Value, at id: CallID) {
+    @inlinable mutating func insert(_ value: Value, at id: CallID) {
         // 0 names the connection, never a call.
         guard id.rawValue != 0 else { return }
-        if 2 * (count + 1) > ids.count { grow() }
+        if 2 * (taken + 1) > ids.count { grow() }
         var place = home(id.rawValue)
         while ids[place] != 0 { place = (place + 1) & (ids.count - 1) }
         ids[place] = id.rawValue
         values[place] = value
-        count += 1
+        taken += 1
     }
 
     /// Empties a place, and moves those behind it that were pushed there by what it held.
-    private mutating func free(_ place: Int) {
+    @inlinable mutating func free(_ place: Int) {
         let mask = ids.count - 1
         var hole = place
         var next = (hole + 1) & mask
@@ -90,16 +98,15 @@ package struct CallTable<Value> {
         }
         ids[hole] = 0
         values[hole] = nil
-        count -= 1
+        taken -= 1
     }
 
-    private mutating func grow() {
+    @inlinable mutating func grow() {
         let old = zip(ids, values)
         let capacity = max(Self.smallest, 2 * ids.count)
         ids = [UInt32](repeating: 0, count: capacity)
         values = [Value?](repeating: nil, count: capacity)
-        shift = UInt32(32 - capacity.trailingZeroBitCount)
-        count = 0
+        taken = 0
         for (id, value) in old {
             if let value { insert(value, at: CallID(rawValue: id)) }
         }
@@ -107,6 +114,3 @@ package struct CallTable<Value> {
 }
 
 extension CallTable: Sendable where Value: Sendable {}
-
-/// Odd, so that it loses nothing; the same for all tables of the process.
-private let callTableMultiplier = UInt32.random(in: .min ... .max) | 1

@@ -56,7 +56,7 @@ struct ServerCall: Sendable {
         /// The handler owes an answer.
         case running(Stop)
         /// The answer, or what waits of a stream, is being sent; this STATUS follows the last fragment.
-        case sending(WireStatus)
+        indirect case sending(WireStatus)
     }
 
     /// Why the handler should stop.

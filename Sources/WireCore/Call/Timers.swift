@@ -30,7 +30,7 @@ struct CallTimers: Sendable {
     }
 
     mutating func removeAll() {
-        heap = []
+        heap.removeAll(keepingCapacity: true)
     }
 
     /// Stale entries tolerated beside twice the live ones.

@@ -230,7 +230,8 @@ package struct ClientConnection: ~Copyable, Sendable {
 
     /// A slot is free: STATUS came for the call.
     mutating func freeSlot(_ id: CallID) {
-        calls[id] = nil
+        calls.removeValue(forKey: id)
+        if calls.isEmpty { timers.removeAll() }
         if owesSlotFreed, phase.isOpen {
             owesSlotFreed = false
             events.append(.slotFreed)

@@ -54,6 +54,7 @@ extension ServerConnection {
         _ id: CallID, _ body: MessageBody, _ timings: WireTimings, _ metadata: WireMetadata
     ) -> Bool {
         guard let stop = stop(of: id) else { return false }
+        if stop == .no, metadata.isEmpty, fitsStatus(body.count) { return answer(id, timings, body) }
         let status = WireStatus(
             code: WireStatusCode.ok, processed: .yes, queuedMicros: timings.queuedMicros, ranMicros: timings.ranMicros,
             metadata: metadata)
@@ -63,6 +64,18 @@ extension ServerConnection {
         case .no: send(id, status, body)
         }
         return true
+    }
+
+    /// An answer of one frame and nothing beside it: what nearly all answers are.
+    private mutating func answer(_ id: CallID, _ timings: WireTimings, _ body: MessageBody) -> Bool {
+        forget(id)
+        link.output.write { $0.writeAnswer(id, timings, body) }
+        closeIfDrained()
+        return true
+    }
+
+    private func fitsStatus(_ size: Int) -> Bool {
+        StatusFrame.fixedSize + size <= link.peerFrameSize && faultOfSize(size) == nil
     }
 
     /// Whether the handler owes an answer, and whether it was asked to stop.
@@ -171,11 +184,17 @@ extension ServerConnection {
 
     /// The one place that writes STATUS and frees the call's slot.
     private mutating func finish(_ id: CallID, _ status: WireStatus, _ body: MessageBody? = nil) {
-        calls[id] = nil
-        if var stream = streams.removeValue(forKey: id) { stream.discard(budget: &link.budget) }
-        link.fragments.drop(id)
+        forget(id)
         link.output.write { $0.writeStatus(id, status, body: body) }
         closeIfDrained()
+    }
+
+    /// Frees the call's slot.
+    private mutating func forget(_ id: CallID) {
+        calls.removeValue(forKey: id)
+        if calls.isEmpty { timers.removeAll() }
+        if var stream = streams.removeValue(forKey: id) { stream.discard(budget: &link.budget) }
+        link.fragments.drop(id)
     }
 
     mutating func closeIfDrained() {

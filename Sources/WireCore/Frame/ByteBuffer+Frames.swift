@@ -9,10 +9,17 @@ extension ByteBuffer {
     package mutating func writeCall(_ id: CallID, _ call: CallFrame) {
         let flags = (call.message == nil ? 0 : FrameFlags.message) | (call.endsRequest ? FrameFlags.end : 0)
         let length = CallFrame.fixedSize + call.metadata.readableBytes + (call.message?.fragment.readableBytes ?? 0)
-        writeMultipleIntegers(
-            UInt32(clamping: length), FrameType.call.rawValue, flags, UInt16(0), id.rawValue,
-            call.method, call.remainingMicros, call.kind, call.lane, UInt16(clamping: call.metadata.readableBytes),
-            call.message?.length ?? 0)
+        writeWithUnsafeMutableBytes(minimumWritableBytes: FrameHeader.size + length) { bytes in
+            var fields = FieldWriter(bytes)
+            fields.write(.call, flags: flags, id, size: length)
+            fields.write(call.method)
+            fields.write(call.remainingMicros)
+            fields.write(call.kind)
+            fields.write(call.lane)
+            fields.write(UInt16(clamping: call.metadata.readableBytes))
+            fields.write(call.message?.length ?? 0)
+            return fields.count
+        }
         writeImmutableBuffer(call.metadata)
         if let message = call.message { writeImmutableBuffer(message.fragment) }
     }
@@ -44,15 +51,46 @@ extension ByteBuffer {
         let bodySize = body?.count ?? 0
         let parts = textSize + metadata.readableBytes + details.readableBytes + bodySize
         let flags = body == nil ? 0 : FrameFlags.message
-        writeMultipleIntegers(
-            UInt32(clamping: StatusFrame.fixedSize + parts), FrameType.status.rawValue, flags, UInt16(0), id.rawValue,
-            status.code, status.processed.rawValue, UInt8(0), UInt16(clamping: textSize), status.queuedMicros,
-            status.ranMicros, status.retryAfterMillis, UInt16(clamping: metadata.readableBytes),
-            UInt16(clamping: details.readableBytes), UInt32(clamping: bodySize))
+        let size = StatusFrame.fixedSize + parts
+        writeWithUnsafeMutableBytes(minimumWritableBytes: FrameHeader.size + size) { bytes in
+            var fields = FieldWriter(bytes)
+            fields.write(.status, flags: flags, id, size: size)
+            fields.write(status.code)
+            fields.write(status.processed.rawValue)
+            fields.write(UInt8(0))
+            fields.write(UInt16(clamping: textSize))
+            fields.write(status.queuedMicros)
+            fields.write(status.ranMicros)
+            fields.write(status.retryAfterMillis)
+            fields.write(UInt16(clamping: metadata.readableBytes))
+            fields.write(UInt16(clamping: details.readableBytes))
+            fields.write(UInt32(clamping: bodySize))
+            return fields.count
+        }
         if let text { writeBytes(text) }
         if metadata.readableBytes > 0 { writeImmutableBuffer(metadata) }
         if details.readableBytes > 0 { writeImmutableBuffer(details) }
         body?.write(to: &self)
+    }
+
+    /// STATUS that says OK and brings the response.
+    mutating func writeAnswer(_ id: CallID, _ timings: WireTimings, _ body: MessageBody) {
+        let size = StatusFrame.fixedSize + body.count
+        writeWithUnsafeMutableBytes(minimumWritableBytes: FrameHeader.size + size) { bytes in
+            var fields = FieldWriter(bytes)
+            fields.write(.status, flags: FrameFlags.message, id, size: size)
+            fields.write(WireStatusCode.ok)
+            fields.write(WireStatus.Processed.yes.rawValue)
+            fields.write(UInt8(0))
+            fields.write(UInt16(0))
+            fields.write(timings.queuedMicros)
+            fields.write(timings.ranMicros)
+            // No advice to retry, no metadata, no details.
+            fields.write(UInt64(0))
+            fields.write(UInt32(clamping: body.count))
+            return fields.count
+        }
+        body.write(to: &self)
     }
 
     package mutating func writeCancel(_ id: CallID) {
@@ -103,6 +141,28 @@ extension ByteBuffer {
         writeHeader(type, length: 0)
         body(&self)
         setInteger(UInt32(clamping: writerIndex - start - FrameHeader.size), at: start)
+    }
+}
+
+/// The fixed part of a frame, written where there is room for it: one check for all of its fields.
+private struct FieldWriter {
+    private let bytes: UnsafeMutableRawBufferPointer
+    private(set) var count = 0
+
+    init(_ bytes: UnsafeMutableRawBufferPointer) { self.bytes = bytes }
+
+    mutating func write(_ value: some FixedWidthInteger) {
+        bytes.storeBytes(of: value.bigEndian, toByteOffset: count, as: type(of: value))
+        count += MemoryLayout.size(ofValue: value)
+    }
+
+    /// The header of a frame of a call with `size` bytes of payload.
+    mutating func write(_ type: FrameType, flags: UInt8, _ id: CallID, size: Int) {
+        write(UInt32(clamping: size))
+        write(type.rawValue)
+        write(flags)
+        write(UInt16(0))
+        write(id.rawValue)
     }
 }
 

@@ -2,7 +2,7 @@
 package struct CallID: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let rawValue: UInt32
 
-    package init(rawValue: UInt32) {
+    @inlinable package init(rawValue: UInt32) {
         self.rawValue = rawValue
     }
 

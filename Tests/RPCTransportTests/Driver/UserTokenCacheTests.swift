@@ -5,9 +5,9 @@ import Testing
 @Suite struct UserTokenCacheTests {
     private final class Verifier: UserIdentityVerifier {
         let calls = Mutex(0)
-        let validUntil: ContinuousClock.Instant?
+        let validUntil: MonotonicInstant?
 
-        init(validUntil: ContinuousClock.Instant? = nil) { self.validUntil = validUntil }
+        init(validUntil: MonotonicInstant? = nil) { self.validUntil = validUntil }
 
         func verify(token: String) throws -> UserIdentity {
             calls.withLock { $0 += 1 }
@@ -16,7 +16,7 @@ import Testing
         }
     }
 
-    private let now = ContinuousClock.now
+    private let now = MonotonicInstant.now
 
     @Test("A signature is checked once, until the token ends")
     func expires() throws {
