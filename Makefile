@@ -44,11 +44,23 @@ check: generate ## Regenerate and fail when the checked-in code was stale, then 
 	  { git status --short Sources Protocols Tests; echo "Generated code was stale: commit the files above."; exit 1; }
 	@$(MAKE) test
 
-bench: deps release ## Measure a system under load, and the RPC against the floor below it
+# The RPCs to compare with: grpc-swift-2 in a package of its own, grpc-go as Debian has it.
+GO_PACKAGES := golang-go golang-google-grpc-dev golang-goprotobuf-dev gcc libc6-dev
+PEERS := .build-peers
+
+bench: release ## Measure a system under load, and the RPC against its floor, grpc-swift-2 and grpc-go
+	@$(MAKE) -s deps PACKAGES="$(PACKAGES) $(GO_PACKAGES)"
 	swift build -c release --scratch-path $(RELEASE) --product lockstep-load
 	swift build -c release --scratch-path $(RELEASE) --product lockstep-echo
+	@echo "Building grpc-swift-2 for comparison (the first time takes some minutes) ..."
+	swift build -c release --package-path Tests/Benchmarks/Peers/grpc-swift --scratch-path $(PEERS)/swift
+	@mkdir -p $(PEERS)
+	cd Tests/Benchmarks/Peers/grpc-go && GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= GOCACHE=$(CURDIR)/$(PEERS)/go \
+	  go build -o $(CURDIR)/$(RELEASE)/release/grpc-go-echo main.go
+	cc -O2 -shared -fPIC -o $(PEERS)/malloc-count.so Tests/Benchmarks/malloc-count.c
+	@cp $(PEERS)/swift/release/grpc-swift-echo $(RELEASE)/release/
 	@BIN=$(RELEASE)/release Tests/Benchmarks/bench.sh
-	@$(PYTHON)/bin/python3 Tests/Benchmarks/echo.py --bin $(RELEASE)/release
+	@$(PYTHON)/bin/python3 Tests/Benchmarks/echo.py --bin $(RELEASE)/release --counter $(PEERS)/malloc-count.so
 
 # Where the plugins are; `make generate` builds them.
 PLUGINS := $(DEBUG)/debug
@@ -112,7 +124,7 @@ generate-with:
 	sync_folder $$out/descriptors $$tests/Descriptors
 
 clean: ## Remove build folders; the state folder stays
-	rm -rf $(DEBUG) $(RELEASE) $(PYTHON)
+	rm -rf $(DEBUG) $(RELEASE) $(PYTHON) $(PEERS)
 
 deps:
 	@missing=""; for package in $(PACKAGES); do \

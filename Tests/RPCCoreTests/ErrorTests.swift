@@ -54,11 +54,14 @@ import Testing
         #expect(error.message == "The request is not valid: email.")
     }
 
-    @Test func cancellationIsSeenByWhoLooks() {
-        let flag = CancellationFlag()
+    @Test func cancellationIsSeenByWhoLooks() throws {
+        let context = CallContext(
+            method: Fixture.method(), peer: try #require(PeerIdentity(service: "gateway")), deadline: .after(.seconds(4)),
+            requestID: "req_1")
+        let flag = context.cancellation
         #expect(throws: Never.self) { try flag.check() }
         flag.cancel()
-        #expect(flag.isCancelled)
+        #expect(flag.isCancelled && context.cancellation.isCancelled)
         #expect(throws: CancellationError.self) { try flag.check() }
     }
 }

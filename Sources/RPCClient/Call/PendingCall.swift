@@ -117,12 +117,12 @@ final class PendingCall: Sendable {
         }
     }
 
-    func outgoing() -> OutgoingCall {
-        let attempt = state.withLock { $0.attempt }
+    /// - Parameter metadata: Memory for the call's, whose contents do not matter.
+    func outgoing(metadata: inout WireMetadata) -> OutgoingCall {
+        metadata.fill(options, requestID: requestID, attempt: state.withLock { $0.attempt })
         return OutgoingCall(
             method: method.id, kind: WireCallKind(method.kind), lane: WireLane(options.lane),
             deadline: WireClock.instant(at: deadline.instant),
-            metadata: WireMetadata(options, requestID: requestID, attempt: attempt),
-            message: ByteBuffer(bytes: request), responseLimit: UInt32(clamping: method.responseLimit))
+            metadata: metadata, bytes: request, responseLimit: UInt32(clamping: method.responseLimit))
     }
 }

@@ -12,6 +12,8 @@ final class ClientSession: WireSession {
     private var calls = CallTable<PendingCall>()
     /// Writers of streams that wait for room.
     private var writers: [CallID: [WriteDone]] = [:]
+    /// Memory for the metadata of one call after the other.
+    private var metadata = WireMetadata()
     private var establishedAt: MonotonicInstant?
     private var closure: WireClosure?
     private var isRetired = false
@@ -107,7 +109,7 @@ final class ClientSession: WireSession {
 
     private func send(_ call: PendingCall, now: MonotonicInstant) throws(StartCallError) {
         let instant = WireClock.instant(at: now)
-        guard let handle, let id = try driver.machine?.startCall(call.outgoing(), now: instant) else { throw .closed }
+        guard let handle, let id = try driver.machine?.startCall(call.outgoing(metadata: &metadata), now: instant) else { throw .closed }
         calls[id] = call
         if !call.began(at: PendingCall.Place(connection: handle, id: id), now: now) {
             driver.machine?.cancel(id, now: instant)

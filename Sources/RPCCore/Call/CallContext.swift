@@ -1,3 +1,5 @@
+import Synchronization
+
 /// What a handler knows of the call it answers.
 package final class CallContext: Sendable {
     package let method: MethodDescriptor
@@ -15,7 +17,7 @@ package final class CallContext: Sendable {
     package let metadata: Metadata
     /// 1 for the first try.
     package let attempt: Int
-    package let cancellation: CancellationFlag
+    private let cancelled = Atomic(false)
 
     package init(
         method: MethodDescriptor,
@@ -27,8 +29,7 @@ package final class CallContext: Sendable {
         userToken: String? = nil,
         origin: ClientOrigin = ClientOrigin(),
         metadata: Metadata = Metadata(),
-        attempt: Int = 1,
-        cancellation: CancellationFlag = CancellationFlag()
+        attempt: Int = 1
     ) {
         self.method = method
         self.peer = peer
@@ -40,8 +41,12 @@ package final class CallContext: Sendable {
         self.origin = origin
         self.metadata = metadata
         self.attempt = attempt
-        self.cancellation = cancellation
     }
+
+    package var cancellation: CancellationFlag { CancellationFlag(context: self) }
+    var isCancelled: Bool { cancelled.load(ordering: .acquiring) }
+
+    func cancel() { cancelled.store(true, ordering: .releasing) }
 
     /// The end user, for methods that need one.
     ///

@@ -1,14 +1,12 @@
-import Synchronization
-
 /// Raised when a call's caller cancelled or its deadline passed. A SYNC handler checks it between items.
-package final class CancellationFlag: Sendable {
-    private let raised = Atomic<Bool>(false)
+///
+/// It lives in the call's context: most calls end without anybody asking for it.
+package struct CancellationFlag: Sendable {
+    let context: CallContext
 
-    package init() {}
+    package var isCancelled: Bool { context.isCancelled }
 
-    package var isCancelled: Bool { raised.load(ordering: .acquiring) }
-
-    package func cancel() { raised.store(true, ordering: .releasing) }
+    package func cancel() { context.cancel() }
 
     /// Throws `CancellationError` once the flag is raised.
     package func check() throws {

@@ -29,8 +29,10 @@ extension CallRequest {
 
 extension WireMetadata {
     /// What a caller sends along.
-    package init(_ options: CallOptions, requestID: String, attempt: Int) {
-        self.init()
+    ///
+    /// Fills what was there before anew, so that a connection needs no more memory for each call.
+    package mutating func fill(_ options: CallOptions, requestID: String, attempt: Int) {
+        clear()
         add(.requestID, requestID)
         if let token = options.userToken { add(.userIdentity, token) }
         if !options.origin.address.isEmpty { add(.clientAddress, options.origin.address.cut) }

@@ -98,12 +98,13 @@ final class ServerSession: WireSession {
     private func start(_ id: CallID, _ open: OpenCall, _ request: [UInt8], on loop: any EventLoop) {
         switch open.call.entry.method {
         case .async(let method):
-            if let stream = method.stream {
-                let parts = streams(id, open, request, on: loop)
-                runInTask(id, open, on: loop) { try await stream(parts, $0) }
-            } else {
-                runInTask(id, open, on: loop) { try await method.run(request, $0) }
-            }
+            let work: HandlerTask.Work =
+                if let stream = method.stream {
+                    .stream(stream, streams(id, open, request, on: loop))
+                } else {
+                    .message(method.run, request)
+                }
+            runInTask(id, open, on: loop, work)
         case .sync(let method):
             guard let pool = core.pool else { return runInline(id, open, method, request, .now) }
             queue(id, open, method, request, on: loop, pool)
@@ -126,36 +127,12 @@ final class ServerSession: WireSession {
     }
 
     /// ASYNC: a task on this loop, started in place: until the handler first suspends, no thread changes.
-    private func runInTask(
-        _ id: CallID, _ open: OpenCall, on loop: any EventLoop,
-        _ run: @escaping @Sendable (CallContext) async throws -> [UInt8]
-    ) {
+    private func runInTask(_ id: CallID, _ open: OpenCall, on loop: any EventLoop, _ work: HandlerTask.Work) {
         core.observer?.callStarted(open.call.context)
-        let started = MonotonicInstant.now
-        let session = NIOLoopBound(self, eventLoop: loop)
-        let context = open.call.context
-        let body: @Sendable () async -> Void = {
-            let result = await Self.result { try await run(context) }
-            let end = CallEnd.ended(result, started: started, ended: .now)
-            if loop.inEventLoop {
-                session.value.finish(id, end)
-            } else {
-                loop.execute { session.value.finish(id, end) }
-            }
-        }
+        let run = HandlerTask(id, work, open.call.context, NIOLoopBound(self, eventLoop: loop), loop)
         // Not in the assignment below: a handler that never suspends has ended, and left `calls`, when this returns.
-        let task = Task.immediate(executorPreference: executor, operation: body)
-        calls[id]?.task = task
-    }
-
-    private static func result(
-        _ body: @Sendable () async throws -> [UInt8]
-    ) async -> Result<[UInt8], any Error> {
-        do {
-            return .success(try await body())
-        } catch {
-            return .failure(error)
-        }
+        let task = Task.immediate(executorPreference: executor) { await run.body() }
+        if calls.contains(id) { calls[id]?.task = task }
     }
 
     /// SYNC POOL: refused at once, or answered from a worker.
@@ -208,7 +185,7 @@ final class ServerSession: WireSession {
         open.task?.cancel()
     }
 
-    private func finish(_ id: CallID, _ end: CallEnd) {
+    func finish(_ id: CallID, _ end: CallEnd) {
         guard let open = calls.removeValue(forKey: id) else { return }
         open.endStreams(.streamEnded)
         complete(id, open, end)

@@ -3,18 +3,20 @@
 /// A call is looked up several times on its way, so this is cheaper than a dictionary with a keyed hash. Ids that follow
 /// each other lie beside each other and never meet. A peer that picks ids which do meet has a lookup walk past at most
 /// as many places as it has calls open.
-package struct CallTable<Value> {
+///
+/// Public, though nobody outside uses it: only then do the modules above get code for their own values.
+public struct CallTable<Value> {
     /// Ids by place, 0 where nothing is; as many as a power of two says, at most half of them taken.
     @usableFromInline var ids: [UInt32] = []
     @usableFromInline var values: [Value?] = []
     @usableFromInline var taken = 0
 
-    package init() {}
+    public init() {}
 
-    @inlinable package var count: Int { taken }
-    @inlinable package var isEmpty: Bool { taken == 0 }
+    @inlinable public var count: Int { taken }
+    @inlinable public var isEmpty: Bool { taken == 0 }
 
-    @inlinable package subscript(_ id: CallID) -> Value? {
+    @inlinable public subscript(_ id: CallID) -> Value? {
         get { place(of: id).flatMap { values[$0] } }
         set {
             if let place = place(of: id) {
@@ -36,20 +38,20 @@ package struct CallTable<Value> {
     }
 
     /// Whether the call is here.
-    @inlinable package func contains(_ id: CallID) -> Bool { place(of: id) != nil }
+    @inlinable public func contains(_ id: CallID) -> Bool { place(of: id) != nil }
 
     @inlinable @discardableResult
-    package mutating func removeValue(forKey id: CallID) -> Value? {
+    public mutating func removeValue(forKey id: CallID) -> Value? {
         guard let place = place(of: id) else { return nil }
         let value = values[place]
         free(place)
         return value
     }
 
-    package mutating func removeAll() { self = CallTable() }
+    public mutating func removeAll() { self = CallTable() }
 
     /// All calls in the order of their ids.
-    package func sorted() -> [(id: CallID, value: Value)] {
+    public func sorted() -> [(id: CallID, value: Value)] {
         zip(ids, values)
             .compactMap { id, value in value.map { (CallID(rawValue: id), $0) } }
             .sorted { $0.0 < $1.0 }

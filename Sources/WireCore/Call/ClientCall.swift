@@ -9,7 +9,7 @@ package struct OutgoingCall: Equatable, Sendable {
     /// When the caller stops waiting; nil: never.
     package var deadline: WireInstant?
     package var metadata: WireMetadata
-    package var message: ByteBuffer
+    package var body: MessageBody
     /// The longest response the caller takes, bytes; nil: `WireLimits.maxMessageSize`.
     package var responseLimit: UInt32?
 
@@ -22,7 +22,21 @@ package struct OutgoingCall: Equatable, Sendable {
         self.lane = lane
         self.deadline = deadline
         self.metadata = metadata
-        self.message = message
+        self.body = .buffer(message)
+        self.responseLimit = responseLimit
+    }
+
+    /// A call whose message is in an array: it is copied once, into its frame.
+    package init(
+        method: UInt32, kind: WireCallKind, lane: WireLane, deadline: WireInstant?, metadata: WireMetadata,
+        bytes: [UInt8], responseLimit: UInt32?
+    ) {
+        self.method = method
+        self.kind = kind
+        self.lane = lane
+        self.deadline = deadline
+        self.metadata = metadata
+        self.body = .bytes(bytes)
         self.responseLimit = responseLimit
     }
 }

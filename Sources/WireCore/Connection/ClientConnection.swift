@@ -159,8 +159,8 @@ package struct ClientConnection: ~Copyable, Sendable {
     private func check(_ call: OutgoingCall, now: WireInstant) throws(StartCallError) -> HelloFrame {
         guard let peer = link.peer else { throw .notEstablished }
         if let deadline = call.deadline, deadline.elapsed(since: now).microseconds == 0 { throw .deadlineExpired }
-        guard call.message.readableBytes <= peer.maxMessageSize else {
-            throw .messageTooLarge(size: call.message.readableBytes, limit: peer.maxMessageSize)
+        guard call.body.count <= peer.maxMessageSize else {
+            throw .messageTooLarge(size: call.body.count, limit: peer.maxMessageSize)
         }
         guard call.metadata.byteCount <= peer.maxMetadataSize else {
             throw .metadataTooLarge(size: call.metadata.byteCount, limit: peer.maxMetadataSize)
@@ -176,17 +176,18 @@ package struct ClientConnection: ~Copyable, Sendable {
 
     /// One frame when it fits; else as much as fits, the rest in fragments.
     private mutating func send(_ id: CallID, _ call: OutgoingCall, _ peer: HelloFrame, now: WireInstant) {
-        var rest = call.message
-        let length = UInt32(clamping: rest.readableBytes)
+        let remaining = Self.remaining(call.deadline, now: now)
         let room = link.peerFrameSize - CallFrame.fixedSize - call.metadata.byteCount
-        let first = rest.readSlice(length: min(room, rest.readableBytes)) ?? ByteBuffer()
-        let isWhole = rest.readableBytes == 0
+        guard call.body.count > room else {
+            return link.output.write { $0.writeCall(id, call, remainingMicros: remaining) }
+        }
+        var rest = call.body.asBuffer
+        let length = UInt32(clamping: rest.readableBytes)
+        let first = rest.readSlice(length: room) ?? ByteBuffer()
         let frame = CallFrame(
-            method: call.method, remainingMicros: Self.remaining(call.deadline, now: now), kind: call.kind.rawValue,
-            lane: call.lane.rawValue, metadata: call.metadata.encoded,
-            message: MessageStart(length: length, fragment: first), endsRequest: isWhole)
+            method: call.method, remainingMicros: remaining, kind: call.kind.rawValue, lane: call.lane.rawValue,
+            metadata: call.metadata.encoded, message: MessageStart(length: length, fragment: first), endsRequest: false)
         link.output.write { $0.writeCall(id, frame) }
-        guard !isWhole else { return }
         link.fragments.add(
             id, rest: rest, hasStarted: true, endsRequest: true, window: SendWindow(peer.callCredit))
     }

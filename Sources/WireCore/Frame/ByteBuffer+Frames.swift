@@ -5,6 +5,25 @@ extension ByteBuffer {
         writeFrame(.hello) { payload in hello.write(to: &payload) }
     }
 
+    /// CALL with a whole message and nothing behind it.
+    mutating func writeCall(_ id: CallID, _ call: OutgoingCall, remainingMicros: UInt64) {
+        let metadata = call.metadata.encoded
+        let size = CallFrame.fixedSize + metadata.readableBytes + call.body.count
+        writeWithUnsafeMutableBytes(minimumWritableBytes: FrameHeader.size + size) { bytes in
+            var fields = FieldWriter(bytes)
+            fields.write(.call, flags: FrameFlags.message | FrameFlags.end, id, size: size)
+            fields.write(call.method)
+            fields.write(remainingMicros)
+            fields.write(call.kind.rawValue)
+            fields.write(call.lane.rawValue)
+            fields.write(UInt16(clamping: metadata.readableBytes))
+            fields.write(UInt32(clamping: call.body.count))
+            return fields.count
+        }
+        writeImmutableBuffer(metadata)
+        call.body.write(to: &self)
+    }
+
     /// CALL with the first `fragment` of a message of `messageLength` bytes.
     package mutating func writeCall(_ id: CallID, _ call: CallFrame) {
         let flags = (call.message == nil ? 0 : FrameFlags.message) | (call.endsRequest ? FrameFlags.end : 0)
@@ -167,7 +186,7 @@ private struct FieldWriter {
 }
 
 /// A message on its way out, however the caller holds it: neither form is copied before it is framed.
-package enum MessageBody: Sendable {
+package enum MessageBody: Equatable, Sendable {
     case bytes([UInt8])
     case buffer(ByteBuffer)
 

@@ -1,8 +1,8 @@
 /// Names a call on one connection. Chosen by the client, strictly increasing, 1 ... 2^31 - 1 (W-20, W-21).
-package struct CallID: Hashable, Comparable, Sendable, CustomStringConvertible {
-    package let rawValue: UInt32
+public struct CallID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    public let rawValue: UInt32
 
-    @inlinable package init(rawValue: UInt32) {
+    @inlinable public init(rawValue: UInt32) {
         self.rawValue = rawValue
     }
 
@@ -11,9 +11,9 @@ package struct CallID: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// From this id on (75 % of `max`) both sides retire the connection by draining it (W-106).
     package static let drainThreshold = CallID(rawValue: UInt32(Int32.max) / 4 * 3)
 
-    package var description: String { String(rawValue) }
+    public var description: String { String(rawValue) }
 
-    package static func < (left: CallID, right: CallID) -> Bool {
+    public static func < (left: CallID, right: CallID) -> Bool {
         left.rawValue < right.rawValue
     }
 }

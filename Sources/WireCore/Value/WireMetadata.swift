@@ -26,6 +26,9 @@ package struct WireMetadata: Equatable, Sendable {
         encoded = ByteBuffer()
     }
 
+    /// Takes all entries out and keeps the memory.
+    package mutating func clear() { encoded.clear() }
+
     package var isEmpty: Bool { encoded.readableBytes == 0 }
     /// Encoded size, bytes: what `maxMetadataSize` limits.
     package var byteCount: Int { encoded.readableBytes }

@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import WireCore
+@testable public import WireCore
 
 /// Frames as a script: `frames { $0.writePing(1) }`.
 func frames(_ body: (inout ByteBuffer) -> Void) -> ByteBuffer {
