@@ -1,4 +1,4 @@
-import RPCCodeGen
+@testable import RPCCodeGen
 import SwiftProtobuf
 
 /// Rules of fields. `SumRequest` and `FindEntriesRequest` travel in requests only, `SumResponse` in responses only,

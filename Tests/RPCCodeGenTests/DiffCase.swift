@@ -1,5 +1,6 @@
 @testable import RPCCodeGen
 import SwiftProtobuf
+import Testing
 
 /// One edit of the golden contract, and the one change that it makes.
 struct DiffCase: Sendable, CustomTestStringConvertible {

@@ -1,4 +1,4 @@
-import RPCCodeGen
+@testable import RPCCodeGen
 import SwiftProtobuf
 
 /// The golden contract as descriptors that a test may change.
