@@ -8,10 +8,9 @@ from typing import Iterator, Optional
 from google.protobuf.message import DecodeError
 
 from net.client import Channel, OutgoingCall
-from wire import metadata
 from wire.errors import Code, Processed
 from wire.events import Result
-from wire.server import CLIENT_STREAM, SERVER_STREAM, UNARY
+from wire.frames import CLIENT_STREAM, SERVER_STREAM, UNARY
 
 from .messages import ORDER, CallResult, ErrorDetails, Request, Response
 from .methods import DEFAULT_DEADLINE, METHODS, payload
@@ -27,6 +26,7 @@ class Caller:
         self.digest = hashlib.sha256()
         self.is_cancelled = False
         self.timers: list = []
+        self.malformed = False
 
     @property
     def streams(self) -> bool:
@@ -75,13 +75,10 @@ class Caller:
         timeout = self.command.timeout_us / 1e6 or DEFAULT_DEADLINE
         self.call = self.channel.call(
             timeout, self.command.fail_fast, method=self.method.id, kind=self.method.kind, message=message,
-            entries=self.entries(), lane=self.command.lane, limit=self.method.limit)
+            entries=[(pair.name, pair.value) for pair in self.command.metadata], lane=self.command.lane,
+            limit=self.method.limit)
         if self.command.cancel.after_ms:
             self.cancel_after(self.command.cancel.after_ms)
-
-    def entries(self) -> list:
-        attempt = (metadata.ATTEMPT, (1).to_bytes(4, "big"))
-        return [attempt] + [(pair.name, pair.value) for pair in self.command.metadata]
 
     def cancel_after(self, milliseconds: int):
         loop = asyncio.get_running_loop()
@@ -112,15 +109,24 @@ class Caller:
         if self.method.kind in (UNARY, SERVER_STREAM):
             sending = asyncio.ensure_future(self.finish_single())
             await self.read_all()
+            await asyncio.wait([self.call.result])
             return sending.cancel()
-        # READ_FIRST is by turns, too: the server cannot answer before it has the plan, which is in the first request.
-        by_turns = self.command.order != ORDER["SEND_FIRST"]
+        if self.command.order == ORDER["READ_FIRST"]:
+            await self.read_before_sending_on(requests)
+        by_turns = self.command.order == ORDER["ALTERNATE"]
         while await self.send_next(requests):
             if by_turns and not await self.read_next():
                 break
         self.reply.unsent += sum(1 for _ in requests)
         await self.finish_sending()
         await self.read_all()
+
+    async def read_before_sending_on(self, requests: Iterator[tuple]):
+        """The first request brings the plan; what it says comes back before the others go."""
+        if await self.send_next(requests):
+            for _ in self.command.plan.sizes:
+                if not await self.read_next():
+                    break
 
     async def finish_single(self):
         await self.call.first(self.call.started)
@@ -141,7 +147,12 @@ class Caller:
         message = await self.call.read()
         if message is None:
             return False
-        self.take(message)
+        try:
+            self.take(message)
+        except DecodeError:
+            self.malformed = True
+            self.cancel()
+            return False
         if self.command.cancel.after_responses == self.reply.response_count:
             self.cancel()
         if self.command.pause_after == self.reply.response_count:
@@ -173,8 +184,10 @@ class Caller:
     def report(self, result: Result) -> CallResult:
         reply = self.reply
         reply.elapsed_us = self.elapsed()
+        if self.malformed:
+            result = Result(Code.INTERNAL, "A response is no message of the method.", Processed.MAYBE)
         if result.message is not None:
-            self.take(result.message)
+            result = self.unless_malformed(result)
         reply.code, reply.message, reply.processed = result.code, result.text, result.processed
         reply.details, reply.retry_after_ms = result.details, result.retry_after
         reply.queued_us, reply.ran_us = result.queued, result.ran
@@ -184,6 +197,13 @@ class Caller:
                 reply.trailers.add(name=key, value=value)
         self.explain(result.details)
         return reply
+
+    def unless_malformed(self, result: Result) -> Result:
+        try:
+            self.take(result.message)
+            return result
+        except DecodeError:
+            return Result(Code.INTERNAL, "The response is no message of the method.", result.processed)
 
     def explain(self, details: bytes):
         try:

@@ -3,7 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 
-from wire.server import BIDI, CLIENT_STREAM, SERVER_STREAM, UNARY, MethodRules
+from wire.frames import BIDI, CLIENT_STREAM, SERVER_STREAM, UNARY
+from wire.server import MethodRules
 
 DEFAULT_DEADLINE, LONGEST_DEADLINE = 30.0, 600.0
 EVERYBODY = frozenset({"operator", "gateway", "conformance"})

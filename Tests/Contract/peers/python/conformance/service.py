@@ -12,7 +12,7 @@ from net.server import Failure, IncomingCall, Stopped
 from net.tls import Credentials
 from wire import metadata
 from wire.errors import Code, Processed
-from wire.server import BIDI, CLIENT_STREAM, SERVER_STREAM, UNARY
+from wire.frames import BIDI, CLIENT_STREAM, SERVER_STREAM, UNARY
 
 from .messages import PACE, ErrorDetails, Plan, Request, Response, Seen, Tally
 from .methods import BY_ID, METHODS, payload

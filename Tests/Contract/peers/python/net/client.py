@@ -6,10 +6,11 @@ import time
 from collections import deque
 from typing import Optional
 
-from wire import events
+from wire import events, metadata
 from wire.client import ClientConnection
 from wire.errors import CallError, Code, Processed
 from wire.events import Result
+from wire.frames import SERVER_STREAM, UNARY
 from wire.limits import Limits, Timers
 
 from .link import Link
@@ -21,27 +22,48 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 0.02, 1.0
 class OutgoingCall:
     """One call as its caller sees it. It waits in its channel until a connection has room for it."""
 
-    def __init__(self, channel: "Channel", timeout: Optional[float], **fields):
-        self.channel, self.fields = channel, fields
+    def __init__(self, channel: "Channel", timeout: Optional[float], entries: tuple = (), **fields):
+        self.channel, self.entries, self.fields = channel, entries, fields
         self.id: Optional[int] = None
         self.link: Optional[Link] = None
+        self.attempt = 0
         self.responses: asyncio.Queue = asyncio.Queue()  # messages of a stream; None when the call has ended
         loop = asyncio.get_running_loop()
         self.result: asyncio.Future = loop.create_future()
         self.started, self.sent = asyncio.Event(), asyncio.Event()
         self.expires = None if timeout is None else time.monotonic() + timeout
-        self.timer = None if timeout is None else loop.call_later(timeout, self.give_up, Code.DEADLINE_EXCEEDED)
+        self.timer: Optional[asyncio.TimerHandle] = None
+        self.wait_for_room()
 
     @property
     def is_over(self) -> bool:
         return self.result.done()
 
+    def wait_for_room(self):
+        """Until the call begins, its deadline is kept here; then by the connection."""
+        if self.expires is not None:
+            left = max(0, self.expires - time.monotonic())
+            self.timer = asyncio.get_running_loop().call_later(left, self.give_up, Code.DEADLINE_EXCEEDED)
+
+    def may_go_again(self, result: Result) -> bool:
+        """W-83: what no method's code has seen may be sent again, once; here, where the request is at hand."""
+        is_refusal = result.code == Code.UNAVAILABLE and result.processed == Processed.NO and not result.retry_after
+        return is_refusal and self.attempt == 1 and self.fields["kind"] in (UNARY, SERVER_STREAM)
+
+    def go_again(self):
+        self.link = None
+        self.started.clear()
+        self.sent.clear()
+        self.wait_for_room()
+
     def begin(self, link: Link):
         """Starts the call on a connection that has room."""
         now = time.monotonic()
         timeout = None if self.expires is None else self.expires - now
+        self.attempt += 1
+        entries = [(metadata.ATTEMPT, self.attempt.to_bytes(4, "big")), *self.entries]
         try:
-            self.id = link.connection.call(now=now, timeout=timeout, **self.fields)
+            self.id = link.connection.call(now=now, timeout=timeout, entries=entries, **self.fields)
         except CallError as error:
             return self.end(Result(error.code, str(error), Processed.NO))
         if self.timer:
@@ -208,7 +230,11 @@ class Channel:
             link.connection.leave()
         elif isinstance(event, events.Finished):
             call = link.calls.pop(event.call, None)
-            if call:
+            if call and not self.is_closed and call.may_go_again(event.result):
+                call.go_again()
+                self.waiting.append(call)
+                asyncio.get_running_loop().call_soon(self.pump)
+            elif call:
                 call.end(event.result)
         elif isinstance(event, events.MessageArrived) and event.call in link.calls:
             link.calls[event.call].responses.put_nowait(event.message)

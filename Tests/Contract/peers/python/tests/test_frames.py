@@ -4,6 +4,8 @@ import unittest
 
 import support
 from wire import frames
+from wire.decoding import decode
+from wire.errors import WireError
 
 BYTES = {"metadata", "details", "fragment", "message", "value"}
 TYPES = {
@@ -42,8 +44,8 @@ class FrameTests(unittest.TestCase):
     @staticmethod
     def decoded(header, data, sender):
         try:
-            return frames.decode(header, data[frames.HEADER.size:], sender)
-        except frames.WireError:
+            return decode(header, data[frames.HEADER.size:], sender)
+        except WireError:
             return None
 
 

@@ -5,8 +5,9 @@ import unittest
 import support
 from wire import events, frames
 from wire.client import ClientConnection
+from wire.frames import BIDI, CLIENT_STREAM
 from wire.limits import Limits, Timers
-from wire.server import BIDI, CLIENT_STREAM, ServerConnection
+from wire.server import ServerConnection
 
 CALL = 1
 

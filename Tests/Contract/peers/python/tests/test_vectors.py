@@ -5,8 +5,10 @@ import unittest
 import support
 from wire import events, frames
 from wire.client import ClientConnection
+from wire.decoding import decode
+from wire.frames import CLIENT_STREAM, UNARY
 from wire.limits import Limits, Timers
-from wire.server import CLIENT_STREAM, ServerConnection, UNARY
+from wire.server import ServerConnection
 
 
 def sent_frames(data: bytes, sender: str) -> list:
@@ -14,7 +16,7 @@ def sent_frames(data: bytes, sender: str) -> list:
     while data:
         header = frames.HEADER.unpack_from(data)
         end = frames.HEADER.size + header[0]
-        found.append(frames.decode(header, data[frames.HEADER.size:end], sender))
+        found.append(decode(header, data[frames.HEADER.size:end], sender))
         data = data[end:]
     return found
 

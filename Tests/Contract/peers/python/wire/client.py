@@ -8,8 +8,8 @@ from .connection import Connection
 from .errors import CallError, Code, Processed, broken
 from .events import Draining, Finished, MessageArrived, Result, RoomForCalls
 from .flow import Inbound, Outbound
+from .frames import BIDI, CLIENT_STREAM, SERVER_STREAM
 from .limits import NO_DEADLINE, RETIRING_ID, Limits, Timers
-from .server import BIDI, CLIENT_STREAM, SERVER_STREAM, UNARY
 
 
 class ClientCall:

@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import asdict
 from typing import Optional
 
-from . import frames
+from . import decoding, frames
 from .errors import CallError, Close, WireError, broken
 from .events import Closed, Opened, Sent
 from .flow import Book, FloodCounter, Window
@@ -81,14 +81,14 @@ class Connection:
         if len(self.buffer) < frames.HEADER.size:
             return False
         header = frames.HEADER.unpack_from(self.buffer)
-        frames.check_header(header[0], header[1], self.limits.max_frame_size, self.peer is None)
+        decoding.check_header(header[0], header[1], self.limits.max_frame_size, self.peer is None)
         end = frames.HEADER.size + header[0]
         if len(self.buffer) < end:
             return False
         payload = bytes(self.buffer[frames.HEADER.size:end])
         del self.buffer[:end]
         self.frame_began = None
-        self.take(frames.decode(header, payload, self.peer_role), now)
+        self.take(decoding.decode(header, payload, self.peer_role), now)
         return True
 
     def tick(self, now: float):
@@ -140,8 +140,9 @@ class Connection:
 
     def output(self, limit: int = BURST) -> bytes:
         """Bytes to send now, `limit` or a frame more."""
-        out, self.control = self.control, bytearray()
-        while len(out) < limit and not self.closed:
+        out = self.control[:limit]
+        del self.control[:limit]
+        while not self.control and len(out) < limit and not self.closed:
             fragment = self.next_fragment()
             if not fragment:
                 break

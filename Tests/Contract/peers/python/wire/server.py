@@ -9,9 +9,9 @@ from .connection import Connection
 from .errors import CallError, Close, Code, Processed, WireError, broken
 from .events import CallStarted, MessageArrived, RequestsEnded, StopRequested
 from .flow import Inbound, Outbound
+from .frames import BIDI, CLIENT_STREAM, SERVER_STREAM, UNARY
 from .limits import MAX_DETAILS, MAX_TEXT, NO_DEADLINE, RETIRING_ID, Limits, Timers
 
-UNARY, CLIENT_STREAM, SERVER_STREAM, BIDI = range(4)
 RECEIVING, RUNNING, SENDING = "receiving", "running", "sending"
 GRACE = 0  # the alarm of the connection itself
 
