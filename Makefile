@@ -8,13 +8,15 @@ RELEASE := .build-release
 PYTHON := .build-python
 STATE ?= .lockstep
 # What the build and the tests need of Debian.
-PACKAGES := libssl-dev libcrypt-dev libsqlite3-dev openssl curl procps python3 python3-venv
-# The OAuth 2.0 server of the walk and of the token service's tests, and the validator of OpenAPI: packages with versions.
-REQUIREMENTS := Tests/Support/oauth-provider/requirements.txt Tests/Support/openapi/requirements.txt
+PACKAGES := libssl-dev libcrypt-dev libsqlite3-dev openssl curl procps python3 python3-venv protobuf-compiler libprotobuf-dev
+# The OAuth 2.0 server of the walk and of the token service's tests, the validator of OpenAPI, buf, and what the peer in
+# Python needs: packages with versions.
+REQUIREMENTS := $(addsuffix /requirements.txt,Tests/Support/oauth-provider Tests/Support/openapi Tests/Support/buf \
+  Tests/Contract/peers/python)
 # `make test FILTER=WireCore` runs the suites whose names match.
 FILTER ?=
 
-.PHONY: help run demo test build check bench generate generate-with clean deps release
+.PHONY: help run demo test build check compat baseline bench generate generate-with clean deps release
 
 help: ## List the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,7 +44,24 @@ test: build ## Install what tests need, build, run everything
 check: generate ## Regenerate and fail when the checked-in code was stale, then test
 	@test -z "$$(git status --porcelain Sources Protocols Tests)" || \
 	  { git status --short Sources Protocols Tests; echo "Generated code was stale: commit the files above."; exit 1; }
+	@$(MAKE) compat
 	@$(MAKE) test
+
+# The baseline is the contract that is in use out there: versions N and N-1 work together, so it stays until a release
+# has reached every process, and moves with the next one.
+BASELINE := Protocols/baseline.binpb
+BUF = $(PYTHON)/bin/buf
+
+compat: deps ## Judge what the contract's changes since the baseline break: buf's rules and ours
+	$(BUF) lint Protocols
+	$(BUF) breaking Protocols --exclude-imports --against $(BASELINE)
+	swift build --scratch-path $(DEBUG) --product lockstep
+	$(DEBUG)/debug/lockstep contract diff $(BASELINE) Protocols
+
+# Refused while anything breaks, unless that is meant: BREAKING=yes.
+baseline: deps ## Take the present contract as the released one, which the next is judged against
+	@$(MAKE) compat || test "$(BREAKING)" = yes
+	$(BUF) build Protocols --as-file-descriptor-set -o $(BASELINE)
 
 # The RPCs to compare with: grpc-swift-2 in a package of its own, grpc-go as Debian has it.
 GO_PACKAGES := golang-go golang-google-grpc-dev golang-goprotobuf-dev gcc libc6-dev
@@ -75,8 +94,7 @@ PROTOC_SWIFT = --plugin=protoc-gen-swift=$(abspath $(PLUGINS))/protoc-gen-swift 
   --swift_opt=Visibility=Package,FileNaming=DropPath,UseAccessLevelOnImports=true
 PROTOC_LOCKSTEP = --plugin=protoc-gen-lockstep=$(abspath $(PLUGINS))/protoc-gen-lockstep --lockstep_opt=Visibility=Package
 
-generate: ## Regenerate Swift from Protocols/*.proto (installs protobuf-compiler)
-	@$(MAKE) -s deps PACKAGES="$(PACKAGES) protobuf-compiler libprotobuf-dev"
+generate: deps ## Regenerate Swift from Protocols/*.proto
 	swift build --scratch-path $(DEBUG) --product protoc-gen-swift
 	swift build --scratch-path $(DEBUG) --product protoc-gen-lockstep
 	@$(MAKE) -s generate-with
@@ -136,7 +154,7 @@ deps:
 	fi
 	@stamp="$(PYTHON)/.installed-$$(cat $(REQUIREMENTS) | sha256sum | cut -c1-16)"; \
 	if [ ! -e "$$stamp" ]; then \
-	  echo "Installing an OAuth 2.0 server and an OpenAPI validator into $(PYTHON)"; \
+	  echo "Installing an OAuth 2.0 server, an OpenAPI validator and buf into $(PYTHON)"; \
 	  python3 -m venv $(PYTHON); \
 	  $(PYTHON)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$(REQUIREMENTS)); \
 	  touch "$$stamp"; fi

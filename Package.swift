@@ -163,7 +163,7 @@ let package = Package(
             name: "lockstep",
             dependencies: [
                 "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "DevelopmentCA",
-                "Supervision", httpClient, nioCore, nioHTTP1, nioSSL, arguments, protobuf,
+                "Supervision", "RPCCodeGen", httpClient, nioCore, nioHTTP1, nioSSL, arguments, protobuf,
             ],
             path: "Sources/lockstep", swiftSettings: settings),
     ]
@@ -216,7 +216,7 @@ let package = Package(
             tests("ServiceKitTests", ["ServiceKit", "ServiceClients", "ServiceStorage", "SQL", "DevelopmentCA", "Contracts", "ContractClients", "RPCCore", "RPCTransport", "LibCrypto", "JOSE", lifecycle, logging, protobuf]),
             tests("DevelopmentCATests", ["DevelopmentCA", "RPCCore", "RPCTransport", x509, asn1]),
             tests("SupervisionTests", ["Supervision"]),
-            tests("LockstepTests", ["lockstep", "RPCCore", "ServiceKit"]),
+            tests("LockstepTests", ["lockstep", "RPCCodeGen", "RPCCore", "ServiceKit"]),
             tests("EncryptionServiceTests", ["EncryptionService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "LibCrypto", "JOSE", protobuf], resources: [.copy("Vectors")]),
             tests("AuthServiceTests", ["AuthService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "SQL", "LibCrypto", logging]),
             tests(

@@ -39,6 +39,15 @@ enum Descriptors {
         return linked(Array(known.values) + wanted, names)
     }
 
+    /// The golden contract with all that it imports.
+    static func golden() throws -> [Google_Protobuf_FileDescriptorProto] {
+        let imported = try protocols().filter { $0.package.hasPrefix("google.") || $0.package.hasSuffix(".contract.v1") }
+        let more = try load("lint").filter { file in
+            file.package.hasPrefix("google.") && !imported.contains { $0.name == file.name }
+        }
+        return try imported + more + load("golden")
+    }
+
     static func contract() throws -> [FileDescriptor] {
         let protos = try protocols()
         return linked(protos, protos.map(\.name).filter { $0.hasPrefix("lockstep/") })

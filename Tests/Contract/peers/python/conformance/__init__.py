@@ -1,0 +1,1 @@
+"""What Tests/Contract/PROTOCOL.md asks of a peer."""
