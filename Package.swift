@@ -162,8 +162,8 @@ let package = Package(
         .executableTarget(
             name: "lockstep",
             dependencies: [
-                "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "DevelopmentCA",
-                "Supervision", "RPCCodeGen", httpClient, nioCore, nioHTTP1, nioSSL, arguments, protobuf,
+                "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients",
+                "DevelopmentCA", "Supervision", "RPCCodeGen", httpClient, nioCore, nioHTTP1, nioSSL, arguments, protobuf,
             ],
             path: "Sources/lockstep", swiftSettings: settings),
     ]

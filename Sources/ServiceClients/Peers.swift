@@ -48,7 +48,7 @@ package struct Peers: Sendable {
     }
 
     private static func pool(_ service: ServiceName, _ environment: ServiceEnvironment) throws -> ClientPool {
-        let address = try environment.configuration[SharedKeys.peer(service)]
-        return try ClientPool(service: service.rawValue, host: address.host, port: address.port, tls: environment.tls)
+        let location = try environment.configuration[SharedKeys.peer(service)]
+        return try ClientPool(service: service.rawValue, resolver: location.resolver, tls: environment.tls)
     }
 }

@@ -59,12 +59,12 @@ import TestSupport
         let settings = try settings(["LOCKSTEP_PEERS_ENCRYPTION": "127.0.0.1:9"])
         let byMethod = try CallTarget(method: "PasswordService/Verify", target: nil, settings: settings)
         #expect(byMethod.process == .encryption)
-        #expect(byMethod.address.port == 9)
+        #expect(byMethod.location.configText.hasSuffix(":9"))
         let byName = try CallTarget(method: "HealthService/Check", target: "email", settings: settings)
         #expect(byName.process == .email)
         let byAddress = try CallTarget(method: "PasswordService/Verify", target: "[::1]:7", settings: settings)
         #expect(byAddress.process == .encryption)
-        #expect(byAddress.address == ListenAddress(host: "::1", port: 7))
+        #expect(byAddress.location == PeerLocation("[::1]:7"))
     }
 
     @Test(arguments: [

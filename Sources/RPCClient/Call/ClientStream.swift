@@ -11,6 +11,8 @@ final class ClientStream: Sendable {
         var hasFinished = false
         /// Something was sent that could not be sent again elsewhere.
         var hasSent = false
+        /// The application may have seen a part of the answer: it is not to see it twice.
+        var hasReceived = false
         var hasEnded = false
     }
 
@@ -72,10 +74,16 @@ final class ClientStream: Sendable {
         }
     }
 
+    /// A message of the server's stream.
+    func deliver(_ message: [UInt8]) {
+        state.withLock { $0.hasReceived = true }
+        responses.deliver(message)
+    }
+
     /// The call goes elsewhere; false when it cannot any more.
     func detach() -> Bool {
         state.withLock { state in
-            guard !state.hasSent else { return false }
+            guard !state.hasSent, !state.hasReceived else { return false }
             state.place = nil
             return true
         }

@@ -20,7 +20,7 @@ final class PendingCall: Sendable {
         var continuation: Continuation?
         var answer: Answer?
         var place: Place?
-        var attempt = 1
+        var attempts: Attempts
         var timer: Scheduled<Void>?
         var started: MonotonicInstant?
     }
@@ -32,14 +32,19 @@ final class PendingCall: Sendable {
     let submitted: MonotonicInstant
     /// The two directions of a call that streams.
     let stream: ClientStream?
+    /// Who hears of the end instead of a continuation: then this is one attempt of a call, and not to be repeated.
+    private let onEnd: (@Sendable (Answer) -> Void)?
     private let requestID: String
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     init(
         _ method: MethodDescriptor, _ request: [UInt8], _ options: CallOptions, deadline: Deadline,
-        now: MonotonicInstant, stream: ClientStream? = nil
+        now: MonotonicInstant, stream: ClientStream? = nil, attempt: Int = 1,
+        onEnd: (@Sendable (Answer) -> Void)? = nil
     ) {
         self.stream = stream
+        self.onEnd = onEnd
+        self.state = Mutex(State(attempts: Attempts(number: attempt)))
         self.method = method
         self.request = request
         self.options = options
@@ -48,6 +53,11 @@ final class PendingCall: Sendable {
         self.requestID = options.requestID ?? RequestID.make()
     }
 
+    /// May be sent again.
+    var repeats: Bool { onEnd == nil && options.repeats }
+    var attempts: Attempts { state.withLock { $0.attempts } }
+    /// Where it was sent, while it is there.
+    var peer: PeerID? { state.withLock { $0.place?.connection.peer } }
     var isEnded: Bool { state.withLock { $0.answer != nil } }
 
     /// How long the call waited before it was sent; until now if it was not.
@@ -79,6 +89,7 @@ final class PendingCall: Sendable {
         timer?.cancel()
         continuation?.resume(returning: answer)
         stream?.end(answer)
+        onEnd?(answer)
         return place
     }
 
@@ -106,12 +117,12 @@ final class PendingCall: Sendable {
         return isWanted
     }
 
-    /// One more attempt, when there has been only one and there is time.
-    func mayRetry(now: MonotonicInstant = .now) -> Bool {
-        guard !deadline.hasPassed(now: now), stream?.detach() ?? true else { return false }
+    /// One more attempt follows; false when the call has ended, or has messages behind it that cannot be had again.
+    func reopen(_ attempts: Attempts) -> Bool {
+        guard stream?.detach() ?? true else { return false }
         return state.withLock { state in
-            guard state.answer == nil, state.attempt == 1 else { return false }
-            state.attempt = 2
+            guard state.answer == nil else { return false }
+            state.attempts = attempts
             state.place = nil
             return true
         }
@@ -119,7 +130,7 @@ final class PendingCall: Sendable {
 
     /// - Parameter metadata: Memory for the call's, whose contents do not matter.
     func outgoing(metadata: inout WireMetadata) -> OutgoingCall {
-        metadata.fill(options, requestID: requestID, attempt: state.withLock { $0.attempt })
+        metadata.fill(options, requestID: requestID, attempt: attempts.number)
         return OutgoingCall(
             method: method.id, kind: WireCallKind(method.kind), lane: WireLane(options.lane),
             deadline: WireClock.instant(at: deadline.instant),

@@ -4,20 +4,40 @@ import Synchronization
 /// A connection as other threads may hold it: its loop, and its session for that loop alone.
 final class ClientConnectionHandle: Sendable {
     let channel: any Channel
-    let attempt: ConnectionPlan.Attempt
+    let attempt: ConnectionAttempt
     private let session: NIOLoopBound<ClientSession>
     private let full = Atomic(false)
+    private let outstanding = Atomic(0)
+    private let succeeded = Atomic(0)
 
-    init(_ channel: any Channel, _ session: ClientSession, _ attempt: ConnectionPlan.Attempt) {
+    init(_ channel: any Channel, _ session: ClientSession, _ attempt: ConnectionAttempt) {
         self.channel = channel
         self.attempt = attempt
         self.session = NIOLoopBound(session, eventLoop: channel.eventLoop)
     }
 
+    var peer: PeerID { attempt.peer }
+
     /// The server's slots were taken when a call last tried; `slotFreed` is owed. Set on the connection's loop only.
     var isFull: Bool {
         get { full.load(ordering: .acquiring) }
         set { full.store(newValue, ordering: .releasing) }
+    }
+
+    /// Calls under way. Set on the connection's loop only, but for `promise`.
+    var load: Int {
+        get { outstanding.load(ordering: .relaxed) }
+        set { outstanding.store(newValue, ordering: .relaxed) }
+    }
+
+    /// One more call is on its way here: those who choose after it are to know, though the loop does not yet. Its next
+    /// count makes up for what comes of it.
+    func promise() { outstanding.wrappingAdd(1, ordering: .relaxed) }
+
+    /// Calls that ended well. Set on the connection's loop only.
+    var successes: Int {
+        get { succeeded.load(ordering: .relaxed) }
+        set { succeeded.store(newValue, ordering: .relaxed) }
     }
 
     var isHere: Bool { channel.eventLoop.inEventLoop }

@@ -7,7 +7,7 @@ import WireCore
 final class ClientSession: WireSession {
     let driver: WireDriver<ClientConnection>
     private let pool: ClientPool
-    private let attempt: ConnectionPlan.Attempt
+    private let attempt: ConnectionAttempt
     private(set) lazy var handle = driver.context.map { ClientConnectionHandle($0.channel, self, attempt) }
     private var calls = CallTable<PendingCall>()
     /// Writers of streams that wait for room.
@@ -19,8 +19,10 @@ final class ClientSession: WireSession {
     private var isRetired = false
     /// The server has answered a call here.
     private var hasServed = false
+    /// It ended while the server had calls.
+    private var hasLostCalls = false
 
-    init(pool: ClientPool, attempt: ConnectionPlan.Attempt) {
+    init(pool: ClientPool, attempt: ConnectionAttempt) {
         self.pool = pool
         self.attempt = attempt
         self.driver = WireDriver(handshakeTimeout: pool.options.handshakeTimeout) { peer, now in
@@ -44,7 +46,7 @@ final class ClientSession: WireSession {
             feed()
         case .draining: retire()
         case .closed(let closure): self.closure = closure
-        case .message(let id, let message): calls[id]?.stream?.responses.deliver(Array(message.readableBytesView))
+        case .message(let id, let message): calls[id]?.stream?.deliver(Array(message.readableBytesView))
         case .writable(let id): resumeWriters(id)
         case .pong: break
         }
@@ -52,6 +54,7 @@ final class ClientSession: WireSession {
 
     func ended(_ reason: String) {
         retire()
+        if hasLostCalls { pool.lost(attempt.peer) }
         // Handle and session hold each other: here the session lets go, for the connection is over.
         defer { handle = nil }
         guard establishedAt == nil, driver.hasBeenActive else { return }
@@ -111,6 +114,7 @@ final class ClientSession: WireSession {
         let instant = WireClock.instant(at: now)
         guard let handle, let id = try driver.machine?.startCall(call.outgoing(metadata: &metadata), now: instant) else { throw .closed }
         calls[id] = call
+        handle.load = calls.count
         if !call.began(at: PendingCall.Place(connection: handle, id: id), now: now) {
             driver.machine?.cancel(id, now: instant)
         }
@@ -173,26 +177,33 @@ final class ClientSession: WireSession {
 
     private func end(_ id: CallID, _ result: CallResult) {
         guard let call = calls.removeValue(forKey: id) else { return }
+        handle?.load = calls.count
         if !writers.isEmpty {
             for writer in writers.removeValue(forKey: id) ?? [] { writer(.streamEnded) }
         }
         if !hasServed, result.origin == .peer, !result.isRefusalToServe {
             hasServed = true
-            pool.proved()
+            pool.proved(attempt.peer)
         }
-        if result.status.isOK {
-            call.end(.success(result.message.map { Array($0.readableBytesView) } ?? []))
-        } else if result.isRefusalToServe, call.mayRetry() {
-            pool.submit(call)
-        } else {
-            call.end(.failure(error(of: call, result)))
-        }
+        guard result.status.isOK else { return fail(call, result) }
+        handle?.successes += 1
+        pool.succeeded(attempt.peer)
+        call.end(.success(result.message.map { Array($0.readableBytesView) } ?? []))
+    }
+
+    private func fail(_ call: PendingCall, _ result: CallResult) {
+        let error = error(of: call, result)
+        if result.origin == .local, error.code == .unavailable, error.processed == .maybe { hasLostCalls = true }
+        let failure = FailedAttempt(
+            error.code, error.processed, retryAfter: error.retryAfter, missed: isRetired || result.origin == .local)
+        pool.failed(call, failure, error, at: attempt.peer, result.verdict(isRetired: isRetired))
     }
 
     private func error(of call: PendingCall, _ result: CallResult) -> RPCError {
         var error = RPCError(result.status)
         if result.origin == .local { explain(&error, call) }
         error.timeline.waitedForConnection = call.waited()
+        error.timeline.attempts = call.attempts.number
         return error
     }
 
@@ -200,16 +211,19 @@ final class ClientSession: WireSession {
     private func explain(_ error: inout RPCError, _ call: PendingCall) {
         switch error.code {
         case .unavailable:
-            error.message = "The connection to \(pool.target) was lost\(history): \(cause(error.message))."
+            error.message = "The connection to \(place) was lost\(history): \(cause(error.message))."
             error.reason = "connection_lost"
         case .deadlineExceeded:
             let limit = call.submitted.duration(to: call.deadline.instant).shortText
-            error.message = "\(call.method.fullName) at \(pool.target) did not answer within \(limit)."
+            error.message = "\(call.method.fullName) at \(place) did not answer within \(limit)."
             error.reason = "deadline_exceeded"
         default:
-            error.message = "\(call.method.fullName) at \(pool.target): \(error.message)."
+            error.message = "\(call.method.fullName) at \(place): \(error.message)."
         }
     }
+
+    /// `auth at 127.0.0.1:7101`
+    private var place: String { "\(pool.service.service) at \(attempt.address)" }
 
     /// ` after 12.3 s, its last byte 0.1 s ago`
     private var history: String {
@@ -228,6 +242,17 @@ extension CallResult {
     /// The server, or the end of the connection, says that the call did not run and might elsewhere.
     fileprivate var isRefusalToServe: Bool {
         status.code == WireStatusCode.unavailable && status.processed == .no
+    }
+
+    /// What it says of the server. A server that only ends a connection is well; a connection that is lost with all its
+    /// calls is one failure, not many, and told apart.
+    fileprivate func verdict(isRetired: Bool) -> PeerVerdict {
+        switch status.code {
+        case WireStatusCode.unavailable: isRetired || origin == .local ? .unknown : .ill
+        case WireStatusCode.deadlineExceeded: .ill
+        case WireStatusCode.internal, WireStatusCode.unknown, WireStatusCode.dataLoss: origin == .peer ? .ill : .unknown
+        default: origin == .peer ? .well : .unknown
+        }
     }
 }
 

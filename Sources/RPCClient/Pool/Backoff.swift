@@ -30,6 +30,13 @@ package struct Backoff: Sendable, Hashable {
         return minimum + span * Double.random(in: 0...1, using: &random)
     }
 
+    /// How long to wait after so many failures, for whoever counts them elsewhere.
+    package func pause(after failures: Int, using random: inout some RandomNumberGenerator) -> Duration {
+        var backoff = self
+        backoff.failures = max(failures, 1) - 1
+        return backoff.next(using: &random)
+    }
+
     /// A connection works again.
     package mutating func reset() { failures = 0 }
 }

@@ -6,55 +6,67 @@ package import RPCTransport
 import Synchronization
 import WireCore
 
-/// The connections of this process to one service: a channel that generated clients call through.
+/// The connections of this process to the servers of one service: a channel that generated clients call through.
 ///
 /// Nothing is opened before the first call. A call waits for a connection until its deadline, unless it says otherwise;
-/// while calls wait, attempts to connect go on with growing, jittered pauses. A call that the service says it has not
-/// processed because it is going away, or that was never sent whole, is sent once more by itself; any other failure is
-/// the caller's to judge by `processed`. What a busy service refuses (RESOURCE_EXHAUSTED) is not sent again: that would
-/// only make it busier.
+/// while calls wait, attempts to connect go on with growing, jittered pauses. Of several servers each call takes the
+/// less busy one of two, and one that fails while others do not is left alone for a while. What is tried again, and how
+/// often, `RetryPolicy` says; all of it ends with the call's deadline.
 package final class ClientPool: RPCChannel {
-    /// Who the server must be.
+    /// Who the servers must be.
     package let service: PeerIdentity
-    package let host: String
-    package let port: Int
     let options: ClientOptions
-    private let tls: TLSIdentity
-    private let loops: [any EventLoop]
-    private let state: Mutex<ClientPoolState>
-    private let finished = Latch()
-
-    private static let writeWatermarks = ChannelOptions.Types.WriteBufferWaterMark(low: 128 * 1024, high: 512 * 1024)
+    let tls: TLSIdentity
+    let resolver: any PeerResolver
+    let loops: [any EventLoop]
+    let state: Mutex<ClientPoolState>
+    /// Nothing has failed lately: then a success needs no lock to tell of itself.
+    let isCalm = Atomic(true)
+    let finished = Latch()
 
     package init(
-        service: PeerIdentity, host: String, port: Int, tls: TLSIdentity, options: ClientOptions = ClientOptions()
+        service: PeerIdentity, resolver: any PeerResolver, tls: TLSIdentity, options: ClientOptions = ClientOptions()
     ) {
         self.service = service
-        self.host = host
-        self.port = port
+        self.resolver = resolver
         self.tls = tls
         self.options = options
         loops = Array(options.group.makeIterator())
         let connections = options.connections ?? min(loops.count, ClientOptions.mostConnections)
-        state = Mutex(ClientPoolState(ConnectionPlan(connections: connections, backoff: options.backoff)))
+        let plan = ConnectionPlan(connections: connections, backoff: options.backoff)
+        state = Mutex(ClientPoolState(resolver.known, plan, options: options, now: .now))
     }
 
     /// The same with the service's name.
     ///
     /// - Throws: `HostingError` when `service` is no name of a service.
     package convenience init(
-        service: String, host: String, port: Int, tls: TLSIdentity, options: ClientOptions = ClientOptions()
+        service: String, resolver: any PeerResolver, tls: TLSIdentity, options: ClientOptions = ClientOptions()
     ) throws(HostingError) {
         guard let identity = PeerIdentity(service: service) else {
             throw HostingError("\"\(service)\" is not the name of a service.")
         }
-        self.init(service: identity, host: host, port: port, tls: tls, options: options)
+        self.init(service: identity, resolver: resolver, tls: tls, options: options)
+    }
+
+    /// One server, at an address that never changes.
+    ///
+    /// - Throws: `HostingError` when `service` is no name of a service.
+    package convenience init(
+        service: String, host: String, port: Int, tls: TLSIdentity, options: ClientOptions = ClientOptions()
+    ) throws(HostingError) {
+        let resolver = StaticResolver([HostPort(host: host, port: port)])
+        try self.init(service: service, resolver: resolver, tls: tls, options: options)
     }
 
     /// `auth at 127.0.0.1:7101`
-    package var target: String { "\(service.service) at \(host):\(port)" }
+    package var target: String { "\(service.service) at \(resolver.description)" }
     /// Connections that take calls.
-    package var readyConnections: Int { state.withLock { $0.ready.count } }
+    package var readyConnections: Int { state.withLock { $0.peers.reduce(0) { $0 + $1.ready.count } } }
+    /// Servers that at least one connection leads to.
+    package var readyPeers: Int { state.withLock { $0.peers.count { !$0.ready.isEmpty } } }
+    /// Servers that are out of use, or being tried, because they failed.
+    package var ejectedPeers: Int { state.withLock { $0.health.ejected } }
     /// Calls that wait for a connection or a free slot.
     package var waitingCalls: Int { state.withLock { $0.waiting.count } }
 
@@ -66,6 +78,9 @@ package final class ClientPool: RPCChannel {
         let now = MonotonicInstant.now
         let deadline = options.effectiveDeadline(for: method, now: now)
         try check(method, request, deadline, now: now)
+        if let delay = options.hedgeDelay ?? self.options.hedgeDelay, method.mayBeHedged {
+            return try await HedgedCall(self, method, request, options, deadline, delay: delay).answer().get()
+        }
         let call = PendingCall(method, request, options, deadline: deadline, now: now)
         let answer = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
@@ -121,14 +136,16 @@ package final class ClientPool: RPCChannel {
     }
 
     /// Sends the call on the best connection, or has it wait for one.
-    func submit(_ call: PendingCall) {
-        wait(call, first: false)
+    ///
+    /// - Parameter avoiding: Not to this peer, if there is another.
+    func submit(_ call: PendingCall, avoiding peer: PeerID? = nil) {
+        wait(call, first: false, avoiding: peer)
     }
 
     /// Has the call wait until a connection has room, at most until its deadline.
-    func wait(_ call: PendingCall, first: Bool) {
+    func wait(_ call: PendingCall, first: Bool, avoiding peer: PeerID? = nil) {
         let verdict = state.withLock { state in
-            state.wait(call, first: first, limit: options.maximumWaiting, now: .now)
+            state.wait(call, first: first, avoiding: peer, limit: options.maximumWaiting, now: .now)
         }
         switch verdict {
         case .waits(let attempts):
@@ -136,6 +153,7 @@ package final class ClientPool: RPCChannel {
             call.guarded(
                 by: loops[0].scheduleTask(in: .nanoseconds(Int64(clamping: delay))) { [self] in expire(call) })
             begin(attempts)
+            findPeers()
         case .ready(let connection):
             connection.run { $0.start(call) }
         case .ended:
@@ -163,8 +181,8 @@ package final class ClientPool: RPCChannel {
             reason: "busy", processed: .no)
     }
 
-    private func noConnection(_ call: PendingCall) -> RPCError {
-        let (failure, isReady) = state.withLock { ($0.plan.lastFailure, !$0.ready.isEmpty) }
+    func noConnection(_ call: PendingCall) -> RPCError {
+        let (failure, isReady) = state.withLock { ($0.lastFailure, $0.hasReady) }
         let waited = call.waited()
         let subject = isReady ? "a free slot at \(target)" : "a connection to \(target)"
         let cause = failure ?? (isReady ? "all slots stayed taken" : "none yet")
@@ -173,93 +191,11 @@ package final class ClientPool: RPCChannel {
             processed: .no, timeline: CallTimeline(waitedForConnection: waited, waitedFor: failure))
     }
 
-    // MARK: Connections
-
-    private func begin(_ attempts: [ConnectionPlan.Attempt]) {
-        for attempt in attempts { connect(attempt) }
-        scheduleRetry()
-    }
-
-    private func connect(_ attempt: ConnectionPlan.Attempt) {
-        let timeout = WireDuration(options.connectTimeout).nanoseconds
-        ClientBootstrap(group: loops[attempt.slot % loops.count])
-            .connectTimeout(.nanoseconds(Int64(clamping: timeout)))
-            .channelOption(.writeBufferWaterMark, value: Self.writeWatermarks)
-            .channelInitializer { [self] channel in
-                channel.eventLoop.makeCompletedFuture { try prepare(channel, attempt) }
-            }
-            .connect(host: host, port: port)
-            .whenFailure { [self] error in failed(attempt, TransportFailure.text(error)) }
-    }
-
-    private func prepare(_ channel: any Channel, _ attempt: ConnectionPlan.Attempt) throws {
-        let session = ClientSession(pool: self, attempt: attempt)
-        let handlers = channel.pipeline.syncOperations
-        do {
-            try handlers.addHandler(NIOSSLClientHandler(context: tls.clientContext, serverHostname: nil))
-            try handlers.addHandler(session.driver)
-        } catch {
-            // No channel will let go of the driver, so it is told here to forget the session.
-            session.driver.session = nil
-            throw error
-        }
-        guard let handle = session.handle else { return }
-        state.withLock { $0.live[ObjectIdentifier(handle)] = handle }
-        channel.closeFuture.whenComplete { [self] _ in closed(handle) }
-    }
-
-    /// Takes the connection into use; false when nobody wants it any more.
-    func connected(_ connection: ClientConnectionHandle) -> Bool {
-        let isWanted = state.withLock { $0.connected(connection) }
-        begin(state.withLock { $0.demand(now: .now) })
-        return isWanted
-    }
-
-    func retired(_ connection: ClientConnectionHandle, hasServed: Bool) {
-        let attempts = state.withLock { state in
-            var random = SystemRandomNumberGenerator()
-            return state.retired(connection, hasServed: hasServed, now: .now, using: &random)
-        }
-        begin(attempts)
-    }
-
-    /// A connection has served: the next failure is the first again.
-    func proved() { state.withLock { $0.plan.proved() } }
-
-    func failed(_ attempt: ConnectionPlan.Attempt, _ reason: String) {
-        let hopeless = state.withLock { state in
-            var random = SystemRandomNumberGenerator()
-            state.plan.failed(attempt, reason, now: .now, using: &random)
-            return state.impatient()
-        }
-        for call in hopeless { call.end(.failure(noConnection(call))) }
-        scheduleRetry()
-    }
-
-    /// While connections are wanted, the next attempts begin when the pause is over.
-    private func scheduleRetry() {
-        let retryAt = state.withLock { $0.retryToSchedule() }
-        guard let retryAt else { return }
-        let delay = WireDuration(ContinuousClock.now.duration(to: retryAt)).nanoseconds
-        loops[0].scheduleTask(in: .nanoseconds(Int64(clamping: delay))) { [self] in retry() }
-    }
-
-    private func retry() {
-        begin(state.withLock { $0.retry(now: .now) })
-    }
-
-    private func closed(_ connection: ClientConnectionHandle) {
-        let isLast = state.withLock { state in
-            state.live[ObjectIdentifier(connection)] = nil
-            return state.isClosing && state.live.isEmpty
-        }
-        if isLast { finished.open() }
-    }
-
     // MARK: Ending
 
     /// Refuses new calls, ends those that wait, lets those under way end for `shutdownGrace` at most, and closes.
     package func shutdown() async {
+        resolver.stop()
         let (waiting, live) = state.withLock { $0.close() }
         for call in waiting {
             call.end(.failure(RPCError(.unavailable, "This process is shutting down.", processed: .no)))

@@ -71,6 +71,8 @@ package struct CallTimeline: Sendable, Hashable {
     package var queued: Duration?
     /// Ran in the callee's handler.
     package var ran: Duration?
+    /// How often the call was sent; what is said of the callee is of the last time.
+    package var attempts = 1
 
     package init(
         waitedForConnection: Duration? = nil, waitedFor: String? = nil, queued: Duration? = nil, ran: Duration? = nil

@@ -10,8 +10,13 @@ package struct CallOptions: Sendable {
     package var userToken: String?
     package var origin = ClientOrigin()
     package var metadata = Metadata()
-    /// Whether to wait for a connection until the deadline, or fail at once without one.
-    package var waitForReady = true
+    /// Whether to wait for a connection until the deadline, or fail at once without one. Nil: as the channel does.
+    package var waitForReady: Bool?
+    /// Whether the channel may send the call again when that is safe: see its own options for how often.
+    package var repeats = true
+    /// Sends the call once more when it has had no answer for so long: unary methods without side effects only. Nil: as
+    /// the channel does, which is never by itself.
+    package var hedgeDelay: Duration?
 
     package init(timeout: Duration? = nil) { self.timeout = timeout }
 

@@ -1,3 +1,5 @@
+import RPCTransport
+
 /// A host and a port: `127.0.0.1:7101`, `[::1]:7101`, `auth.internal:7101`.
 package struct ListenAddress: ConfigValue, Hashable, CustomStringConvertible {
     package let host: String
@@ -17,20 +19,10 @@ package struct ListenAddress: ConfigValue, Hashable, CustomStringConvertible {
     }
 
     package init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...])
-        else { return nil }
-        var host = text[..<colon]
-        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
-        guard isBracketed || !host.contains(":") else { return nil }
-        if isBracketed { host = host.dropFirst().dropLast() }
-        guard !host.isEmpty, host.allSatisfy(Self.isAllowed) else { return nil }
-        self.init(host: String(host), port: Int(port))
+        guard let address = HostPort(text) else { return nil }
+        self.init(host: address.host, port: address.port)
     }
 
-    package var configText: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    package var configText: String { HostPort(host: host, port: port).description }
     package var description: String { configText }
-
-    private static func isAllowed(_ character: Character) -> Bool {
-        character.isASCII && (character.isLetter || character.isNumber || ".-:_".contains(character))
-    }
 }

@@ -37,8 +37,9 @@ package enum SharedKeys {
         doc: "The least level that is logged.")
 
     /// Where another service is.
-    package static func peer(_ service: ServiceName) -> ConfigKey<ListenAddress> {
-        ConfigKey("peers.\(service.rawValue)", default: service.defaultAddress, doc: "Where \(service.rawValue) is.")
+    package static func peer(_ service: ServiceName) -> ConfigKey<PeerLocation> {
+        ConfigKey(
+            "peers.\(service.rawValue)", default: service.defaultAddress.location, doc: "Where \(service.rawValue) is.")
     }
 
     /// The services that others call.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import RPCClient
 import RPCCore
+import ServiceClients
 import ServiceKit
 
 /// `lockstep call`
@@ -48,7 +49,7 @@ struct Call: AsyncParsableCommand {
             let request = try RequestData.read(data)
             let options = CallOptions(timeout: try limit)
             let pool = try ClientPool(
-                service: target.process.rawValue, host: target.address.host, port: target.address.port,
+                service: target.process.rawValue, resolver: target.location.resolver,
                 tls: settings.identity(cert), options: ClientOptions(connections: 1))
             let answer = await Self.answer(target.coding, request, options, pool)
             await pool.shutdown()

@@ -7,7 +7,7 @@ struct CallTarget {
     let coding: MethodCoding
     /// The process that hosts the method: who the server must prove to be.
     let process: ServiceName
-    let address: ListenAddress
+    let location: PeerLocation
 
     /// - Parameters:
     ///   - method: `PasswordService/Verify`, or with the package in front.
@@ -24,13 +24,13 @@ struct CallTarget {
         }
         self.process = process
         guard let target, named == nil else {
-            address = try settings.address(of: process)
+            location = try settings.location(of: process)
             return
         }
-        guard let address = ListenAddress(target) else {
+        guard let location = PeerLocation(target) else {
             throw CommandFailure("--target is \"\(target)\"; it takes host:port or a service's name.", status: 64)
         }
-        self.address = address
+        self.location = location
     }
 
     private static func coding(_ name: String) throws -> MethodCoding {

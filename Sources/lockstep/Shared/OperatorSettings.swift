@@ -35,7 +35,7 @@ struct OperatorSettings {
         get throws { try configuration.path(SharedKeys.authority) }
     }
 
-    func address(of service: ServiceName) throws -> ListenAddress { try configuration[SharedKeys.peer(service)] }
+    func location(of service: ServiceName) throws -> PeerLocation { try configuration[SharedKeys.peer(service)] }
 
     /// The certificate of `name`, to show to servers.
     func identity(_ name: String) throws -> TLSIdentity {

@@ -8,6 +8,7 @@ import NIOSSL
 import RPCClient
 import RPCCore
 import RPCTransport
+import ServiceClients
 import ServiceKit
 
 /// Asks the services whether they serve, until they do.
@@ -24,9 +25,8 @@ struct Readiness {
     /// - Throws: `CancellationError`; `CommandFailure` for configuration.
     func wait(for service: ServiceName) async throws {
         if service == .gateway { return try await waitForGateway() }
-        let address = try settings.address(of: service)
         let pool = try ClientPool(
-            service: service.rawValue, host: address.host, port: address.port, tls: identity,
+            service: service.rawValue, resolver: try settings.location(of: service).resolver, tls: identity,
             options: ClientOptions(connections: 1))
         do {
             try await ask { try await Self.serves(pool) }

@@ -1,85 +1,8 @@
-import NIOCore
-import NIOPosix
-import NIOSSL
 import RPCClient
 import RPCCore
 import RPCTransport
-import Synchronization
 import Testing
 import WireCore
-
-/// A server that answers each call as a test's script says.
-private final class ScriptedSession: WireSession {
-    let driver: WireDriver<ServerConnection>
-    private let script: Script
-
-    init(_ script: Script) {
-        self.script = script
-        driver = WireDriver<ServerConnection>(handshakeTimeout: .seconds(5)) { _, now in
-            var machine = try ServerConnection(now: now)
-            if script.nextTurnsAway() { machine.close("going", now: now) }
-            return machine
-        }
-        driver.session = self
-    }
-
-    func handle(_ event: ServerConnection.Event) {
-        guard case .call(let call) = event else { return }
-        if let status = script.next(call) {
-            driver.machine?.fail(call.id, with: status)
-        } else {
-            driver.machine?.succeed(call.id, message: call.message)
-        }
-    }
-
-    func ended(_ reason: String) {}
-}
-
-private final class Script: Sendable {
-    private let state: Mutex<(statuses: [WireStatus], calls: [IncomingCall], farewells: Int)>
-
-    /// - Parameter farewells: So many connections hear GOODBYE right behind HELLO.
-    init(_ statuses: [WireStatus], farewells: Int = 0) { state = Mutex((statuses, [], farewells)) }
-
-    func nextTurnsAway() -> Bool {
-        state.withLock { state in
-            defer { state.farewells -= 1 }
-            return state.farewells > 0
-        }
-    }
-
-    var attempts: [UInt32?] { state.withLock { $0.calls.map(\.metadata.attempt) } }
-
-    func next(_ call: IncomingCall) -> WireStatus? {
-        state.withLock { state in
-            state.calls.append(call)
-            return state.statuses.isEmpty ? nil : state.statuses.removeFirst()
-        }
-    }
-
-    func serve<Value: Sendable>(_ body: (BoundAddress) async throws -> Value) async throws -> Value {
-        let tls = try TestCertificates.shared.get().identity("auth")
-        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let session = ScriptedSession(self)
-                    try channel.pipeline.syncOperations.addHandlers([
-                        NIOSSLServerHandler(context: tls.serverContext), session.driver,
-                    ])
-                }
-            }
-            .bind(host: "127.0.0.1", port: 0).get()
-        let address = BoundAddress(host: "127.0.0.1", port: try #require(channel.localAddress?.port))
-        do {
-            let value = try await body(address)
-            try await channel.close().get()
-            return value
-        } catch {
-            try? await channel.close().get()
-            throw error
-        }
-    }
-}
 
 @Suite(.timeLimit(.minutes(1)))
 struct RetryTests {
@@ -87,7 +10,7 @@ struct RetryTests {
         WireStatus(code: code, message: "no", processed: processed)
     }
 
-    @Test("A call that the server did not process is sent once more, and says so")
+    @Test("retry/nack-once: a call that the server did not process is sent once more, and says so")
     func once() async throws {
         let script = Script([Self.refusal(WireStatusCode.unavailable, .no)])
         try await script.serve { address in
@@ -112,16 +35,172 @@ struct RetryTests {
         #expect(script.attempts == [nil])
     }
 
-    @Test("Once, not for ever")
-    func notTwice() async throws {
-        let script = Script(Array(repeating: Self.refusal(WireStatusCode.unavailable, .no), count: 5))
+    @Test("So often, not for ever; the error says how often")
+    func notForEver() async throws {
+        let script = Script(Array(repeating: Self.refusal(WireStatusCode.unavailable, .no), count: 9))
+        try await script.serve { address in
+            try await withClient(address, { $0.retry.attempts = 4 }) { client in
+                let ended = try await client.failure(AsyncMethod.echoDescriptor)
+                #expect(ended.code == .unavailable)
+                #expect(ended.timeline.attempts == 4)
+            }
+        }
+        #expect(script.attempts == [nil, 2, 3, 4])
+    }
+
+    @Test("A call may ask not to be repeated")
+    func notAtAll() async throws {
+        let script = Script([Self.refusal(WireStatusCode.unavailable, .no)])
         try await script.serve { address in
             try await withClient(address) { client in
-                let ended = try await client.failure(AsyncMethod.echoDescriptor)
+                let ended = try await client.failure(AsyncMethod.echoDescriptor) { $0.repeats = false }
                 #expect(ended.code == .unavailable)
             }
         }
-        #expect(script.attempts.count == 2)
+        #expect(script.attempts == [nil])
+    }
+
+    @Test("drain/race: a call that crossed DRAIN is sent over another connection, once, at no cost")
+    func crossedDrain() async throws {
+        let script = Script(steps: [.drain])
+        try await script.serve { address in
+            // No token to spend, and a pause that would outlast the test.
+            let change = { (options: inout ClientOptions) in
+                options.retry.tokens = 0
+                options.retry.pauses = Backoff(base: .seconds(600), maximum: .seconds(600), minimum: .seconds(600))
+            }
+            try await withClient(address, change) { client in
+                let answer = try await client.call(AsyncMethod.echoDescriptor, [5])
+                #expect(answer == [5])
+            }
+        }
+        #expect(script.attempts == [nil, 2])
+    }
+
+    @Test(
+        "retry/only-idempotent: what a cut connection may have run is sent again only where the contract allows it",
+        arguments: [(Idempotency.unknown, 1), (.idempotent, 2), (.noSideEffects, 2)])
+    func onlyIdempotent(idempotency: Idempotency, attempts: Int) async throws {
+        let method = MethodDescriptor.test("Cut", idempotency: idempotency)
+        let script = Script(steps: [.cut])
+        try await script.serve { address in
+            try await withClient(address) { client in
+                guard attempts == 1 else {
+                    let answer = try await client.call(method, [5])
+                    return #expect(answer == [5])
+                }
+                let error = try await client.failure(method, [5])
+                #expect(error.code == .unavailable && error.processed == .maybe)
+            }
+        }
+        #expect(script.attempts.count == attempts)
+    }
+
+    @Test("retry/budget-and-pushback: the server's own time is kept, and one beyond the deadline ends the call")
+    func pushback() async throws {
+        var refusal = Self.refusal(WireStatusCode.resourceExhausted, .no)
+        refusal.retryAfterMillis = 200
+        let script = Script([refusal])
+        try await script.serve { address in
+            try await withClient(address) { client in
+                let start = ContinuousClock.now
+                let answer = try await client.call(AsyncMethod.echoDescriptor, [5])
+                #expect(answer == [5])
+                // A lower bound of what the client itself decides: no load can make it shorter.
+                #expect(start.duration(to: .now) >= .milliseconds(200))
+            }
+        }
+        #expect(script.attempts == [nil, 2])
+        refusal.retryAfterMillis = 60_000
+        let late = Script([refusal])
+        try await late.serve { address in
+            try await withClient(address) { client in
+                let error = try await client.failure(AsyncMethod.echoDescriptor, timeout: .seconds(50))
+                #expect(error.code == .resourceExhausted && error.retryAfter == .seconds(60))
+            }
+        }
+        #expect(late.attempts == [nil])
+    }
+
+    @Test("retry/budget-and-pushback: a server that fails every call hears hardly more than one attempt of each")
+    func budget() async throws {
+        let script = Script(Array(repeating: Self.refusal(WireStatusCode.unavailable, .yes), count: 10_000))
+        let method = MethodDescriptor.test("Failing", idempotency: .idempotent)
+        try await script.serve { address in
+            let change = { (options: inout ClientOptions) in
+                options.retry.tokens = 20
+                options.retry.pauses = Backoff(base: .milliseconds(1), maximum: .milliseconds(1), minimum: .zero)
+            }
+            try await withClient(address, change) { client in
+                for _ in 0..<200 { _ = try await client.failure(method) }
+            }
+        }
+        #expect((201...210).contains(script.attempts.count), "\(script.attempts.count)")
+    }
+
+    /// Servers of a stream that writes as many messages as its request says, then waits for the end; each answer begins
+    /// with the attempt.
+    private func streaming(_ method: MethodDescriptor, _ attempts: Promised<Int>, _ waits: Latch) -> ServerSet {
+        ServerSet(2) { _ in
+            [
+                AsyncMethod(streaming: method) { parts, context in
+                    for _ in 0..<(parts.request.first ?? 0) { try await parts.responses.write([UInt8(context.attempt)]) }
+                    guard context.attempt == 1 else {
+                        attempts.fulfill(context.attempt)
+                        try await parts.responses.write([UInt8(context.attempt)])
+                        return []
+                    }
+                    waits.open()
+                    try await untilCancelled(Latch())
+                    return []
+                }
+            ]
+        }
+    }
+
+    private func killTheOneThatHasCalls(_ servers: ServerSet) async throws {
+        for index in 0..<servers.count where servers.server(index)?.openCalls != 0 { try await servers.stop(index) }
+    }
+
+    @Test("retry/no-retry-after-first-response: of a stream that was cut, the reader sees no message twice")
+    func afterFirstResponse() async throws {
+        let method = MethodDescriptor.test("Listed", kind: .serverStreaming, idempotency: .noSideEffects)
+        let (second, waits) = (Promised<Int>(), Latch())
+        let servers = streaming(method, second, waits)
+        try await servers.withClient { client in
+            for index in 0..<servers.count {
+                try await servers.stop(index)
+                try await servers.start(index, grace: .zero)
+            }
+            let stream = try client.open(method, request: [1], options: CallOptions())
+            let first = try await stream.responses.next()
+            #expect(first == [1])
+            await waits.wait()
+            try await killTheOneThatHasCalls(servers)
+            let error = await #expect(throws: RPCError.self) { try await stream.responses.next() }
+            #expect(error?.code == .unavailable && error?.processed == .maybe)
+        }
+        #expect(!second.isFulfilled)
+    }
+
+    @Test("A stream that was cut before its first message begins again elsewhere")
+    func beforeFirstResponse() async throws {
+        let method = MethodDescriptor.test("Listed", kind: .serverStreaming, idempotency: .noSideEffects)
+        let (second, waits) = (Promised<Int>(), Latch())
+        let servers = streaming(method, second, waits)
+        try await servers.withClient { client in
+            for index in 0..<servers.count {
+                try await servers.stop(index)
+                try await servers.start(index, grace: .zero)
+            }
+            let stream = try client.open(method, request: [0], options: CallOptions())
+            await waits.wait()
+            try await killTheOneThatHasCalls(servers)
+            let first = try await stream.responses.next()
+            #expect(first == [2])
+            let attempt = try await second.value
+            #expect(attempt == 2)
+        }
     }
 
     @Test(

@@ -7,14 +7,14 @@ extension MethodDescriptor {
         callers: [String] = ["gateway"],
         exposure: Exposure = .internal, maximumLane: Lane = .emergency, default: Duration = .seconds(30),
         maximum: Duration = .seconds(60), requestLimit: Int = 4 * 1024 * 1024, responseLimit: Int = 4 * 1024 * 1024,
-        concurrency: Int? = nil, onCancel: OnCancel = .cancel
+        concurrency: Int? = nil, onCancel: OnCancel = .cancel, idempotency: Idempotency = .unknown
     ) -> MethodDescriptor {
         MethodDescriptor(
             id: name.utf8.reduce(2_166_136_261) { ($0 ^ UInt32($1)) &* 16_777_619 }, service: "test.v1.TestService",
             name: name, kind: kind, execution: execution, cost: cost, callers: callers, exposure: exposure,
             maximumLane: maximumLane, deadline: DeadlineRule(default: `default`, maximum: maximum),
             requestLimit: requestLimit, responseLimit: responseLimit, concurrency: concurrency, rate: nil,
-            onCancel: onCancel, idempotency: .unknown, http: nil,
+            onCancel: onCancel, idempotency: idempotency, http: nil,
             request: MessageDescriptor(name: "test.v1.Request", fields: []),
             response: MessageDescriptor(name: "test.v1.Response", fields: []))
     }

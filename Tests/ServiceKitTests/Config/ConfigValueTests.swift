@@ -1,3 +1,4 @@
+import RPCTransport
 import ServiceKit
 import Testing
 import TestSupport
@@ -28,6 +29,28 @@ import TestSupport
     @Test(arguments: ["", ":1", "host", "host:", "host:65536", "host:-1", "::1:80", "a b:1", "host:1/x"])
     func otherTextIsNoAddress(text: String) {
         #expect(ListenAddress(text) == nil)
+    }
+
+    @Test(arguments: [
+        ("127.0.0.1:7101", PeerLocation.addresses([HostPort(host: "127.0.0.1", port: 7101)])),
+        ("a:1,[::1]:2", .addresses([HostPort(host: "a", port: 1), HostPort(host: "::1", port: 2)])),
+        ("dns:///auth.internal:7101", .dns(HostPort(host: "auth.internal", port: 7101))),
+        ("file:///etc/auth.peers", .file("/etc/auth.peers")),
+    ])
+    func locationsReadAndWrite(text: String, location: PeerLocation) {
+        #expect(PeerLocation(raw: .text(text)) == location)
+        #expect(location.configText == text)
+    }
+
+    @Test func aLocationMayHaveSpacesBehindItsCommas() {
+        #expect(PeerLocation("a:1, b:2")?.configText == "a:1,b:2")
+    }
+
+    @Test(arguments: [
+        "", ",", "a:1,", "a:0", "a", "dns:///a", "dns://a:1", "dns:///a:1,b:2", "file://etc/x", "file:///", "http://a:1",
+    ])
+    func otherTextIsNoLocation(text: String) {
+        #expect(PeerLocation(raw: .text(text)) == nil)
     }
 
     @Test(arguments: ["", "postgres://x", "sqlite:", "sqlite"])
