@@ -6,6 +6,10 @@ SHELL := /bin/bash
 DEBUG := .build
 RELEASE := .build-release
 PYTHON := .build-python
+# Builds of their own: a sanitizer, or the fuzzer, compiles everything anew.
+TSAN := .build-tsan
+ASAN := .build-asan
+FUZZ := .build-fuzz
 STATE ?= .lockstep
 # What the build and the tests need of Debian.
 PACKAGES := libssl-dev libcrypt-dev libsqlite3-dev openssl curl procps python3 python3-venv protobuf-compiler libprotobuf-dev
@@ -15,8 +19,11 @@ REQUIREMENTS := $(addsuffix /requirements.txt,Tests/Support/oauth-provider Tests
   Tests/Contract/peers/python)
 # `make test FILTER=WireCore` runs the suites whose names match.
 FILTER ?=
+# How long `make fuzz` and `make sim` go on: 90s, 10m, 1h. SEED replays one world of `make sim`.
+DURATION ?= 10m
+SEED ?=
 
-.PHONY: help run demo test build check compat baseline bench generate generate-with clean deps release
+.PHONY: help run demo test build check compat baseline bench tsan asan fuzz sim generate generate-with clean deps release
 
 help: ## List the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +53,28 @@ check: generate ## Regenerate and fail when the checked-in code was stale, then 
 	  { git status --short Sources Protocols Tests; echo "Generated code was stale: commit the files above."; exit 1; }
 	@$(MAKE) compat
 	@$(MAKE) test
+
+tsan: deps ## Unit and integration tests under ThreadSanitizer
+	swift build --sanitize=thread --scratch-path $(TSAN) --build-tests
+	@LOCKSTEP_TEST_PYTHON=$(CURDIR)/$(PYTHON)/bin/python3 Tests/Sanitizers/run.sh thread $(TSAN) '$(FILTER)'
+
+asan: deps ## Unit and integration tests under AddressSanitizer
+	swift build --sanitize=address --scratch-path $(ASAN) --build-tests
+	@LOCKSTEP_TEST_PYTHON=$(CURDIR)/$(PYTHON)/bin/python3 Tests/Sanitizers/run.sh address $(ASAN) '$(FILTER)'
+
+# libFuzzer of the Swift toolchain, without its `main`.
+LIBFUZZER = $(shell $$(dirname $$(realpath $$(command -v swift)))/clang -print-resource-dir)/lib/linux/libclang_rt.fuzzer_no_main-$(shell uname -m).a
+
+fuzz: deps ## Fuzz frames, both machines and the HTTP edge, DURATION=10m together
+	LOCKSTEP_FUZZ=$(LIBFUZZER) swift build -c release --scratch-path $(FUZZ) --product lockstep-fuzz
+	@Tests/Fuzz/fuzz.sh $(FUZZ)/release/lockstep-fuzz $(DURATION)
+
+# DURATION in seconds, for arithmetic.
+SECONDS := $(patsubst %s,%,$(patsubst %m,%*60,$(patsubst %h,%*3600,$(DURATION))))
+
+sim: build ## Simulate calls over networks that fail, DURATION=10m, or one world with SEED=
+	$(if $(SEED),SIM_SEED=$(SEED),SIM_SECONDS=$$(($(SECONDS)))) \
+	  swift test --scratch-path $(DEBUG) --skip-build --filter SimulationTests
 
 # The baseline is the contract that is in use out there: versions N and N-1 work together, so it stays until a release
 # has reached every process, and moves with the next one.
@@ -142,7 +171,7 @@ generate-with:
 	sync_folder $$out/descriptors $$tests/Descriptors
 
 clean: ## Remove build folders; the state folder stays
-	rm -rf $(DEBUG) $(RELEASE) $(PYTHON) $(PEERS)
+	rm -rf $(DEBUG) $(RELEASE) $(TSAN) $(ASAN) $(FUZZ) $(PYTHON) $(PEERS)
 
 deps:
 	@missing=""; for package in $(PACKAGES); do \

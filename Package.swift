@@ -245,7 +245,34 @@ let package = Package(
                 path: "Tests/Benchmarks/Echo", swiftSettings: settings),
             // The rules of the house that a machine can check: imports, banned words, traps, generated code.
             tests("SoundnessTests", []),
+            // Many calls over networks that fail, in virtual time.
+            .testTarget(
+                name: "SimulationTests", dependencies: ["WireCore", nioCore], path: "Tests/Simulation",
+                swiftSettings: settings),
+            // Functions of bytes that keep their promises: for libFuzzer, and for `make test` with what it found.
+            .target(name: "FuzzWire", dependencies: ["WireCore", nioCore], path: "Tests/Fuzz/Wire", swiftSettings: settings),
+            .target(
+                name: "FuzzHTTP", dependencies: ["FuzzWire", "GatewayService", "Contracts", "JOSE", "RPCCore", "ServiceKit"],
+                path: "Tests/Fuzz/HTTP", swiftSettings: settings),
+            .testTarget(
+                name: "FuzzTests", dependencies: ["FuzzWire", "FuzzHTTP"], path: "Tests/Fuzz/Tests",
+                swiftSettings: settings),
             // The five processes, really started, and driven over HTTPS and the wire.
             tests("EndToEndTests", ["Contracts", "ContractClients", "RPCCore", "RPCClient", "RPCTransport", httpClient, nioCore, nioSSL]),
         ]
 )
+
+// MARK: Fuzzing
+// `make fuzz` sets LOCKSTEP_FUZZ to libFuzzer's archive without a `main`: then the modules under test are instrumented,
+// and there is one program more.
+if let libFuzzer = Context.environment["LOCKSTEP_FUZZ"] {
+    let instrumented: Set = ["WireCore", "RPCCore", "GatewayService", "JOSE", "FuzzWire", "FuzzHTTP"]
+    for target in package.targets where instrumented.contains(target.name) {
+        target.swiftSettings = (target.swiftSettings ?? []) + [.unsafeFlags(["-sanitize=fuzzer"])]
+    }
+    let whole = ["-Xlinker", "--whole-archive", "-Xlinker", libFuzzer, "-Xlinker", "--no-whole-archive", "-lstdc++"]
+    package.targets.append(
+        .executableTarget(
+            name: "lockstep-fuzz", dependencies: ["FuzzWire", "FuzzHTTP"], path: "Tests/Fuzz/Driver",
+            swiftSettings: settings, linkerSettings: [.unsafeFlags(whole)]))
+}

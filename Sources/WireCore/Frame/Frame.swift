@@ -110,6 +110,12 @@ package struct DrainFrame: Equatable, Sendable {
     package var lastCall: UInt32
     package var graceMillis: UInt32
     package var reason: String
+
+    package init(lastCall: UInt32, graceMillis: UInt32, reason: String) {
+        self.lastCall = lastCall
+        self.graceMillis = graceMillis
+        self.reason = reason
+    }
 }
 
 /// GOODBYE: `code:u16 rule:u16 lastCall:u32`, then the reason.
@@ -119,4 +125,11 @@ package struct GoodbyeFrame: Equatable, Sendable {
     /// The highest call the sender has taken in; calls above it did not run.
     package var lastCall: UInt32
     package var reason: String
+
+    package init(code: CloseCode, rule: UInt16, lastCall: UInt32, reason: String) {
+        self.code = code
+        self.rule = rule
+        self.lastCall = lastCall
+        self.reason = reason
+    }
 }

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Unit and integration tests under a sanitizer. Fails when a test does, or when the sanitizer says anything.
+#   run.sh thread|address SCRATCH [FILTER]
+set -euo pipefail
+kind=$1 scratch=$2 filter=${3:-}
+here=$(cd "$(dirname "$0")" && pwd)
+reports="$scratch/reports"; rm -rf "$reports"; mkdir -p "$reports"
+reports=$(cd "$reports" && pwd)
+# Processes of their own (EndToEndTests) are not instrumented by this.
+select=(--skip EndToEndTests); [ -z "$filter" ] || select+=(--filter "$filter")
+settings=() preload=""
+case $kind in
+  thread)
+    clang -shared -fPIC -O2 -D_GNU_SOURCE "$here/mutex.c" -o "$scratch/mutex.so"
+    preload=$(realpath "$scratch/mutex.so")
+    settings=("TSAN_OPTIONS=halt_on_error=0 log_path=$reports/thread second_deadlock_stack=1 suppressions=$here/thread.txt") ;;
+  address)
+    settings=("ASAN_OPTIONS=halt_on_error=0 log_path=$reports/address detect_leaks=1" "LSAN_OPTIONS=suppressions=$here/leaks.txt") ;;
+esac
+failed=0
+# The preloaded library's own dependence on the sanitizer is met by the test program alone.
+env SWIFT_BACKTRACE=enable=no "${settings[@]}" ${preload:+LD_PRELOAD=$preload} \
+  swift test --sanitize="$kind" --scratch-path "$scratch" --skip-build --no-parallel "${select[@]}" || failed=1
+found=$(find "$reports" -type f | wc -l)
+if [ "$found" -gt 0 ]; then
+  echo "The sanitizer has something to say ($found files in $reports):"
+  grep -h "SUMMARY" "$reports"/* | sort | uniq -c | sort -rn | head -40
+  exit 1
+fi
+[ $failed = 0 ] && echo "The $kind sanitizer has nothing to say."
+exit $failed
