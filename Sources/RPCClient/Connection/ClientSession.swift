@@ -179,7 +179,8 @@ final class ClientSession: WireSession {
             pool.proved()
         }
         if result.status.isOK {
-            call.end(.success(result.message.map { Array($0.readableBytesView) } ?? []))
+            let there = call.options.onEnd == nil ? nil : RPCError(result.status).timeline
+            call.end(.success(result.message.map { Array($0.readableBytesView) } ?? []), there: there)
         } else if result.isRefusalToServe, call.mayRetry() {
             pool.submit(call)
         } else {
@@ -189,8 +190,11 @@ final class ClientSession: WireSession {
 
     private func error(of call: PendingCall, _ result: CallResult) -> RPCError {
         var error = RPCError(result.status)
-        if result.origin == .local { explain(&error, call) }
-        error.timeline.waitedForConnection = call.waited()
+        if result.origin == .local {
+            // Times are the server's to tell, and here it has told none.
+            if result.status.queuedMicros == 0, result.status.ranMicros == 0 { error.timeline = CallTimeline() }
+            explain(&error, call)
+        }
         return error
     }
 
@@ -209,12 +213,13 @@ final class ClientSession: WireSession {
         }
     }
 
-    /// ` after 12.3 s, its last byte 0.1 s ago`
+    /// ` after 12.3 s, its last frame STATUS, its last byte 0.1 s ago`
     private var history: String {
         let now = MonotonicInstant.now
         guard let establishedAt, let lastRead = driver.lastRead else { return "" }
         let (age, silence) = (establishedAt.duration(to: now), lastRead.duration(to: now))
-        return " after \(age.shortText), its last byte \(silence.shortText) ago"
+        let frame = driver.machine?.lastFrame.map { ", its last frame \($0)" } ?? ""
+        return " after \(age.shortText)\(frame), its last byte \(silence.shortText) ago"
     }
 
     private func cause(_ reason: String) -> String {

@@ -10,6 +10,8 @@ package struct RPCError: Error, Sendable, Hashable {
     package var reason: String
     /// The fields of the request that are wrong, when that is why.
     package var violations: [FieldViolation]
+    /// More for programs, each of a type of its own.
+    package var details: [ErrorDetail] = []
     package var processed: Processed
     /// When it makes sense to try again.
     package var retryAfter: Duration?
@@ -71,14 +73,19 @@ package struct CallTimeline: Sendable, Hashable {
     package var queued: Duration?
     /// Ran in the callee's handler.
     package var ran: Duration?
+    /// From when the call was sent until it ended here; nil when it never left. What of it was neither queued nor ran
+    /// went by on the way.
+    package var sent: Duration?
 
     package init(
-        waitedForConnection: Duration? = nil, waitedFor: String? = nil, queued: Duration? = nil, ran: Duration? = nil
+        waitedForConnection: Duration? = nil, waitedFor: String? = nil, queued: Duration? = nil, ran: Duration? = nil,
+        sent: Duration? = nil
     ) {
         self.waitedForConnection = waitedForConnection
         self.waitedFor = waitedFor
         self.queued = queued
         self.ran = ran
+        self.sent = sent
     }
 }
 

@@ -71,7 +71,8 @@ package final class CallGate: Sendable {
         let context = CallContext(
             method: method, peer: request.peer, deadline: deadline, lane: Self.lane(of: request, method, user),
             requestID: Self.requestID(of: request), user: user, userToken: user == nil ? nil : request.userToken,
-            origin: request.origin, metadata: request.metadata, attempt: request.attempt)
+            origin: request.origin, metadata: request.metadata, attempt: request.attempt,
+            cancellation: CancellationFlag(deadline: method.onCancel == .cancel ? deadline : nil))
         return AdmittedCall(entry: entry, context: context)
     }
 

@@ -6,7 +6,7 @@ import ServiceKit
 struct OperatorSettings {
     private static let gateway = SharedKeys.listen("gateway")
     private static let graces = ServiceName.allCases.map { SharedKeys.drainGrace($0.rawValue) }
-    private static let table = ConfigTable(service: "operator", keys: [gateway] + graces)
+    private static let table = ConfigTable(service: "operator", keys: [gateway, SharedKeys.gatewayOperations] + graces)
 
     private let configuration: Configuration
     let state: String
@@ -35,7 +35,11 @@ struct OperatorSettings {
         get throws { try configuration.path(SharedKeys.authority) }
     }
 
-    func address(of service: ServiceName) throws -> ListenAddress { try configuration[SharedKeys.peer(service)] }
+    /// Where the service speaks RPC.
+    func address(of service: ServiceName) throws -> ListenAddress {
+        guard service == .gateway else { return try configuration[SharedKeys.peer(service)] }
+        return try configuration[SharedKeys.gatewayOperations].reachable
+    }
 
     /// The certificate of `name`, to show to servers.
     func identity(_ name: String) throws -> TLSIdentity {
