@@ -143,7 +143,7 @@ let package = Package(
             "ServiceKit",
             [
                 "RPCCore", "RPCTransport", "Contracts", "JOSE", "LibCrypto", nioCore, nioPosix, nioSSL, x509, asn1, logging,
-                configuration, lifecycle, unixSignals,
+                configuration, lifecycle, unixSignals, protobuf,
             ]),
         // What stores share: the database's trouble as callers may see it.
         module("ServiceStorage", ["ServiceKit", "SQL", "RPCCore"]),
@@ -163,7 +163,8 @@ let package = Package(
             name: "lockstep",
             dependencies: [
                 "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients",
-                "DevelopmentCA", "Supervision", "RPCCodeGen", httpClient, nioCore, nioHTTP1, nioSSL, arguments, protobuf,
+                "DevelopmentCA", "Supervision", "RPCCodeGen", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, arguments,
+                protobuf,
             ],
             path: "Sources/lockstep", swiftSettings: settings),
     ]
@@ -213,10 +214,10 @@ let package = Package(
             tests("LibCryptoTests", ["LibCrypto"], resources: [.copy("Vectors")]),
             tests("JOSETests", ["JOSE", "LibCrypto"], resources: [.copy("Vectors")]),
             tests("SQLTests", ["SQL"]),
-            tests("ServiceKitTests", ["ServiceKit", "ServiceClients", "ServiceStorage", "SQL", "DevelopmentCA", "Contracts", "ContractClients", "RPCCore", "RPCTransport", "LibCrypto", "JOSE", lifecycle, logging, protobuf]),
+            tests("ServiceKitTests", ["ServiceKit", "ServiceClients", "RPCClient", "ServiceStorage", "SQL", "DevelopmentCA", "Contracts", "ContractClients", "RPCCore", "RPCTransport", "LibCrypto", "JOSE", lifecycle, logging, protobuf]),
             tests("DevelopmentCATests", ["DevelopmentCA", "RPCCore", "RPCTransport", x509, asn1]),
             tests("SupervisionTests", ["Supervision"]),
-            tests("LockstepTests", ["lockstep", "RPCCodeGen", "RPCCore", "ServiceKit"]),
+            tests("LockstepTests", ["lockstep", "RPCCodeGen", "RPCCore", "RPCInProcess", "ServiceKit"]),
             tests("EncryptionServiceTests", ["EncryptionService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "LibCrypto", "JOSE", protobuf], resources: [.copy("Vectors")]),
             tests("AuthServiceTests", ["AuthService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "SQL", "LibCrypto", logging]),
             tests(

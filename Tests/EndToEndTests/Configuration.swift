@@ -5,6 +5,10 @@ extension RunningSystem {
     static func configuration(_ ports: [String: Int]) throws -> String {
         var file: [String: [String: String]] = ["gateway": ["rate_limits": "off"], "peers": [:]]
         for (service, port) in ports {
+            if service == operations {
+                file["gateway", default: [:]]["operations"] = "127.0.0.1:\(port)"
+                continue
+            }
             file[service, default: [:]]["listen"] = "127.0.0.1:\(port)"
             if service != "gateway" { file["peers", default: [:]][service] = "127.0.0.1:\(port)" }
         }

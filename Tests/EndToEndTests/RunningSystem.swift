@@ -3,6 +3,8 @@ import Testing
 
 /// The five services and a real OAuth provider, started as a user starts them, on free ports, in a folder of their own.
 final class RunningSystem: Sendable {
+    /// The gateway's RPC listener, among the ports.
+    static let operations = "gateway.operations"
     static let services = ["encryption", "email", "auth", "token", "gateway"]
 
     let state: URL
@@ -32,7 +34,7 @@ final class RunningSystem: Sendable {
     static func start() async throws -> RunningSystem {
         let state = FileManager.default.temporaryDirectory.appending(path: "lockstep-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: state, withIntermediateDirectories: true)
-        let ports = Dictionary(uniqueKeysWithValues: zip(services, try freePorts(services.count)))
+        let ports = Dictionary(uniqueKeysWithValues: zip(services + [operations], try freePorts(services.count + 1)))
         try configuration(ports).write(to: state.appending(path: "config.json"), atomically: true, encoding: .utf8)
         let lockstep = Places.binaries.appending(path: "lockstep")
         let made = try await run(lockstep, ["certs", "--state", state.path])

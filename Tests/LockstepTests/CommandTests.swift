@@ -69,7 +69,7 @@ import TestSupport
 
     @Test(arguments: [
         ("PasswordService/Verfy", nil, "Did you mean PasswordService/Verify?"), ("HealthService/Check", nil, "--target"),
-        ("HealthService/Check", "gateway", "HTTPS"), ("PasswordService/Verify", "nowhere", "host:port"),
+        ("PasswordService/Verify", "gateway", "HTTPS"), ("PasswordService/Verify", "nowhere", "host:port"),
     ] as [(String, String?, String)])
     func aWrongTargetSaysWhatToWrite(method: String, target: String?, expected: String) throws {
         let settings = try settings([:])

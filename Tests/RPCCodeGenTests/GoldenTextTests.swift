@@ -10,7 +10,7 @@ import Testing
         options.contractsModule = ""
         let files = try Generator.generate(
             Descriptors.fixtures("golden", ["golden/digest.proto", "golden/ledger.proto"]), options)
-        #expect(files.count == (output == .handlers ? 3 : 2))
+        #expect(files.count == (output == .handlers ? 4 : 2))
         for file in files {
             let golden = try Checkout.text("Golden/\(file.name)", below: Checkout.tests)
             #expect(file.text == golden, "\(file.name) differs: look at it, then run `make generate`")

@@ -11,10 +11,28 @@ package struct HealthServiceClient: Sendable {
         self.channel = channel
     }
 
-    /// Whether the process serves; while it drains it does not.
+    /// Whether the process serves, and each service that it hosts; while it drains none does. A service that is not hosted
+    /// is NOT_FOUND.
     package func check(
         _ request: RuntimeCheckRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> RuntimeCheckResponse {
         try await channel.call(HealthServiceContract.check, request, options)
+    }
+}
+
+/// Health as it changes, at every ASYNC process.
+package struct HealthWatchServiceClient: Sendable {
+    package let channel: any RPCChannel
+
+    package init(_ channel: any RPCChannel) {
+        self.channel = channel
+    }
+
+    /// The health now, then again after each change. The stream ends with the change to DRAINING.
+    package func watch<Value>(
+        _ request: RuntimeWatchRequest, _ options: CallOptions = CallOptions(),
+        _ body: (MessageStream<RuntimeWatchResponse>) async throws -> Value
+    ) async throws -> Value {
+        try await channel.serverStreaming(HealthWatchServiceContract.watch, request, options, body)
     }
 }

@@ -10,10 +10,11 @@ package enum HealthServiceContract {
         methods: [
             check,
         ],
-        fingerprint: 0x4cf530c8b802546f
+        fingerprint: 0xe268d81ae7598546
     )
 
-    /// Whether the process serves; while it drains it does not.
+    /// Whether the process serves, and each service that it hosts; while it drains none does. A service that is not hosted
+    /// is NOT_FOUND.
     package static let check = MethodDescriptor(
         id: 0xbe9177ef,
         service: "lockstep.runtime.v1.HealthService",
@@ -34,7 +35,8 @@ package enum HealthServiceContract {
 
 /// `lockstep.runtime.v1.HealthService`.
 package protocol HealthServiceHandler: SyncServiceHandler {
-    /// Whether the process serves; while it drains it does not.
+    /// Whether the process serves, and each service that it hosts; while it drains none does. A service that is not hosted
+    /// is NOT_FOUND.
     func check(_ request: RuntimeCheckRequest, _ context: CallContext) throws -> RuntimeCheckResponse
 }
 
@@ -48,15 +50,73 @@ extension HealthServiceHandler {
     }
 }
 
+/// What the contract says of `lockstep.runtime.v1.HealthWatchService`.
+package enum HealthWatchServiceContract {
+    package static let service = ServiceDescriptor(
+        name: "lockstep.runtime.v1.HealthWatchService",
+        execution: .async, hostedByBoth: false,
+        methods: [
+            watch,
+        ],
+        fingerprint: 0x3c14bf4860faecb6
+    )
+
+    /// The health now, then again after each change. The stream ends with the change to DRAINING.
+    package static let watch = MethodDescriptor(
+        id: 0x953b8138,
+        service: "lockstep.runtime.v1.HealthWatchService",
+        name: "Watch",
+        kind: .serverStreaming, execution: .async, cost: nil,
+        callers: ["gateway", "auth", "token", "email", "operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(3600000), maximum: .milliseconds(3600000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: 64,
+        rate: nil,
+        onCancel: .cancel, idempotency: .noSideEffects,
+        http: nil,
+        request: RuntimeWatchRequest.contractDescriptor,
+        response: RuntimeWatchResponse.contractDescriptor
+    )
+}
+
+/// Health as it changes, at every ASYNC process.
+package protocol HealthWatchServiceHandler: AsyncServiceHandler {
+    /// The health now, then again after each change. The stream ends with the change to DRAINING.
+    func watch(
+        _ request: RuntimeWatchRequest, _ responses: MessageWriter<RuntimeWatchResponse>, _ context: CallContext
+    ) async throws
+}
+
+extension HealthWatchServiceHandler {
+    package static var contract: ServiceDescriptor { HealthWatchServiceContract.service }
+
+    package var asyncMethods: [AsyncMethod] {
+        [
+            AsyncMethod(serverStreaming: HealthWatchServiceContract.watch) { try await self.watch($0, $1, $2) },
+        ]
+    }
+}
+
 extension RuntimeCheckRequest: ContractMessage {
     package static let contractDescriptor: MessageDescriptor = .init(
         name: "lockstep.runtime.v1.CheckRequest",
-        fields: []
+        fields: [
+            FieldDescriptor(name: "name", number: 1, kind: .string, maxLength: 256),
+        ]
     )
 
-    package func contractViolations() -> [FieldViolation] { [] }
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("name", name, max: 256)
+        return check.violations
+    }
 
-    package var redactedDescription: String { RedactedText("CheckRequest").description }
+    package var redactedDescription: String {
+        var text = RedactedText("CheckRequest")
+        text.text("name", name)
+        return text.description
+    }
 
     package var debugDescription: String { redactedDescription }
 }
@@ -65,17 +125,92 @@ extension RuntimeCheckResponse: ContractMessage {
     package static let contractDescriptor: MessageDescriptor = .init(
         name: "lockstep.runtime.v1.CheckResponse",
         fields: [
-            FieldDescriptor(name: "state", number: 1, kind: .enumeration(name: "lockstep.runtime.v1.CheckResponse.State", values: ["STATE_UNSPECIFIED", "SERVING", "DRAINING"])),
+            FieldDescriptor(name: "state", number: 1, kind: .enumeration(name: "lockstep.runtime.v1.CheckResponse.State", values: ["STATE_UNSPECIFIED", "SERVING", "DRAINING", "NOT_SERVING"])),
             FieldDescriptor(name: "service", number: 2, kind: .string),
+            FieldDescriptor(name: "services", number: 3, kind: .message({ RuntimeServiceHealth.contractDescriptor }), arity: .list),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.messages("services", services)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("CheckResponse")
+        text.value("state", state, if: state.rawValue != 0)
+        text.text("service", service)
+        text.messages("services", services)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension RuntimeServiceHealth: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.runtime.v1.ServiceHealth",
+        fields: [
+            FieldDescriptor(name: "name", number: 1, kind: .string),
+            FieldDescriptor(name: "state", number: 2, kind: .enumeration(name: "lockstep.runtime.v1.CheckResponse.State", values: ["STATE_UNSPECIFIED", "SERVING", "DRAINING", "NOT_SERVING"])),
+            FieldDescriptor(name: "reason", number: 3, kind: .string),
         ]
     )
 
     package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
-        var text = RedactedText("CheckResponse")
+        var text = RedactedText("ServiceHealth")
+        text.text("name", name)
         text.value("state", state, if: state.rawValue != 0)
-        text.text("service", service)
+        text.text("reason", reason)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension RuntimeWatchRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.runtime.v1.WatchRequest",
+        fields: [
+            FieldDescriptor(name: "name", number: 1, kind: .string, maxLength: 256),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("name", name, max: 256)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("WatchRequest")
+        text.text("name", name)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension RuntimeWatchResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.runtime.v1.WatchResponse",
+        fields: [
+            FieldDescriptor(name: "health", number: 1, kind: .message({ RuntimeCheckResponse.contractDescriptor })),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        if hasHealth { check.message("health", health) }
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("WatchResponse")
+        text.message("health", health, if: hasHealth)
         return text.description
     }
 
@@ -88,12 +223,14 @@ extension RuntimeErrorDetails: ContractMessage {
         fields: [
             FieldDescriptor(name: "reason", number: 1, kind: .string),
             FieldDescriptor(name: "violations", number: 2, kind: .message({ RuntimeFieldViolation.contractDescriptor }), arity: .list),
+            FieldDescriptor(name: "typed", number: 3, kind: .message({ RuntimeTypedDetail.contractDescriptor }), arity: .list),
         ]
     )
 
     package func contractViolations() -> [FieldViolation] {
         var check = ContractCheck()
         check.messages("violations", violations)
+        check.messages("typed", typed)
         return check.violations
     }
 
@@ -101,6 +238,28 @@ extension RuntimeErrorDetails: ContractMessage {
         var text = RedactedText("ErrorDetails")
         text.text("reason", reason)
         text.messages("violations", violations)
+        text.messages("typed", typed)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension RuntimeTypedDetail: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.runtime.v1.TypedDetail",
+        fields: [
+            FieldDescriptor(name: "type", number: 1, kind: .string),
+            FieldDescriptor(name: "value", number: 2, kind: .bytes),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("TypedDetail")
+        text.text("type", type)
+        text.bytes("value", value)
         return text.description
     }
 

@@ -77,20 +77,41 @@ final class PendingCall: Sendable {
 
     /// Ends the call; later endings are ignored.
     ///
+    /// - Parameter there: What the server says of the time of an answer; an error says so itself.
     /// - Returns: Where the call was, when it has to be cancelled there.
     @discardableResult
-    func end(_ answer: Answer) -> Place? {
+    func end(_ answer: Answer, there: CallTimeline? = nil) -> Place? {
+        var answer = answer
+        var timeline: CallTimeline?
         let ended = state.withLock { state -> (Continuation?, Place?, Scheduled<Void>?)? in
             guard state.answer == nil else { return nil }
+            timeline = time(&answer, state.started, there)
             state.answer = answer
             return (state.continuation.take(), state.place.take(), state.timer.take())
         }
         guard let (continuation, place, timer) = ended else { return nil }
         timer?.cancel()
+        if let onEnd = options.onEnd, let timeline { onEnd(timeline) }
         continuation?.resume(returning: answer)
         stream?.end(answer)
         onEnd?(answer)
         return place
+    }
+
+    /// Where the call's time went, until now. An error says so; an answer does only to whoever asks
+    /// (`CallOptions.onEnd`), and costs nothing else.
+    private func time(_ answer: inout Answer, _ started: MonotonicInstant?, _ there: CallTimeline?) -> CallTimeline? {
+        if case .success = answer, options.onEnd == nil { return nil }
+        let now = MonotonicInstant.now
+        var timeline = there ?? CallTimeline()
+        if case .failure(let error) = answer { timeline = error.timeline }
+        timeline.waitedForConnection = submitted.duration(to: started ?? now)
+        timeline.sent = started?.duration(to: now)
+        if case .failure(var error) = answer {
+            error.timeline = timeline
+            answer = .failure(error)
+        }
+        return timeline
     }
 
     /// The timer that ends the call while it waits for a connection.

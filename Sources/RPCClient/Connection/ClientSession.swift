@@ -188,7 +188,8 @@ final class ClientSession: WireSession {
         guard result.status.isOK else { return fail(call, result) }
         handle?.successes += 1
         pool.succeeded(attempt.peer)
-        call.end(.success(result.message.map { Array($0.readableBytesView) } ?? []))
+        let there = call.options.onEnd == nil ? nil : RPCError(result.status).timeline
+        call.end(.success(result.message.map { Array($0.readableBytesView) } ?? []), there: there)
     }
 
     private func fail(_ call: PendingCall, _ result: CallResult) {
@@ -201,8 +202,11 @@ final class ClientSession: WireSession {
 
     private func error(of call: PendingCall, _ result: CallResult) -> RPCError {
         var error = RPCError(result.status)
-        if result.origin == .local { explain(&error, call) }
-        error.timeline.waitedForConnection = call.waited()
+        if result.origin == .local {
+            // Times are the server's to tell, and here it has told none.
+            if result.status.queuedMicros == 0, result.status.ranMicros == 0 { error.timeline = CallTimeline() }
+            explain(&error, call)
+        }
         error.timeline.attempts = call.attempts.number
         return error
     }
@@ -225,12 +229,13 @@ final class ClientSession: WireSession {
     /// `auth at 127.0.0.1:7101`
     private var place: String { "\(pool.service.service) at \(attempt.address)" }
 
-    /// ` after 12.3 s, its last byte 0.1 s ago`
+    /// ` after 12.3 s, its last frame STATUS, its last byte 0.1 s ago`
     private var history: String {
         let now = MonotonicInstant.now
         guard let establishedAt, let lastRead = driver.lastRead else { return "" }
         let (age, silence) = (establishedAt.duration(to: now), lastRead.duration(to: now))
-        return " after \(age.shortText), its last byte \(silence.shortText) ago"
+        let frame = driver.machine?.lastFrame.map { ", its last frame \($0)" } ?? ""
+        return " after \(age.shortText)\(frame), its last byte \(silence.shortText) ago"
     }
 
     private func cause(_ reason: String) -> String {

@@ -15,7 +15,7 @@ struct Emitter {
 
     var files: [GeneratedFile] {
         switch options.output {
-        case .handlers: contract.files.map(handlers) + [index]
+        case .handlers: contract.files.map(handlers) + [index, descriptorFile]
         case .clients: contract.files.filter { !$0.services.isEmpty }.map(clients)
         }
     }

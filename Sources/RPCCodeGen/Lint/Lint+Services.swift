@@ -36,16 +36,15 @@ extension Lint {
                 position, "\(service.name) says `hosted_by_both`, which only \(Self.runtimePackage) may.",
                 "Leave it out.")
         }
-        guard service.isSync, service.methods.allSatisfy({ $0.rules.cost == .inline }) else {
-            return report(
-                position, "\(service.name) is hosted by both classes, but not all of it is SYNC and INLINE.",
-                "Write `execution: SYNC` and `cost: INLINE` for each method.")
+        if !service.isSync {
+            report(
+                position, "\(service.name) is hosted by both classes, but is not SYNC.", "Write `execution: SYNC`.")
         }
     }
 
     /// A process hosts one class; a process of SYNC services calls nobody.
     mutating func checkProcesses() {
-        let own = contract.services.filter { !$0.rules.hostedByBoth }
+        let own = contract.services.filter { $0.descriptor.file.package != Self.runtimePackage }
         let processes = Dictionary(grouping: own, by: \.process)
         for (process, services) in processes {
             guard let sync = services.first(where: \.isSync) else { continue }

@@ -44,7 +44,10 @@ package final class CallContext: Sendable {
     }
 
     package var cancellation: CancellationFlag { CancellationFlag(context: self) }
-    var isCancelled: Bool { cancelled.load(ordering: .acquiring) }
+    /// The deadline raises the flag by itself: a handler that holds its event loop learns of it here alone.
+    var isCancelled: Bool {
+        cancelled.load(ordering: .acquiring) || (method.onCancel == .cancel && deadline.hasPassed())
+    }
 
     func cancel() { cancelled.store(true, ordering: .releasing) }
 

@@ -10,6 +10,8 @@ package struct RPCError: Error, Sendable, Hashable {
     package var reason: String
     /// The fields of the request that are wrong, when that is why.
     package var violations: [FieldViolation]
+    /// More for programs, each of a type of its own.
+    package var details: [ErrorDetail] = []
     package var processed: Processed
     /// When it makes sense to try again.
     package var retryAfter: Duration?
@@ -73,14 +75,19 @@ package struct CallTimeline: Sendable, Hashable {
     package var ran: Duration?
     /// How often the call was sent; what is said of the callee is of the last time.
     package var attempts = 1
+    /// From when the call was sent until it ended here; nil when it never left. What of it was neither queued nor ran
+    /// went by on the way.
+    package var sent: Duration?
 
     package init(
-        waitedForConnection: Duration? = nil, waitedFor: String? = nil, queued: Duration? = nil, ran: Duration? = nil
+        waitedForConnection: Duration? = nil, waitedFor: String? = nil, queued: Duration? = nil, ran: Duration? = nil,
+        sent: Duration? = nil
     ) {
         self.waitedForConnection = waitedForConnection
         self.waitedFor = waitedFor
         self.queued = queued
         self.ran = ran
+        self.sent = sent
     }
 }
 

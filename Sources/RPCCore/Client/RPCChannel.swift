@@ -10,6 +10,9 @@ package struct CallOptions: Sendable {
     package var userToken: String?
     package var origin = ClientOrigin()
     package var metadata = Metadata()
+    /// Told once how the time of a call that began went, however it ended: errors carry the same. Called where the call
+    /// ends, event loops included: it must not block.
+    package var onEnd: (@Sendable (CallTimeline) -> Void)?
     /// Whether to wait for a connection until the deadline, or fail at once without one. Nil: as the channel does.
     package var waitForReady: Bool?
     /// Whether the channel may send the call again when that is safe: see its own options for how often.

@@ -17,6 +17,16 @@ package struct MethodCoding: Sendable {
         self.decodeResponse = { try Response(serializedBytes: $0).contractJSON() }
     }
 
+    /// A method whose messages are coded elsewhere: for tools and tests that have no generated messages.
+    package init(
+        _ descriptor: MethodDescriptor, encode: @escaping @Sendable ([UInt8]) throws -> [UInt8],
+        decode: @escaping @Sendable ([UInt8]) throws -> [UInt8]
+    ) {
+        self.descriptor = descriptor
+        self.encodeRequest = encode
+        self.decodeResponse = decode
+    }
+
     /// The encoded request, checked against the contract's rules.
     ///
     /// - Parameter json: One JSON object in UTF-8. Nothing at all is an empty one.

@@ -24,6 +24,8 @@ package final class MethodEntry: Sendable {
     let running: CallGauge
 
     package var descriptor: MethodDescriptor { method.descriptor }
+    /// Calls under way.
+    package var openCalls: Int { running.current }
 
     init(_ method: HostedMethod) {
         self.method = method
@@ -51,4 +53,6 @@ package struct MethodTable: Sendable {
     package subscript(id: UInt32) -> MethodEntry? { entries[id] }
 
     package var descriptors: [MethodDescriptor] { entries.values.map(\.descriptor) }
+    /// In order of name.
+    package var all: [MethodEntry] { entries.values.sorted { $0.descriptor.fullName < $1.descriptor.fullName } }
 }

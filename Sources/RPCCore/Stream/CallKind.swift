@@ -13,7 +13,8 @@ package enum CallKind: Sendable, Hashable {
     package var serverStreams: Bool { self == .serverStreaming || self == .bidirectional }
     package var streams: Bool { self != .unary }
 
-    var text: String {
+    /// `server-streaming`
+    package var text: String {
         switch self {
         case .unary: "unary"
         case .clientStreaming: "client-streaming"

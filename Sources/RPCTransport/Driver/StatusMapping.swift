@@ -15,6 +15,15 @@ extension WireStatus {
     }
 }
 
+extension WireStatus {
+    /// A handler's error, with the times of its call.
+    init(_ error: RPCError, _ timings: WireTimings) {
+        self.init(error)
+        queuedMicros = timings.queuedMicros
+        ranMicros = timings.ranMicros
+    }
+}
+
 extension WireStatus.Processed {
     package init(_ processed: Processed) {
         switch processed {

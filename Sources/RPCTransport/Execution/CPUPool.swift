@@ -56,6 +56,16 @@ package final class CPUPool: @unchecked Sendable {
 
     /// Jobs that wait.
     package var waiting: Int { withLock { queue.waiting } }
+    package var report: PoolReport {
+        withLock {
+            PoolReport(
+                workers: queue.workers, running: queue.runningCount, waitingRoutine: queue.waitingRoutine,
+                waitingEmergency: queue.waitingEmergency, capacity: queue.capacity)
+        }
+    }
+
+    /// The job has neither begun nor been given up.
+    func isWaiting(_ id: UInt64) -> Bool { withLock { queue.isWaiting(id) } }
 
     /// Starts the workers; a second time does nothing.
     ///

@@ -49,6 +49,11 @@ package struct CPUQueue<Payload> {
     }
 
     package var waiting: Int { emergency.count + routine.count }
+    package var waitingRoutine: Int { routine.count }
+    package var waitingEmergency: Int { emergency.count }
+    /// Jobs that workers have.
+    package var runningCount: Int { running.count }
+    package func isWaiting(_ id: UInt64) -> Bool { (routine + emergency).contains { $0.id == id } }
     package var isEmpty: Bool { emergency.isEmpty && routine.isEmpty }
 
     /// Takes a job in.

@@ -2,7 +2,7 @@ package import RPCCore
 
 /// Hosts ASYNC services: each call is a task on its connection's event loop.
 ///
-/// Of SYNC services it takes only those that the contract lets both classes host, and runs them inline.
+/// Of SYNC services it takes only those that the contract lets both classes host: health, reflection, admin.
 package final class AsyncServer: Sendable {
     private let core: ServerCore
 
@@ -21,7 +21,7 @@ package final class AsyncServer: Sendable {
         core = try ServerCore(
             methods: methods,
             contracts: handlers.map { type(of: $0).contract } + hostedByBoth.map { type(of: $0).contract }, tls: tls,
-            users: users, observer: observer, options: options, pool: nil)
+            users: users, observer: observer, options: options, pool: nil, operations: OperationsPool(hostedByBoth))
     }
 
     /// Nil before `start`.
@@ -51,9 +51,6 @@ package final class AsyncServer: Sendable {
             let contract = type(of: handler).contract
             guard contract.hostedByBoth else {
                 throw HostingError("\(contract.name) is SYNC: it belongs in a SyncServer, in a process of its own.")
-            }
-            guard !contract.methods.contains(where: { $0.cost == .pool }) else {
-                throw HostingError("\(contract.name) has a POOL method, and an AsyncServer has no CPU pool.")
             }
         }
     }

@@ -4,7 +4,7 @@ import Synchronization
 
 /// The connections of a server: counted when they come, told when it drains, awaited when it ends.
 final class ConnectionRegistry: Sendable {
-    private struct Entry {
+    struct Entry: Sendable {
         let channel: any Channel
         let session: NIOLoopBound<ServerSession>
     }
@@ -21,6 +21,7 @@ final class ConnectionRegistry: Sendable {
     init(limit: Int) { self.limit = limit }
 
     var count: Int { state.withLock { $0.entries.count } }
+    var entries: [Entry] { state.withLock { Array($0.entries.values) } }
 
     /// Takes a connection in; false when there are too many, or none are wanted any more.
     func add(_ channel: any Channel, _ session: ServerSession) -> Bool {

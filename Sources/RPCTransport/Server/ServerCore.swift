@@ -13,6 +13,8 @@ final class ServerCore: Sendable {
     let options: ServerOptions
     /// Only SYNC servers have one.
     let pool: CPUPool?
+    /// For what the contract lets both classes host and calls POOL: the operator is answered however busy the pool is.
+    let operations: OperationsPool?
     let fingerprints: [ServiceFingerprint]
     let requestLimits: [UInt32: UInt32]
     /// A method streams.
@@ -34,13 +36,15 @@ final class ServerCore: Sendable {
 
     init(
         methods: [HostedMethod], contracts: [ServiceDescriptor], tls: TLSIdentity,
-        users: (any UserIdentityVerifier)?, observer: (any ServerObserver)?, options: ServerOptions, pool: CPUPool?
+        users: (any UserIdentityVerifier)?, observer: (any ServerObserver)?, options: ServerOptions, pool: CPUPool?,
+        operations: OperationsPool? = nil
     ) throws(HostingError) {
         self.gate = try CallGate(methods, users: users, concurrency: options.concurrency)
         self.tls = tls
         self.observer = observer
         self.options = options
         self.pool = pool
+        self.operations = operations
         self.fingerprints = contracts.map { ServiceFingerprint(service: $0.name, fingerprint: $0.fingerprint) }
         self.requestLimits = Dictionary(
             methods.map { ($0.descriptor.id, UInt32(clamping: $0.descriptor.requestLimit)) }, uniquingKeysWith: max)
@@ -51,9 +55,21 @@ final class ServerCore: Sendable {
         } catch {
             throw HostingError("The server's limits: \(error).")
         }
+        options.inspector?.attach(self)
     }
 
     var isDraining: Bool { stopping.isOpen }
+
+    /// Where a request of that many bytes runs; nil for its connection's event loop.
+    func pool(for method: MethodDescriptor, size: Int) -> CPUPool? {
+        guard method.needsPool(size) else { return nil }
+        return pool(of: method)
+    }
+
+    func pool(of method: MethodDescriptor) -> CPUPool? {
+        if let operations, operations.methods.contains(method.id) { return operations.pool }
+        return pool
+    }
 
     var boundAddress: BoundAddress? {
         listener.withLock { $0?.localAddress }.map { BoundAddress(host: options.host, port: $0.port ?? 0) }
@@ -64,6 +80,7 @@ final class ServerCore: Sendable {
     func start() async throws -> BoundAddress {
         if let boundAddress { return boundAddress }
         try pool?.start()
+        try operations?.pool.start()
         let channel = try await bind()
         listener.withLock { $0 = channel }
         return BoundAddress(host: options.host, port: channel.localAddress?.port ?? options.port)
@@ -97,7 +114,7 @@ final class ServerCore: Sendable {
         await idle.wait()
         waitsForHandlers.store(false, ordering: .relaxed)
         cut.cancel()
-        if let pool { await Self.stop(pool) }
+        for pool in [pool, operations?.pool].compactMap({ $0 }) { await Self.stop(pool) }
     }
 
     /// Gives a call's place back, and lets a drain go on that waited for the last one.

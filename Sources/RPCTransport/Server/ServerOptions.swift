@@ -24,6 +24,8 @@ package struct ServerOptions: Sendable {
     package var poolWorkers: Int?
     /// Jobs that may wait for such a thread.
     package var poolQueue = CPUPool.defaultCapacity
+    /// Sees into the server, when somebody is to.
+    package var inspector: ServerInspector?
 
     package init(host: String = "127.0.0.1", port: Int = 0) {
         self.host = host

@@ -10,6 +10,10 @@ final class ServerSession: WireSession {
     private let core: ServerCore
     private var tokens = UserTokenCache()
     var calls = CallTable<OpenCall>()
+    /// When TLS was done.
+    private(set) var openedAt: MonotonicInstant?
+    /// Calls that came, those that were refused included.
+    private(set) var totalCalls: UInt64 = 0
     private var closure: WireClosure?
     private lazy var executor = driver.context.map { LoopExecutor($0.eventLoop) }
 
@@ -25,7 +29,9 @@ final class ServerSession: WireSession {
 
     func handle(_ event: ServerConnection.Event) {
         switch event {
-        case .established: if let peer = driver.peer { core.observer?.connectionOpened(peer: peer) }
+        case .established:
+            openedAt = .now
+            if let peer = driver.peer { core.observer?.connectionOpened(peer: peer) }
         case .call(let call): accept(call)
         case .cancelled(let id): stop(id, .cancelled)
         case .expired(let id): stop(id, .expired)
@@ -57,11 +63,12 @@ final class ServerSession: WireSession {
     private func accept(_ incoming: IncomingCall) {
         guard let peer = driver.peer, let context = driver.context else { return }
         let now = MonotonicInstant.now
+        totalCalls += 1
         do throws(RPCError) {
             let call = try core.gate.admit(request(incoming, from: peer), tokens: &tokens, now: now)
             let open = OpenCall(call, arrived: WireClock.time(at: incoming.receivedAt))
             let request = Array(incoming.message.readableBytesView)
-            if case .sync(let method) = call.entry.method, core.pool == nil || !method.descriptor.needsPool(request.count) {
+            if case .sync(let method) = call.entry.method, core.pool(for: method.descriptor, size: request.count) == nil {
                 runInline(incoming.id, open, method, request, now)
             } else {
                 calls[incoming.id] = open
@@ -106,7 +113,9 @@ final class ServerSession: WireSession {
                 }
             runInTask(id, open, on: loop, work)
         case .sync(let method):
-            guard let pool = core.pool else { return runInline(id, open, method, request, .now) }
+            guard let pool = core.pool(of: method.descriptor) else {
+                return runInline(id, open, method, request, .now)
+            }
             queue(id, open, method, request, on: loop, pool)
         }
     }
@@ -169,13 +178,17 @@ final class ServerSession: WireSession {
         }
     }
 
+    func isQueued(_ ticket: UInt64, _ method: MethodDescriptor) -> Bool {
+        core.pool(of: method)?.isWaiting(ticket) == true
+    }
+
     // MARK: It stops, it ends
 
     private func stop(_ id: CallID, _ reason: OpenCall.Stop) {
         guard let open = calls[id] else { return }
         calls[id]?.stop = open.stop ?? reason
         let method = open.call.context.method
-        if let ticket = open.ticket, core.pool?.remove(ticket) == true {
+        if let ticket = open.ticket, core.pool(of: method)?.remove(ticket) == true {
             return finish(id, .notStarted(reason.error(method, processed: .no)))
         }
         guard method.onCancel == .cancel else { return }
@@ -199,20 +212,9 @@ final class ServerSession: WireSession {
         case .success where open.call.context.method.kind.serverStreams:
             driver.machine?.finish(id, with: answer.timings)
         case .success(let bytes): driver.machine?.succeed(id, message: bytes, with: answer.timings)
-        case .failure(let error): driver.machine?.fail(id, with: WireStatus(error))
+        case .failure(let error): driver.machine?.fail(id, with: WireStatus(error, answer.timings))
         }
         if let observer = core.observer { observer.callEnded(answer.record(open.call.context)) }
         driver.pumpSoon()
-    }
-}
-
-extension MethodDescriptor {
-    /// Whether a request of that many bytes is too much work for an event loop.
-    fileprivate func needsPool(_ size: Int) -> Bool {
-        switch cost {
-        case .inline(let limit): size > limit
-        case .pool: true
-        case nil: false
-        }
     }
 }

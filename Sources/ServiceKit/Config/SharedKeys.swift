@@ -25,6 +25,11 @@ package enum SharedKeys {
             doc: "How long calls under way may take to end when the service stops.")
     }
 
+    /// The gateway's RPC listener, beside the HTTPS one.
+    package static let gatewayOperations = ConfigKey(
+        "gateway.operations", default: ListenAddress(host: "127.0.0.1", port: 7105),
+        doc: "Where the gateway answers for its health, and the operator; HTTPS knows nothing of it.")
+
     package static let authority = ConfigKey(
         "tls.authority", default: StatePath("ca.pem"), doc: "The authority whose certificates are believed, PEM.")
 

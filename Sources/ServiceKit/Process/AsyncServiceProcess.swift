@@ -6,18 +6,22 @@ package import ServiceLifecycle
 
 /// The parts of an ASYNC service.
 package struct AsyncParts: Sendable {
-    /// None for a process that hosts no RPC service: then there is no RPC listener.
+    /// None for a process that hosts no RPC service.
     package let handlers: [any AsyncServiceHandler]
+    /// Where a process listens whose `listen` address speaks something else; without it and without handlers there is no
+    /// RPC listener.
+    package let operations: ListenAddress?
     /// Workers. They start behind the server and are told to stop once it has drained.
     package let background: [any Service]
     /// What is closed when everything has stopped: client pools, databases.
     package let cleanup: @Sendable () async -> Void
 
     package init(
-        handlers: [any AsyncServiceHandler], background: [any Service] = [],
+        handlers: [any AsyncServiceHandler], operations: ListenAddress? = nil, background: [any Service] = [],
         cleanup: @escaping @Sendable () async -> Void = {}
     ) {
         self.handlers = handlers
+        self.operations = operations
         self.background = background
         self.cleanup = cleanup
     }
@@ -68,10 +72,14 @@ package struct AsyncServiceProcess: Sendable {
     }
 
     private func server(_ parts: AsyncParts, _ runner: ProcessRunner) throws -> AsyncServer? {
-        guard !parts.handlers.isEmpty else { return nil }
+        guard !parts.handlers.isEmpty || parts.operations != nil else { return nil }
+        var options = try runner.serverOptions
+        if let address = parts.operations { (options.host, options.port) = (address.host, address.port) }
+        let handlers = parts.handlers + runner.operations.asyncHandlers
         return try AsyncServer(
-            handlers: parts.handlers, hostedByBoth: [runner.health], tls: runner.environment.tls,
-            users: runner.users, observer: runner.observer,
-            options: runner.environment.serverOptions)
+            handlers: handlers,
+            hostedByBoth: runner.operations.hostedByBoth(with: handlers.map { type(of: $0).contract }),
+            tls: runner.environment.tls, users: runner.users, observer: runner.observer,
+            options: options)
     }
 }

@@ -8,7 +8,12 @@ import UnixSignals
 /// Runs a process's parts until it is told to stop, and stops them in bounded time.
 struct ProcessRunner {
     let environment: ServiceEnvironment
-    let drain = DrainFlag()
+    let operations: Operations
+
+    init(environment: ServiceEnvironment) {
+        self.environment = environment
+        operations = Operations(process: environment.name, health: environment.health)
+    }
 
     /// Starts the server, then runs it with the workers behind it. At the end the server stops first.
     ///
@@ -19,7 +24,7 @@ struct ProcessRunner {
         let address = try await server?.start()
         environment.logger.event(.info, "serving", address.map { [LogField.path("address", $0.description)] } ?? [])
         ready(address)
-        let services = background + (server.map { [RPCService(server: $0, drain: drain)] } ?? [])
+        let services = background + (server.map { [RPCService(server: $0, health: environment.health)] } ?? [])
         try await group(services).run()
         environment.logger.event(.info, "stopped")
     }
@@ -40,7 +45,14 @@ struct ProcessRunner {
         get throws { try environment.identityVerifier }
     }
 
-    var health: HealthHandler { HealthHandler(service: environment.name, drain: drain) }
+    /// With what lets the operator see into the server.
+    var serverOptions: ServerOptions {
+        get throws {
+            var options = try environment.serverOptions
+            options.inspector = operations.inspector
+            return options
+        }
+    }
 
     var observer: CallLog {
         CallLog(logger: environment.logger)

@@ -14,7 +14,7 @@ extension AsyncServer: RPCServer {}
 /// A server as a member of a service group: it drains when the group stops.
 struct RPCService: Service, CustomStringConvertible {
     let server: any RPCServer
-    let drain: DrainFlag
+    let health: HealthBook
 
     var description: String { "rpc server" }
 
@@ -22,7 +22,7 @@ struct RPCService: Service, CustomStringConvertible {
         try await withGracefulShutdownHandler {
             try await server.run()
         } onGracefulShutdown: {
-            drain.raise()
+            health.drain()
             server.shutdown()
         }
     }

@@ -10,6 +10,8 @@ package struct ServiceEnvironment: Sendable {
     /// Who the process is, for its servers and its clients.
     package let tls: TLSIdentity
     package let clock: any WallClock
+    /// Where the service says so when it cannot serve.
+    package let health = HealthBook()
 
     package init(
         name: String, configuration: Configuration, logger: Logger, tls: TLSIdentity,

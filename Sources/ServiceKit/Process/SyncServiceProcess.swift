@@ -57,10 +57,10 @@ package struct SyncServiceProcess: Sendable {
         let parts = try compose(environment)
         defer { parts.stop() }
         let runner = ProcessRunner(environment: environment)
+        let operations = runner.operations.hostedByBoth(with: parts.handlers.map { type(of: $0).contract })
         let server = try SyncServer(
-            handlers: parts.handlers + [runner.health], tls: environment.tls,
-            users: runner.users, observer: runner.observer,
-            options: environment.serverOptions)
+            handlers: parts.handlers + operations, tls: environment.tls, users: runner.users,
+            observer: runner.observer, options: runner.serverOptions)
         try await runner.run(server: server, background: [], ready: ready)
     }
 }

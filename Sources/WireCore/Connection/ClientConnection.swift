@@ -52,6 +52,8 @@ package struct ClientConnection: ~Copyable, Sendable {
     }
 
     package var isClosed: Bool { phase.isClosed }
+    /// The type of the last frame that came, as WIRE.md names it; nil before the first.
+    package var lastFrame: String? { link.lastFrame }
     /// A client never stops reading (W-133).
     package var isCongested: Bool { false }
     /// Slots taken, those of abandoned calls included.

@@ -82,6 +82,10 @@ extension Link {
     }
 
     var holdsPartialFrame: Bool { decoder.holdsPartialFrame }
+    /// `STATUS`, or a number for a type that this version does not know.
+    var lastFrame: String? {
+        decoder.lastType.map { FrameType(rawValue: $0)?.name ?? "a frame of type \($0)" }
+    }
 
     /// Writes the next fragment of a large message, unless the burst is full or credit is short.
     mutating func writeFragment() -> FragmentQueue.Step? {

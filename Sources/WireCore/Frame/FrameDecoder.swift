@@ -7,6 +7,8 @@ package import NIOCore
 package struct FrameDecoder: Sendable {
     private let maxFrameSize: UInt32
     private var expectsHello = true
+    /// The type of the last frame that was handed out.
+    private(set) var lastType: UInt8?
     private var buffer = ByteBuffer()
 
     package init(maxFrameSize: UInt32) {
@@ -35,6 +37,7 @@ package struct FrameDecoder: Sendable {
         buffer.moveReaderIndex(forwardBy: FrameHeader.size)
         guard var payload = buffer.readSlice(length: Int(header.length)) else { return nil }
         expectsHello = false
+        lastType = header.type
         return try Frame(header, payload: &payload)
     }
 

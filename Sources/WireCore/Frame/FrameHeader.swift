@@ -58,6 +58,24 @@ package enum FrameType: UInt8, Sendable, CaseIterable {
     /// Set in types that a receiver without knowledge of them skips.
     static let ignorableBit: UInt8 = 0x80
 
+    /// As WIRE.md writes it: `DRAIN_ACK`.
+    package var name: String {
+        switch self {
+        case .hello: "HELLO"
+        case .call: "CALL"
+        case .message: "MSG"
+        case .end: "END"
+        case .status: "STATUS"
+        case .cancel: "CANCEL"
+        case .credit: "CREDIT"
+        case .ping: "PING"
+        case .pong: "PONG"
+        case .drain: "DRAIN"
+        case .drainAck: "DRAIN_ACK"
+        case .goodbye: "GOODBYE"
+        }
+    }
+
     /// Flags that may be set.
     var knownFlags: UInt8 {
         switch self {

@@ -15,6 +15,10 @@ struct Call: AsyncParsableCommand {
 
               lockstep call HealthService/Check --target auth
               lockstep call PasswordService/Verify --cert auth -d @request.json
+              lockstep call HealthWatchService/Watch --target auth
+
+            Of a method that streams each response is a line, as it comes; requests are lines of JSON, sent as they \
+            are read.
 
             Ends with 0, or by what went wrong: 64 bad command, 65 bad request, 69 unknown there, \
             70 the service failed, 75 try again, 77 not allowed, 78 configuration.
@@ -43,15 +47,19 @@ struct Call: AsyncParsableCommand {
         try await CommandFailure.reported {
             let settings = try OperatorSettings(environment: state.environment)
             let target = try CallTarget(method: method, target: target, settings: settings)
-            guard !target.coding.descriptor.kind.streams else {
-                throw CommandFailure("\(method) streams; `lockstep call` makes calls of one answer only.", status: 64)
-            }
-            let request = try RequestData.read(data)
             let options = CallOptions(timeout: try limit)
+            let isStream = target.coding.descriptor.kind.streams
+            let request = isStream ? [] : try RequestData.read(data)
+            let lines = isStream ? try RequestLines.open(data) : nil
             let pool = try ClientPool(
                 service: target.process.rawValue, resolver: target.location.resolver,
                 tls: settings.identity(cert), options: ClientOptions(connections: 1))
-            let answer = await Self.answer(target.coding, request, options, pool)
+            let answer: Result<[UInt8]?, RPCError>
+            if let lines {
+                answer = try await Self.stream(target.coding, lines, options, pool)
+            } else {
+                answer = await Self.answer(target.coding, request, options, pool).map { $0 }
+            }
             await pool.shutdown()
             try Self.show(answer.mapError(named))
         }
@@ -87,6 +95,19 @@ struct Call: AsyncParsableCommand {
         }
     }
 
+    private static func stream(
+        _ coding: MethodCoding, _ lines: RequestLines, _ options: CallOptions, _ pool: ClientPool
+    ) async throws -> Result<[UInt8]?, RPCError> {
+        do {
+            try await StreamedCall(
+                coding: coding, channel: pool, options: options, requests: lines, show: StandardOutput.line
+            ).run()
+            return .success(nil)
+        } catch let error as RPCError {
+            return .failure(error)
+        }
+    }
+
     /// The request; when it is wrong, it has not been sent.
     private static func encoded(_ json: [UInt8], _ coding: MethodCoding) throws(RPCError) -> [UInt8] {
         do {
@@ -98,9 +119,10 @@ struct Call: AsyncParsableCommand {
         }
     }
 
-    private static func show(_ answer: Result<[UInt8], RPCError>) throws {
+    private static func show(_ answer: Result<[UInt8]?, RPCError>) throws {
         switch answer {
-        case .success(let json): print(String(decoding: json, as: UTF8.self))
+        case .success(let json?): StandardOutput.line(json)
+        case .success(nil): break
         case .failure(let error):
             let report = CallReport(error: error)
             report.lines.forEach(StandardError.print)

@@ -20,6 +20,7 @@ struct CallReport {
     var lines: [String] {
         var lines = ["\(error.code.name)\(error.reason.isEmpty ? "" : " (\(error.reason))"): \(error.message)"]
         lines += error.violations.map { "  \($0.field): \($0.message)" }
+        lines += error.details.map { "  detail: \($0.type.isEmpty ? "of an unknown type" : $0.type), \($0.value.count) bytes" }
         lines.append("  processed: \(processed)")
         if let retry = error.retryAfter { lines.append("  try again after: \(Self.text(retry))") }
         if let timeline { lines.append("  time: \(timeline)") }
@@ -38,7 +39,7 @@ struct CallReport {
     private var timeline: String? {
         let times = [
             ("waited for a connection", error.timeline.waitedForConnection), ("queued", error.timeline.queued),
-            ("ran", error.timeline.ran),
+            ("ran", error.timeline.ran), ("sent", error.timeline.sent),
         ]
         let known = times.compactMap { name, time in time.map { "\(name) \(Self.text($0))" } }
         return known.isEmpty ? nil : known.joined(separator: ", ")

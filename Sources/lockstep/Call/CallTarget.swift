@@ -19,8 +19,8 @@ struct CallTarget {
             throw CommandFailure(
                 "Every service hosts \(coding.descriptor.service): say which one, with --target NAME.", status: 64)
         }
-        guard process != .gateway else {
-            throw CommandFailure("The gateway hosts no RPC service: it answers HTTPS. Use curl.", status: 64)
+        guard process != .gateway || Self.host(of: coding.descriptor) == nil else {
+            throw CommandFailure("The gateway does not host it: it answers HTTPS. Use curl.", status: 64)
         }
         self.process = process
         guard let target, named == nil else {

@@ -1,24 +1,63 @@
-import Foundation
 import ArgumentParser
 import Contracts
 import RPCCore
 
 /// `lockstep list`
-struct List: ParsableCommand {
+struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List the methods of the contract.",
-        discussion: "Each with its class and who may call it.")
+        abstract: "List the services and methods of running processes.",
+        discussion: """
+            Asks them, as the operator, what they host: each method with its kind, who may call it and its route. \
+            --offline lists the contract that this program was built with.
 
-    func run() {
-        let methods = Contract.codings.map(\.descriptor)
-        let width = methods.map(\.fullName.count).max() ?? 0
-        for method in methods {
-            let name = method.fullName.padding(toLength: width, withPad: " ", startingAt: 0)
-            print("\(name)  \(method.execution == .sync ? "SYNC " : "ASYNC")  \(Self.callers(method))")
+            Ends with 0, or with 75 when a process does not answer.
+            """)
+
+    @Option(help: ArgumentHelp("Whom to ask: a service's name, or NAME@host:port. Default: all.", valueName: "target"))
+    var target: String?
+
+    @Flag(help: "The contract that this program was built with; no process is asked.")
+    var offline = false
+
+    @Flag(help: "One JSON object for each process, a line each.")
+    var json = false
+
+    @OptionGroup var state: StateOption
+
+    func run() async throws {
+        try await CommandFailure.reported {
+            if offline { return Self.printContract() }
+            let settings = try OperatorSettings(environment: state.environment)
+            let live = try await LiveContract.ask(try LiveTarget.all(target, settings: settings), settings)
+            for process in live.processes { try show(process) }
+            try live.reportFailures()
+            if !live.failures.isEmpty { throw ExitCode(75) }
         }
     }
 
-    private static func callers(_ method: MethodDescriptor) -> String {
-        method.callers.isEmpty ? "nobody" : method.callers.joined(separator: ", ")
+    private func show(_ process: LiveContract.Process) throws {
+        if json { return print(try JSONText.line(RuntimeListServicesResponse.with {
+            $0.process = process.target.process.rawValue
+            $0.services = process.services
+        })) }
+        print(process.target.text)
+        for service in process.services {
+            print("  \(service.name)  \(service.execution)")
+            Table.lines(service.methods.map(Self.row), indent: 4).forEach { print($0) }
+        }
+    }
+
+    private static func row(_ method: RuntimeHostedMethod) -> [String] {
+        [method.name, method.kind, method.callers.isEmpty ? "nobody" : method.callers.joined(separator: ", "), method.route]
+    }
+
+    private static func printContract() {
+        let rows = Contract.codings.map(\.descriptor).map { method in
+            [
+                method.fullName, method.execution == .sync ? "SYNC" : "ASYNC",
+                method.callers.isEmpty ? "nobody" : method.callers.joined(separator: ", "),
+            ]
+        }
+        Table.lines(rows).forEach { print($0) }
     }
 }

@@ -26,3 +26,10 @@ struct CommandFailure: Error, CustomStringConvertible {
 enum StandardError {
     static func print(_ line: String) { try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8)) }
 }
+
+/// Lines on standard output, each written at once: whoever reads a stream sees it as it comes.
+enum StandardOutput {
+    static func line(_ bytes: [UInt8]) {
+        try? FileHandle.standardOutput.write(contentsOf: Data(bytes + [UInt8(ascii: "\n")]))
+    }
+}

@@ -6,7 +6,7 @@ import ServiceKit
 struct OperatorSettings {
     private static let gateway = SharedKeys.listen("gateway")
     private static let graces = ServiceName.allCases.map { SharedKeys.drainGrace($0.rawValue) }
-    private static let table = ConfigTable(service: "operator", keys: [gateway] + graces)
+    private static let table = ConfigTable(service: "operator", keys: [gateway, SharedKeys.gatewayOperations] + graces)
 
     private let configuration: Configuration
     let state: String
@@ -35,7 +35,12 @@ struct OperatorSettings {
         get throws { try configuration.path(SharedKeys.authority) }
     }
 
-    func location(of service: ServiceName) throws -> PeerLocation { try configuration[SharedKeys.peer(service)] }
+    /// Where the service speaks RPC.
+    func location(of service: ServiceName) throws -> PeerLocation {
+        guard service == .gateway else { return try configuration[SharedKeys.peer(service)] }
+        let address = try configuration[SharedKeys.gatewayOperations].reachable
+        return .addresses([HostPort(host: address.host, port: address.port)])
+    }
 
     /// The certificate of `name`, to show to servers.
     func identity(_ name: String) throws -> TLSIdentity {

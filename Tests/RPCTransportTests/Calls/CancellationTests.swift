@@ -27,6 +27,50 @@ struct CancellationTests {
         }
     }
 
+    /// CANCEL is handled before the frame behind it: by the time that one is answered, every task below the handler has
+    /// been told. So no clock is needed to see that it was at once.
+    @Test("The whole tree of tasks below a handler is cancelled, before anything that comes behind")
+    func reachesTheTree() async throws {
+        let leaves = 8
+        let started = Promised<Void>()
+        let running = Atomic<Int>(0)
+        let told = Atomic<Int>(0)
+        let leaf: @Sendable () async -> Void = {
+            let gone = Latch()
+            await withTaskCancellationHandler {
+                if running.add(1, ordering: .relaxed).newValue == leaves { started.fulfill(()) }
+                await gone.wait()
+            } onCancel: {
+                told.add(1, ordering: .relaxed)
+                gone.open()
+            }
+        }
+        let method = AsyncMethod(bytes: .test("Tree")) { request, _ in
+            async let alone: Void = leaf()
+            await withTaskGroup { group in
+                for _ in 0..<3 { group.addTask { await leaf() } }
+                group.addTask {
+                    await withTaskGroup { inner in
+                        for _ in 0..<(leaves - 4) { inner.addTask { await leaf() } }
+                    }
+                }
+            }
+            await alone
+            return request
+        }
+        try await withServer([method, .echo]) { _, address in
+            try await withClient(address) { client in
+                let call = Task { try await client.failure(method.descriptor) }
+                try await started.value
+                #expect(told.load(ordering: .relaxed) == 0)
+                call.cancel()
+                #expect(try await call.value.code == .cancelled)
+                _ = try await client.call(AsyncMethod.echoDescriptor)
+                #expect(told.load(ordering: .relaxed) == leaves)
+            }
+        }
+    }
+
     @Test("The caller goes on at once, though the handler does not listen")
     func returnsAtOnce() async throws {
         let (started, release) = (Latch(), Latch())

@@ -223,7 +223,9 @@ struct ReconnectTests {
                 #expect(error.processed == .maybe)
                 #expect(error.reason == "connection_lost")
                 #expect(error.message.contains("The connection to auth at 127.0.0.1:\(address.port) was lost after"))
-                #expect(error.message.contains("last byte"))
+                #expect(error.message.contains(/, its last frame (DRAIN|GOODBYE), its last byte/), "\(error.message)")
+                #expect(error.timeline.queued == nil && error.timeline.ran == nil, "the server told no times")
+                #expect(error.timeline.sent != nil && error.timeline.waitedForConnection != nil)
             }
         }
     }

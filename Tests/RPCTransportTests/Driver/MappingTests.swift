@@ -30,7 +30,43 @@ import WireCore
     func foreignDetails() {
         var error = RPCError(.aborted, "x")
         error.apply(details: [0xff, 0xff, 0xff])
-        #expect(error == RPCError(.aborted, "x"))
+        #expect(error.reason.isEmpty && error.violations.isEmpty)
+        #expect(RPCError(WireStatus(error)) == error)
+        #expect(Array(WireStatus(error).details.readableBytesView) == [0xff, 0xff, 0xff])
+    }
+
+    @Test("A detail of a type that nobody here knows goes through, whole and in its place")
+    func typedDetails() throws {
+        var error = RPCError(.aborted, "x", reason: "locked")
+        error.details = [
+            ErrorDetail(type: "lockstep.other.v1.Unknown", value: [1, 2, 3]), ErrorDetail(type: "a.B", value: []),
+        ]
+        let back = RPCError(WireStatus(error))
+        #expect(back == error)
+        #expect(back.detail(ErrorDetails.self) == nil)
+        var known = ErrorDetails.Violation()
+        known.field = "a"
+        error.details.append(try ErrorDetail(known))
+        #expect(RPCError(WireStatus(error)).detail(ErrorDetails.Violation.self) == known)
+    }
+
+    @Test("Fields that a newer version added to the details go through a process that does not know them")
+    func unknownFields() {
+        // Field 1, "r", then field 15, varint 7.
+        let bytes: [UInt8] = [0x0a, 0x01, UInt8(ascii: "r"), 0x78, 0x07]
+        var error = RPCError(.aborted, "x")
+        error.apply(details: bytes)
+        #expect(error.reason == "r")
+        #expect(error.details(limit: 100) == bytes)
+    }
+
+    @Test("What does not fit is left out from the end, details after violations")
+    func tooManyDetails() {
+        var error = RPCError(.aborted, "x", reason: "r", violations: [FieldViolation(field: "f", message: "m")])
+        error.details = (0..<100).map { ErrorDetail(type: "t.T\($0)", value: Array(repeating: 7, count: 100)) }
+        let back = RPCError(WireStatus(error))
+        #expect(back.reason == "r" && back.violations.isEmpty)
+        #expect(back.details == Array(error.details.prefix(back.details.count)) && back.details.count > 30)
     }
 
     @Test("Advice never comes too early, and nothing overflows")

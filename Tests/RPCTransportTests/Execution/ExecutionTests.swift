@@ -226,6 +226,50 @@ struct ExecutionTests {
         }
     }
 
+    /// The event loop is the handler's own: nobody can raise a flag there while it runs.
+    @Test("A SYNC handler that looks between items stops at its deadline, on its event loop too", arguments: [
+        Cost.inline(limit: 100), .pool,
+    ])
+    func flagAtTheDeadline(cost: Cost) async throws {
+        let items = Mutex(0)
+        let work = Self.sync("Items", cost) { request, context in
+            while true {
+                try context.cancellation.check()
+                items.withLock { $0 += 1 }
+            }
+        }
+        let quick = Self.sync("Quick", .inline(limit: 100)) { request, _ in request }
+        try await withSyncServer([work, quick]) { server, address in
+            try await client(address) { client in
+                let error = try await client.failure(work.descriptor, timeout: .milliseconds(300))
+                #expect(error.code == .deadlineExceeded)
+                _ = try await client.call(quick.descriptor)
+                try await until { server.openCalls == 0 }
+                #expect(items.withLock { $0 } > 0)
+            }
+        }
+    }
+
+    @Test("A SYNC handler that goes on without its caller is told nothing by its deadline")
+    func detachedFlag() async throws {
+        let outcome = Promised<Bool>()
+        let gate = ThreadGate()
+        let descriptor = MethodDescriptor.test("Detached", execution: .sync, cost: .pool, onCancel: .detach)
+        let work = SyncMethod(bytes: descriptor) { request, context in
+            gate.wait()
+            outcome.fulfill(context.deadline.hasPassed() && context.cancellation.isCancelled)
+            return request
+        }
+        try await withSyncServer([work]) { _, address in
+            try await client(address) { client in
+                let error = try await client.failure(work.descriptor, timeout: .milliseconds(300))
+                #expect(error.code == .deadlineExceeded)
+                gate.open()
+                #expect(try await outcome.value == false)
+            }
+        }
+    }
+
     @Test("A pool that is stopped gives up what waits and joins its threads")
     func stop() throws {
         let pool = CPUPool(workers: 1, capacity: 5)

@@ -58,6 +58,7 @@ package enum GatewayConfig {
     package static let keys: [any ConfigEntry] = [
         rateLimits, rateBuckets, trustedProxies, requests, connections, handshakeTimeout, bodyTimeout, idleTimeout,
         headerBytes, keyRefresh, issuer, audience, identityKey,
+        SharedKeys.gatewayOperations,
     ]
     package static let table = ConfigTable(service: "gateway", keys: keys)
 }

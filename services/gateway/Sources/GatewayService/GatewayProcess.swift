@@ -4,7 +4,7 @@ import RPCCore
 import ServiceClients
 package import ServiceKit
 
-/// The gateway as a process: HTTPS outside, no RPC listener.
+/// The gateway as a process: HTTPS outside; inside, an RPC listener for health and the operator.
 package enum GatewayProcess {
     package static let process = AsyncServiceProcess(table: GatewayConfig.table, compose: compose)
 
@@ -24,7 +24,8 @@ package enum GatewayProcess {
             time: { RequestTime(now: .now, seconds: clock.seconds) })
         let server = try server(for: backend.gateway, environment)
         return AsyncParts(
-            handlers: [], background: backend.background + [server], cleanup: { await peers.shutdown() })
+            handlers: [], operations: try configuration[SharedKeys.gatewayOperations],
+            background: backend.background + [server], cleanup: { await peers.shutdown() })
     }
 
     private static func server(for gateway: Gateway, _ environment: ServiceEnvironment) throws -> GatewayServer {
