@@ -207,7 +207,10 @@ let package = Package(
                 swiftSettings: settings),
             tests("WireCoreTests", ["WireCore", nioCore]),
             tests("RPCCoreTests", ["RPCCore", "RPCInProcess"]),
-            tests("RPCTransportTests", ["RPCTransport", "RPCClient", "RPCCore", "WireCore", nioCore, nioPosix, nioSSL, nioEmbedded, x509, crypto]),
+            tests(
+                "RPCTransportTests",
+                ["RPCTransport", "RPCClient", "RPCCore", "WireCore", nioCore, nioPosix, nioSSL, nioEmbedded, x509, crypto],
+                exclude: ["Protection/README.md"]),
             tests(
                 "RPCCodeGenTests", ["RPCCodeGen", "RPCCore", "RPCInProcess", protobuf, protobufPlugin],
                 exclude: ["Fixtures", "Descriptors"]),

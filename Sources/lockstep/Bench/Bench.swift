@@ -5,6 +5,7 @@ import NIOPosix
 import RPCClient
 import RPCCore
 import RPCTransport
+import ServiceClients
 import ServiceKit
 
 /// `lockstep bench`
@@ -150,7 +151,7 @@ struct Bench: AsyncParsableCommand {
             var options = ClientOptions(connections: 1)
             options.group = loops[index % loops.count]
             return try ClientPool(
-                service: target.process.rawValue, host: target.address.host, port: target.address.port, tls: tls,
+                service: target.process.rawValue, resolver: target.location.resolver, tls: tls,
                 options: options)
         }
         let lines = pools.enumerated().map { ($1 as any RPCChannel, LoopExecutor(loops[$0 % loops.count]) as any TaskExecutor) }

@@ -1,5 +1,6 @@
 import RPCClient
 import RPCCore
+import ServiceClients
 import ServiceKit
 
 /// A running process that a command asks.
@@ -7,7 +8,7 @@ struct LiveTarget: Sendable {
     let process: ServiceName
     let location: PeerLocation
 
-    var text: String { "\(process.rawValue) at \(location)" }
+    var text: String { "\(process.rawValue) at \(location.configText)" }
 
     /// What a person may write: a service's name, or `auth@host:port` for one that configuration does not know.
     init(_ text: String, settings: OperatorSettings) throws {

@@ -41,7 +41,6 @@ import Testing
                 _ = await call.result
             }
         }
-        #expect(inspector.loops().isEmpty, "the server is gone")
     }
 
     @Test("A call that waits for a worker is queued, and the pool says how many do")
