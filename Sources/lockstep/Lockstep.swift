@@ -11,5 +11,5 @@ struct Lockstep: AsyncParsableCommand {
             (.lockstep, or --state, or LOCKSTEP_STATE). Configuration is config.json there, or the file that \
             LOCKSTEP_CONFIG names; LOCKSTEP_… variables override it.
             """,
-        subcommands: [Up.self, Certs.self, Call.self, List.self])
+        subcommands: [Up.self, Certs.self, Call.self, List.self, ContractCommand.self])
 }

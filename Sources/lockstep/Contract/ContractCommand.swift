@@ -1,0 +1,9 @@
+import ArgumentParser
+
+/// `lockstep contract`: what can be asked of the contract itself, and of those who say that they speak it.
+struct ContractCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "contract",
+        abstract: "Test implementations of the wire.",
+        subcommands: [ContractRunCommand.self, ContractListCommand.self, ContractMutantsCommand.self])
+}
