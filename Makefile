@@ -23,7 +23,7 @@ FILTER ?=
 DURATION ?= 10m
 SEED ?=
 
-.PHONY: help run demo test build check compat baseline bench tsan asan fuzz sim generate generate-with clean deps release
+.PHONY: help run demo test build check compat baseline contract bench tsan asan fuzz sim generate generate-with clean deps release
 
 help: ## List the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,6 +122,19 @@ CONFORMANCE := lockstep/conformance/v1/conformance.proto lockstep/conformancesyn
 PROTOC_SWIFT = --plugin=protoc-gen-swift=$(abspath $(PLUGINS))/protoc-gen-swift \
   --swift_opt=Visibility=Package,FileNaming=DropPath,UseAccessLevelOnImports=true
 PROTOC_LOCKSTEP = --plugin=protoc-gen-lockstep=$(abspath $(PLUGINS))/protoc-gen-lockstep --lockstep_opt=Visibility=Package
+
+# The implementation under test; another's: `make contract SERVER='python3 peer.py' CLIENT='python3 peer.py'`.
+SERVER ?= $(DEBUG)/debug/lockstep-peer
+CLIENT ?= $(DEBUG)/debug/lockstep-peer
+# Names of cases, with `*` for anything.
+CASES ?= *
+
+contract: deps ## Run the contract tests against our server and client, and prove that they find faults
+	swift build --scratch-path $(DEBUG) --product lockstep
+	swift build --scratch-path $(DEBUG) --product lockstep-peer
+	@$(DEBUG)/debug/lockstep contract run --server '$(SERVER)' --client '$(CLIENT)' --run '$(CASES)' \
+	  --junit $(DEBUG)/contract.xml --json $(DEBUG)/contract.json
+	@$(DEBUG)/debug/lockstep contract mutants --peer $(DEBUG)/debug/lockstep-peer
 
 generate: deps ## Regenerate Swift from Protocols/*.proto
 	swift build --scratch-path $(DEBUG) --product protoc-gen-swift

@@ -163,8 +163,8 @@ let package = Package(
             name: "lockstep",
             dependencies: [
                 "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients",
-                "DevelopmentCA", "Supervision", "RPCCodeGen", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, arguments,
-                protobuf,
+                "DevelopmentCA", "Supervision", "RPCCodeGen", "ContractHarness", httpClient, nioCore, nioPosix, nioHTTP1,
+                nioSSL, arguments, protobuf,
             ],
             path: "Sources/lockstep", swiftSettings: settings),
     ]
@@ -220,6 +220,7 @@ let package = Package(
             tests("ServiceKitTests", ["ServiceKit", "ServiceClients", "RPCClient", "ServiceStorage", "SQL", "DevelopmentCA", "Contracts", "ContractClients", "RPCCore", "RPCTransport", "LibCrypto", "JOSE", lifecycle, logging, protobuf]),
             tests("DevelopmentCATests", ["DevelopmentCA", "RPCCore", "RPCTransport", x509, asn1]),
             tests("SupervisionTests", ["Supervision"]),
+            tests("ContractHarnessTests", ["ContractHarness", "lockstep-peer"]),
             tests("LockstepTests", ["lockstep", "RPCCodeGen", "RPCCore", "RPCInProcess", "ServiceKit"]),
             tests("EncryptionServiceTests", ["EncryptionService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "LibCrypto", "JOSE", protobuf], resources: [.copy("Vectors")]),
             tests("AuthServiceTests", ["AuthService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "SQL", "LibCrypto", logging]),
@@ -247,6 +248,10 @@ let package = Package(
                     "RPCCore", "RPCTransport", "RPCClient", "WireCore", protobuf, nioCore, nioPosix, nioSSL, nioTLS, arguments,
                 ],
                 path: "Tests/Benchmarks/Echo", swiftSettings: settings),
+            // Our own implementation as a peer of the contract tests.
+            .executableTarget(
+                name: "lockstep-peer", dependencies: ["ContractHarness", arguments], path: "Tests/Contract/Peer",
+                swiftSettings: settings),
             // The rules of the house that a machine can check: imports, banned words, traps, generated code.
             tests("SoundnessTests", []),
             // Many calls over networks that fail, in virtual time.

@@ -5,7 +5,7 @@ import SwiftASN1
 package import X509
 
 /// A development certificate authority: one P-256 key and its self-signed certificate.
-package struct Authority {
+package struct Authority: Sendable {
     package let certificate: Certificate
     let key: P256.Signing.PrivateKey
 
@@ -54,6 +54,29 @@ package struct Authority {
                 CommonName(kind.fileName)
             },
             signatureAlgorithm: .ecdsaWithSHA256, extensions: try extensions(kind, publicKey),
+            issuerPrivateKey: Certificate.PrivateKey(key))
+    }
+
+    /// A certificate as right or as wrong as tests of peers want it.
+    ///
+    /// - Parameters:
+    ///   - uris: The SAN URIs.
+    ///   - usages: What TLS may use it for.
+    ///   - validity: From when until when it holds.
+    package func issue(
+        uris: [String], usages: [ExtendedKeyUsage.Usage], validity: Range<Date>,
+        for publicKey: Certificate.PublicKey
+    ) throws -> Certificate {
+        try Certificate(
+            version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: publicKey,
+            notValidBefore: validity.lowerBound, notValidAfter: validity.upperBound, issuer: certificate.subject,
+            subject: try DistinguishedName { OrganizationName("Lockstep") }, signatureAlgorithm: .ecdsaWithSHA256,
+            extensions: try Certificate.Extensions {
+                Critical(BasicConstraints.notCertificateAuthority)
+                Critical(KeyUsage(digitalSignature: true))
+                try ExtendedKeyUsage(usages)
+                if !uris.isEmpty { SubjectAlternativeNames(uris.map { .uniformResourceIdentifier($0) }) }
+            },
             issuerPrivateKey: Certificate.PrivateKey(key))
     }
 

@@ -192,7 +192,7 @@ package nonisolated enum ConformanceOrder: SwiftProtobuf.Enum, Swift.CaseIterabl
   /// Sends one, reads one, and so on; then ends its stream and reads what is left.
   case alternate // = 1
 
-  /// Reads one response, then goes on as ALTERNATE.
+  /// Sends the first, reads as many responses as the plan has sizes, then sends the others.
   case readFirst // = 2
   case UNRECOGNIZED(Int)
 

@@ -4,6 +4,6 @@ import ArgumentParser
 struct ContractCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "contract",
-        abstract: "Judge changes of the contract.",
-        subcommands: [Diff.self])
+        abstract: "Judge changes of the contract, and test implementations of the wire.",
+        subcommands: [Diff.self, ContractRunCommand.self, ContractListCommand.self, ContractMutantsCommand.self])
 }

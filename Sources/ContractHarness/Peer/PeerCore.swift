@@ -1,0 +1,80 @@
+import Synchronization
+
+/// Carries out commands: our own implementation, in whichever role.
+package final class PeerCore: Sendable {
+    private let client = ReferenceClient()
+    private let server = Mutex<ReferenceServer?>(nil)
+    private let mutant: Mutant?
+
+    /// What our own implementation can do.
+    static let features: [ConformanceFeature] = [.streams, .sync, .report, .limits, .forward, .drain]
+
+    /// - Parameter mutant: The fault to plant, for tests of the harness itself.
+    package init(mutant: Mutant? = nil) { self.mutant = mutant }
+
+    package func reply(_ command: ConformanceCommand) async -> ConformanceReply {
+        var reply = ConformanceReply()
+        reply.id = command.id
+        do {
+            reply.body = try await carryOut(command)
+        } catch {
+            reply.body = .failure("\(error)")
+        }
+        return reply
+    }
+
+    private func carryOut(_ command: ConformanceCommand) async throws -> ConformanceReply.OneOf_Body {
+        switch command.body {
+        case .describe: return .description_p(description)
+        case .startServer(let start): return .serverReady(try await startServer(start))
+        case .drainServer: try await running().drain()
+        case .report(let report): return .tally(try running().tallies.tally(report.tag))
+        case .openChannel(let channel): try await openChannel(channel)
+        case .closeChannel(let channel): try await client.close(channel)
+        case .call(let call): return .callResult(try await client.call(call, id: command.id))
+        case .cancelCall(let cancel): client.cancel(cancel.call)
+        case .reload: throw PeerFailure("certificates are read at the start alone")
+        case nil: throw PeerFailure("a command that this peer does not know")
+        }
+        return .done(ConformanceDone())
+    }
+
+    private var description: ConformanceDescription {
+        .with {
+            $0.implementation = mutant.map { "lockstep (Swift), mutant \($0.rawValue)" } ?? "lockstep (Swift)"
+            $0.features = Self.features
+        }
+    }
+
+    private func startServer(_ start: ConformanceStartServer) async throws -> ConformanceServerReady {
+        guard server.withLock({ $0 == nil }) else { throw PeerFailure("the server runs already") }
+        let (inner, host, port) = try await listen(start)
+        server.withLock { $0 = inner }
+        return .with {
+            $0.host = host
+            $0.port = UInt32(clamping: port)
+        }
+    }
+
+    private func listen(_ start: ConformanceStartServer) async throws -> (ReferenceServer, String, Int) {
+        guard let mutant else {
+            let server = try await ReferenceServer(start)
+            return (server, server.address.host, server.address.port)
+        }
+        let hidden = try HiddenAuthority()
+        let server = try await ReferenceServer(hidden.server(start))
+        let port = try await MutantProxy(mutant, role: .server).beforeServer(server.address, start.credentials, hidden)
+        return (server, "127.0.0.1", port)
+    }
+
+    private func openChannel(_ channel: ConformanceOpenChannel) async throws {
+        guard let mutant else { return try client.open(channel) }
+        let hidden = try HiddenAuthority()
+        try client.open(try await MutantProxy(mutant, role: .client).beforeClient(channel, hidden))
+    }
+
+    private func running() throws -> ReferenceServer {
+        guard let server = server.withLock({ $0 }) else { throw PeerFailure("no server runs") }
+        return server
+    }
+}

@@ -1,0 +1,164 @@
+import ArgumentParser
+import ContractHarness
+import Foundation
+
+/// `lockstep contract run`
+struct ContractRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run the contract tests against an implementation, or against running services.",
+        discussion: """
+            An implementation under test is a program that speaks the protocol of Tests/Contract/PROTOCOL.md on \
+            standard input and output; it may be server, client or both.
+
+              lockstep contract run --server 'lockstep-peer' --client 'lockstep-peer'
+              lockstep contract run --client 'python3 peer.py' --run 'unary/*' --run 'status/*'
+              lockstep contract run --service auth --service email
+
+            Ends with 0 when nothing failed, 1 when a case did or one on the known-failing list passed, 64 for a bad \
+            command, 65 for bad cases, 69 when an implementation does not start or does not speak the protocol.
+            """)
+
+    @Option(help: ArgumentHelp("The server under test, as a shell takes it.", valueName: "command"))
+    var server: String?
+
+    @Option(help: ArgumentHelp("The client under test, as a shell takes it.", valueName: "command"))
+    var client: String?
+
+    @Option(help: ArgumentHelp("A service that runs under `lockstep up`; generic cases alone.", valueName: "name"))
+    var service: [String] = []
+
+    @OptionGroup var selection: CaseSelection
+
+    @Option(help: ArgumentHelp("For what is random; printed, so that a run can be repeated.", valueName: "number"))
+    var seed: UInt64?
+
+    @Option(help: ArgumentHelp("Cases at the same time.", valueName: "number"))
+    var jobs = 4
+
+    @Option(help: ArgumentHelp("Cases expected to fail: lines of `server NAME` or `client NAME`.", valueName: "file"))
+    var knownFailing: String?
+
+    @Option(help: ArgumentHelp("Writes the outcomes as JUnit XML.", valueName: "file"))
+    var junit: String?
+
+    @Option(help: ArgumentHelp("Writes the outcomes as JSON.", valueName: "file"))
+    var json: String?
+
+    @Flag(help: "Shows what implementations write on standard error.")
+    var verbose = false
+
+    @OptionGroup var state: StateOption
+
+    func validate() throws {
+        guard server != nil || client != nil || !service.isEmpty else {
+            throw ValidationError("Say what to test: --server COMMAND, --client COMMAND or --service NAME.")
+        }
+        guard (1...64).contains(jobs) else { throw ValidationError("--jobs is \(jobs); it takes 1 to 64.") }
+    }
+
+    func run() async throws {
+        try await CommandFailure.reported {
+            let library = try selection.library()
+            let plan = try plan()
+            StandardError.print("seed \(plan.seed)")
+            let run = ContractRun(library: library, plan: plan)
+            var outcomes = try await Self.carriedOut { try await run.run() }
+            for name in service {
+                let target = try ServiceTarget(name, environment: state.environment)
+                outcomes += try await Self.carriedOut { try await run.run(against: target.service) }
+            }
+            guard !outcomes.isEmpty else {
+                throw CommandFailure("No case has such a name; `lockstep contract list` shows them.", status: 64)
+            }
+            try show(outcomes, seed: plan.seed)
+        }
+    }
+
+    private static func carriedOut(_ body: () async throws -> [CaseOutcome]) async throws -> [CaseOutcome] {
+        do {
+            return try await body()
+        } catch {
+            throw CommandFailure("\(error)", status: 69)
+        }
+    }
+
+    private func plan() throws -> ContractPlan {
+        var plan = ContractPlan()
+        plan.server = server
+        plan.client = client
+        plan.patterns = selection.run
+        plan.seed = seed ?? UInt64.random(in: 1...999_999_999)
+        plan.jobs = jobs
+        plan.isVerbose = verbose
+        guard let knownFailing else { return plan }
+        guard let text = try? String(contentsOfFile: knownFailing, encoding: .utf8) else {
+            throw CommandFailure("\(knownFailing) cannot be read.", status: 66)
+        }
+        do {
+            plan.knownFailing = try KnownFailing.parse(text)
+        } catch {
+            throw CommandFailure("\(knownFailing): \(error)", status: 65)
+        }
+        return plan
+    }
+
+    private func show(_ outcomes: [CaseOutcome], seed: UInt64) throws {
+        print(OutcomeTable(outcomes, isColoured: isatty(STDOUT_FILENO) == 1).text)
+        let files = OutcomeFiles(outcomes, seed: seed)
+        try Self.write(files.junit, to: junit)
+        try Self.write(files.json, to: json)
+        if outcomes.contains(where: \.isBad) { throw ExitCode(1) }
+    }
+
+    private static func write(_ text: String, to path: String?) throws {
+        guard let path else { return }
+        do {
+            try text.write(toFile: path, atomically: true, encoding: .utf8)
+        } catch {
+            throw CommandFailure("\(path) cannot be written: \(error.localizedDescription)", status: 73)
+        }
+    }
+}
+
+/// Which cases.
+struct CaseSelection: ParsableArguments {
+    @Option(help: ArgumentHelp("The folder with the cases.", valueName: "folder"))
+    var cases = "Tests/Contract/Cases"
+
+    @Option(
+        help: ArgumentHelp("Only cases with this name; `*` stands for anything. May be repeated.", valueName: "pattern")
+    )
+    var run: [String] = []
+
+    /// - Throws: `CommandFailure` that names what is wrong in which file.
+    func library() throws -> CaseLibrary {
+        do {
+            return try CaseLibrary(folder: cases)
+        } catch {
+            throw CommandFailure("\(error)", status: 65)
+        }
+    }
+}
+
+/// `lockstep contract list`
+struct ContractListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "List the contract tests.")
+
+    @OptionGroup var selection: CaseSelection
+
+    func run() async throws {
+        try await CommandFailure.reported {
+            for testCase in try selection.library().cases where isWanted(testCase) {
+                let roles = testCase.roles.map(\.rawValue).joined(separator: ", ")
+                print("\(testCase.name)  (\(roles))  \(testCase.rules.joined(separator: " "))")
+                if !testCase.about.isEmpty { print("    \(testCase.about)") }
+                if let reason = testCase.uncovered { print("    uncovered: \(reason)") }
+            }
+        }
+    }
+
+    private func isWanted(_ testCase: ContractCase) -> Bool {
+        selection.run.isEmpty || selection.run.contains { NamePattern($0).matches(testCase.name) }
+    }
+}

@@ -1,0 +1,113 @@
+import ContractHarness
+import Foundation
+import TestSupport
+import Testing
+
+/// What the harness itself does with good and bad cases, lists and peers.
+@Suite struct HarnessTests {
+    private func library(_ json: String) throws -> CaseLibrary {
+        let folder = NSTemporaryDirectory() + "lockstep-cases-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try json.write(toFile: folder + "/cases.json", atomically: true, encoding: .utf8)
+        return try CaseLibrary(folder: folder)
+    }
+
+    private func one(_ steps: String, more: String = "") -> String {
+        """
+        {"cases": [{"name": "a/b", "rules": ["W-80"], "roles": ["server"]\(more), "steps": [\(steps)]}]}
+        """
+    }
+
+    private func plan(known: Set<String> = [], patterns: [String] = []) throws -> ContractPlan {
+        var plan = ContractPlan()
+        plan.server = try Checkout.peer
+        plan.knownFailing = known
+        plan.patterns = patterns
+        return plan
+    }
+
+    private static let good = #"{"call": {"method": "UNARY"}}"#
+    private static let bad = #"{"call": {"method": "UNARY"}, "expect": {"code": "NOT_FOUND"}}"#
+
+    @Test(arguments: [
+        ("{", "cases.json"), ("{\"cases\": [{}]}", "no name"),
+        ("{\"cases\": [{\"name\": \"x\", \"roles\": [\"server\"]}]}", "no steps"),
+        ("{\"cases\": [{\"name\": \"x\", \"roles\": [\"judge\"], \"steps\": []}]}", "judge"),
+        ("{\"cases\": [{\"name\": \"x\", \"roles\": [\"server\"], \"steps\": [{\"dance\": 1}]}]}", "dance"),
+        (
+            "{\"cases\": [{\"name\": \"x\", \"roles\": [\"server\"], \"speed\": 1, \"steps\": [{\"wait_ms\": 1}]}]}",
+            "speed"
+        ),
+    ])
+    func aWrongCaseIsNamed(json: String, word: String) throws {
+        let error = #expect(throws: CaseError.self) { try library(json) }
+        #expect(error?.description.contains(word) == true, "\(error?.description ?? "")")
+    }
+
+    @Test func aCaseThatFailsSaysHow() async throws {
+        let outcomes = try await ContractRun(library: library(one(Self.bad)), plan: plan()).run()
+        let outcome = try #require(outcomes.first)
+        guard case .failed(let reason) = outcome.verdict else {
+            Issue.record("it passed")
+            return
+        }
+        #expect(reason.contains("code is"))
+        #expect(outcome.isBad)
+        #expect(OutcomeTable(outcomes, isColoured: false).text.contains("FAILED server a/b"))
+        #expect(OutcomeFiles(outcomes, seed: 7).junit.contains("failures=\"1\""))
+        #expect(OutcomeFiles(outcomes, seed: 7).json.contains("\"outcome\":\"failed\""))
+    }
+
+    @Test func plainTextHasNoColour() async throws {
+        let outcomes = try await ContractRun(library: library(one(Self.good)), plan: plan()).run()
+        #expect(!OutcomeTable(outcomes, isColoured: false).text.contains("\u{1b}"))
+        #expect(OutcomeTable(outcomes, isColoured: true).text.contains("\u{1b}"))
+    }
+
+    @Test func aKnownFailureIsNoFailure() async throws {
+        let outcomes = try await ContractRun(library: library(one(Self.bad)), plan: plan(known: ["server a/b"])).run()
+        let bad = outcomes.filter(\.isBad)
+        #expect(outcomes.count == 1 && bad.isEmpty)
+    }
+
+    @Test func anUnexpectedPassFails() async throws {
+        let outcomes = try await ContractRun(library: library(one(Self.good)), plan: plan(known: ["server a/b"])).run()
+        #expect(outcomes.map(\.verdict) == [.unexpectedPass])
+        #expect(outcomes.first?.isBad == true)
+    }
+
+    @Test func knownFailingListsNameRoleAndCase() throws {
+        #expect(try KnownFailing.parse("# remark\nserver a/b # why\n\nclient c/d\n") == ["server a/b", "client c/d"])
+        #expect(throws: CaseError.self) { try KnownFailing.parse("a/b") }
+    }
+
+    @Test func patternsSelectCases() async throws {
+        let outcomes = try await ContractRun(library: library(one(Self.good)), plan: plan(patterns: ["c/*"])).run()
+        #expect(outcomes.isEmpty)
+    }
+
+    @Test(arguments: [
+        ("*", "unary/echo", true), ("unary/*", "unary/echo", true), ("*echo", "unary/echo", true),
+        ("u*o", "unary/echo", true),
+        ("unary/echo", "unary/echo", true), ("unary", "unary/echo", false), ("a*a", "a", false),
+        ("*x*", "unary/echo", false),
+    ])
+    func patternMatches(pattern: String, name: String, matches: Bool) {
+        #expect(NamePattern(pattern).matches(name) == matches)
+    }
+
+    @Test func aMissingFeatureIsUncoveredAndSaysSo() async throws {
+        let text = one(Self.good, more: ", \"needs\": [\"TRAILERS\"]")
+        let outcomes = try await ContractRun(library: library(text), plan: plan()).run()
+        #expect(outcomes.map(\.verdict) == [.uncovered("the peer does not have TRAILERS")])
+    }
+
+    @Test(arguments: ["false", "echo hello", "/no/such/program"])
+    func aPeerThatIsNoneIsAnError(command: String) async throws {
+        var plan = ContractPlan()
+        plan.server = command
+        let run = ContractRun(library: try library(one(Self.good)), plan: plan)
+        await #expect(throws: (any Error).self) { try await run.run() }
+    }
+}
