@@ -31,7 +31,9 @@ import WireCore
         var error = RPCError(.aborted, "x")
         error.apply(details: [0xff, 0xff, 0xff])
         #expect(error.reason.isEmpty && error.violations.isEmpty)
-        #expect(RPCError(WireStatus(error)) == error)
+        var back = RPCError(WireStatus(error))
+        back.timeline = error.timeline
+        #expect(back == error)
         #expect(Array(WireStatus(error).details.readableBytesView) == [0xff, 0xff, 0xff])
     }
 
@@ -41,7 +43,8 @@ import WireCore
         error.details = [
             ErrorDetail(type: "lockstep.other.v1.Unknown", value: [1, 2, 3]), ErrorDetail(type: "a.B", value: []),
         ]
-        let back = RPCError(WireStatus(error))
+        var back = RPCError(WireStatus(error))
+        back.timeline = error.timeline
         #expect(back == error)
         #expect(back.detail(ErrorDetails.self) == nil)
         var known = ErrorDetails.Violation()

@@ -44,7 +44,9 @@ struct FramePeer {
 
 extension ByteBuffer {
     /// A whole unary call.
-    mutating func writeUnary(_ id: UInt32, _ method: UInt32, _ message: [UInt8] = [], lane: UInt8 = 0, metadata: ByteBuffer = ByteBuffer()) {
+    mutating func writeUnary(
+        _ id: UInt32, _ method: UInt32, _ message: [UInt8] = [], lane: UInt8 = 0, metadata: ByteBuffer = ByteBuffer()
+    ) {
         let start = MessageStart(length: UInt32(message.count), fragment: ByteBuffer(bytes: message))
         let call = CallFrame(
             method: method, remainingMicros: CallFrame.noDeadline, kind: 0, lane: lane, metadata: metadata, message: start,

@@ -15,11 +15,20 @@ struct ServiceTarget {
         }
         let settings = try OperatorSettings(environment: environment)
         _ = try settings.identity("operator")
-        let address = process == .gateway ? try settings.gatewayAddress : try settings.address(of: process)
+        let address = try Self.address(of: process, settings)
         service = ServiceUnderTest(
             name: name, host: address.host, port: address.port,
             certificateFile: "\(settings.state)/certs/operator.pem", keyFile: "\(settings.state)/certs/operator.key",
             authorityFile: try settings.authority, method: HealthServiceContract.check.id,
             speaksRPC: process != .gateway)
+    }
+
+    /// - Throws: `CommandFailure` for a service that is to be looked up: a case wants one certain server.
+    private static func address(of process: ServiceName, _ settings: OperatorSettings) throws -> ListenAddress {
+        guard process != .gateway else { return try settings.gatewayAddress }
+        guard case .addresses(let addresses) = try settings.location(of: process), let first = addresses.first else {
+            throw CommandFailure("Configuration gives no address of \(process.rawValue), but where to find one.", status: 78)
+        }
+        return ListenAddress(host: first.host, port: first.port)
     }
 }
