@@ -5,6 +5,7 @@ package import RPCCore
 package import RPCTransport
 import Synchronization
 import WireCore
+import X509
 
 /// The connections of this process to one service: a channel that generated clients call through.
 ///
@@ -13,7 +14,7 @@ import WireCore
 /// processed because it is going away, or that was never sent whole, is sent once more by itself; any other failure is
 /// the caller's to judge by `processed`. What a busy service refuses (RESOURCE_EXHAUSTED) is not sent again: that would
 /// only make it busier.
-package final class ClientPool: RPCChannel {
+package final class ClientPool: RPCChannel, TrustObserver {
     /// Who the server must be.
     package let service: PeerIdentity
     package let host: String
@@ -37,6 +38,7 @@ package final class ClientPool: RPCChannel {
         loops = Array(options.group.makeIterator())
         let connections = options.connections ?? min(loops.count, ClientOptions.mostConnections)
         state = Mutex(ClientPoolState(ConnectionPlan(connections: connections, backoff: options.backoff)))
+        tls.observe(self)
     }
 
     /// The same with the service's name.
@@ -208,6 +210,15 @@ package final class ClientPool: RPCChannel {
         channel.closeFuture.whenComplete { [self] _ in closed(handle) }
     }
 
+    var trustGeneration: Int { tls.generation }
+
+    func believes(_ certificate: Certificate) -> Bool { tls.accepts(certificate) }
+
+    /// Connections to a server that is no longer believed end after their last call; others take their place.
+    package func trustChanged() {
+        for connection in state.withLock({ Array($0.live.values) }) { connection.run { $0.endIfDistrusted() } }
+    }
+
     /// Takes the connection into use; false when nobody wants it any more.
     func connected(_ connection: ClientConnectionHandle) -> Bool {
         let isWanted = state.withLock { $0.connected(connection) }
@@ -215,7 +226,8 @@ package final class ClientPool: RPCChannel {
         return isWanted
     }
 
-    func retired(_ connection: ClientConnectionHandle, hasServed: Bool) {
+    func retired(_ connection: ClientConnectionHandle, hasServed: Bool, isNeeded: Bool) {
+        guard isNeeded else { return state.withLock { $0.dropped(connection) } }
         let attempts = state.withLock { state in
             var random = SystemRandomNumberGenerator()
             return state.retired(connection, hasServed: hasServed, now: .now, using: &random)

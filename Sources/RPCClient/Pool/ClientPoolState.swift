@@ -85,6 +85,12 @@ struct ClientPoolState {
         return demand(now: now)
     }
 
+    /// An idle connection has ended: none takes its place before a call wants one.
+    mutating func dropped(_ connection: ClientConnectionHandle) {
+        ready.removeAll { $0 === connection }
+        plan.retired(connection.attempt)
+    }
+
     /// When to call `retry`, unless somebody does already.
     mutating func retryToSchedule() -> ContinuousClock.Instant? {
         guard isWanted, !isRetryScheduled, let retryAt = plan.retryAt else { return nil }

@@ -25,6 +25,8 @@ struct Readiness {
     func wait(for service: ServiceName) async throws {
         if service == .gateway { return try await waitForGateway() }
         let address = try settings.address(of: service)
+        // Certificates may have been replaced since; where they cannot be used, the service's own log says why.
+        _ = try? identity.reload()
         let pool = try ClientPool(
             service: service.rawValue, host: address.host, port: address.port, tls: identity,
             options: ClientOptions(connections: 1))
