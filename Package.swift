@@ -115,7 +115,8 @@ let package = Package(
             "RPCTransport", ["WireCore", "RPCCore", nioCore, nioPosix, nioSSL, nioTLS, x509, asn1], settings: hot),
         // The calling side: connections, reconnection, deadlines. No SYNC service links it.
         module(
-            "RPCClient", ["RPCTransport", "WireCore", "RPCCore", deque, nioCore, nioPosix, nioSSL, nioTLS], settings: hot),
+            "RPCClient", ["RPCTransport", "WireCore", "RPCCore", deque, nioCore, nioPosix, nioSSL, nioTLS, x509],
+            settings: hot),
         // The same call layer in memory, for service tests.
         module("RPCInProcess", ["RPCCore"]),
 

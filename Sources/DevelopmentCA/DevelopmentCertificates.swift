@@ -31,8 +31,8 @@ package struct DevelopmentCertificates {
     private static let authorityRenewBefore = TimeInterval(365 * 86_400)
     private static let masterKeySize = 32
 
-    private let files: StateFiles
-    private let now: Date
+    let files: StateFiles
+    let now: Date
 
     package init(directory: String, now: Date = Date()) {
         self.files = StateFiles(directory: directory)
@@ -47,7 +47,7 @@ package struct DevelopmentCertificates {
         let (authority, report) = try ensureAuthority(force: force)
         var reports = [report]
         for kind in CertificateKind.all {
-            reports.append(try ensure(kind, authority, force: force || report.outcome != .kept))
+            reports.append(try ensure(kind, authority, force: force || report.outcome != .kept, keepsKey: false))
         }
         return reports + [try ensureMasterKey()]
     }
@@ -58,37 +58,56 @@ package struct DevelopmentCertificates {
         let existed = files.exists("ca.pem")
         if !force, let authority = existingAuthority() { return (authority, report(authority, .kept)) }
         let authority = try Authority(now: now)
+        try removeNext()
         try files.write(authority.key.pemRepresentation + "\n", to: "ca.key", mode: StateFiles.privateMode)
         try files.write(
             authority.certificate.serializeAsPEM().pemString + "\n", to: "ca.pem", mode: StateFiles.publicMode)
         return (authority, report(authority, existed ? .renewed : .made))
     }
 
-    private func existingAuthority() -> Authority? {
-        guard files.isPrivate("ca.key"), let pem = files.text("ca.pem"), let keyPEM = files.text("ca.key"),
-            let certificate = try? Certificate(pemEncoded: pem),
+    func existingAuthority() -> Authority? {
+        guard let authority = authority("ca.pem", "ca.key"),
+            authority.certificate.notValidAfter > now + Self.authorityRenewBefore
+        else { return nil }
+        return authority
+    }
+
+    /// The authority of that key; there may be others in the file.
+    func authority(_ pem: String, _ keyFile: String) -> Authority? {
+        guard files.isPrivate(keyFile), let keyPEM = files.text(keyFile),
             let key = try? P256.Signing.PrivateKey(pemRepresentation: keyPEM),
-            certificate.publicKey == Certificate.PublicKey(key.publicKey),
-            certificate.notValidAfter > now + Self.authorityRenewBefore
+            let certificate = certificates(in: pem).first(where: {
+                $0.publicKey == Certificate.PublicKey(key.publicKey)
+            })
         else { return nil }
         return Authority(certificate: certificate, key: key)
     }
 
-    private func report(_ authority: Authority, _ outcome: Outcome) -> Report {
+    /// All that are believed.
+    var authorities: [Certificate] { certificates(in: "ca.pem") }
+
+    private func certificates(in file: String) -> [Certificate] {
+        guard let text = files.text(file), let documents = try? PEMDocument.parseMultiple(pemString: text) else {
+            return []
+        }
+        return documents.compactMap { try? Certificate(pemDocument: $0) }
+    }
+
+    func report(_ authority: Authority, _ outcome: Outcome) -> Report {
         Report(file: files.path("ca.pem"), outcome: outcome, expires: authority.certificate.notValidAfter)
     }
 
     // MARK: Certificates
 
-    private func ensure(_ kind: CertificateKind, _ authority: Authority, force: Bool) throws -> Report {
+    /// - Parameter keepsKey: Whether a new certificate is for the key that there is.
+    func ensure(_ kind: CertificateKind, _ authority: Authority, force: Bool, keepsKey: Bool) throws -> Report {
         let (pem, key) = ("certs/\(kind.fileName).pem", "certs/\(kind.fileName).key")
         let existed = files.exists(pem)
         if !force, let certificate = existing(kind, authority) {
             return Report(file: files.path(pem), outcome: .kept, expires: certificate.notValidAfter)
         }
-        let (publicKey, keyPEM) = try Self.makeKey(kind)
+        let publicKey = try keepsKey ? existingKey(key) ?? makeKey(kind, key) : makeKey(kind, key)
         let certificate = try authority.issue(kind, for: publicKey, now: now)
-        try files.write(keyPEM + "\n", to: key, mode: StateFiles.privateMode)
         try files.write(certificate.serializeAsPEM().pemString + "\n", to: pem, mode: StateFiles.publicMode)
         return Report(
             file: files.path(pem), outcome: existed ? .renewed : .made, expires: certificate.notValidAfter)
@@ -106,6 +125,17 @@ package struct DevelopmentCertificates {
             certificate.notValidAfter > now + Self.renewBefore
         else { return nil }
         return certificate
+    }
+
+    private func existingKey(_ file: String) -> Certificate.PublicKey? {
+        guard files.isPrivate(file), let text = files.text(file) else { return nil }
+        return try? Certificate.PrivateKey(pemEncoded: text).publicKey
+    }
+
+    private func makeKey(_ kind: CertificateKind, _ file: String) throws -> Certificate.PublicKey {
+        let (publicKey, pem) = try Self.makeKey(kind)
+        try files.write(pem + "\n", to: file, mode: StateFiles.privateMode)
+        return publicKey
     }
 
     private static func makeKey(_ kind: CertificateKind) throws -> (Certificate.PublicKey, pem: String) {

@@ -58,6 +58,14 @@ struct StateFiles {
         }
     }
 
+    /// Removes a file, if it is there.
+    func remove(_ name: String) throws(StateFileError) {
+        guard unlink(path(name)) == 0 || errno == ENOENT else {
+            throw StateFileError(
+                description: "\(path(name)) cannot be removed: \(String(cString: strerror(errno)))")
+        }
+    }
+
     private static func failure(_ path: String) -> StateFileError {
         StateFileError(description: "\(path) cannot be written: \(String(cString: strerror(errno)))")
     }

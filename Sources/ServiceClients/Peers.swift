@@ -49,6 +49,9 @@ package struct Peers: Sendable {
 
     private static func pool(_ service: ServiceName, _ environment: ServiceEnvironment) throws -> ClientPool {
         let location = try environment.configuration[SharedKeys.peer(service)]
-        return try ClientPool(service: service.rawValue, resolver: location.resolver, tls: environment.tls)
+        var options = ClientOptions()
+        try environment.connectionLife.apply(toClient: &options.limits)
+        return try ClientPool(
+            service: service.rawValue, resolver: location.resolver, tls: environment.tls, options: options)
     }
 }

@@ -40,8 +40,14 @@ package struct WireLimits: Equatable, Sendable {
     package var keepaliveInterval = WireDuration.seconds(10)
     /// How long it then waits for any byte.
     package var keepaliveTimeout = WireDuration.seconds(5)
-    /// How long a server waits for DRAIN_ACK and open calls when `drain` names no time.
+    /// How long a server waits for DRAIN_ACK and open calls when `drain` names no time: where age, silence or the end of
+    /// the ids ends the connection.
     package var drainGrace = WireDuration.seconds(30)
+    /// How long after its beginning this side ends the connection, whatever happens on it; nil: never. The same for all
+    /// connections of a process would end them together: drivers vary it.
+    package var maxAge: WireDuration?
+    /// How long a connection may be without calls before this side ends it; nil: for ever.
+    package var idleTimeout: WireDuration?
     /// How often each kind of frame that costs the peer nothing may come.
     package var floods = FloodLimits()
 
@@ -136,11 +142,14 @@ extension WireLimits {
             ("handshakeTimeout", handshakeTimeout), ("frameTimeout", frameTimeout), ("messageTimeout", messageTimeout),
             ("writeTimeout", writeTimeout), ("keepaliveInterval", keepaliveInterval),
             ("keepaliveTimeout", keepaliveTimeout), ("drainGrace", drainGrace), ("floods.window", floods.window),
+            ("maxAge", maxAge ?? Self.anyTime), ("idleTimeout", idleTimeout ?? Self.anyTime),
         ]
         for (name, value) in timers {
             try require(value > .zero, "\(name) must be longer than zero")
         }
     }
+
+    private static let anyTime = WireDuration(nanoseconds: .max)
 
     private func check(_ name: String, _ value: UInt32, in bounds: ClosedRange<UInt32>) throws(WireLimitsError) {
         try require(bounds.contains(value), "\(name) is \(value), not in \(bounds.lowerBound)...\(bounds.upperBound)")

@@ -3,7 +3,7 @@ import Foundation
 extension RunningSystem {
     /// A config file that moves every port and switches the rate limits off, as a load test would.
     static func configuration(_ ports: [String: Int]) throws -> String {
-        var file: [String: [String: String]] = ["gateway": ["rate_limits": "off"], "peers": [:]]
+        var file: [String: [String: String]] = ["gateway": ["rate_limits": "off"], "peers": [:], "tls": ["reload": "200ms"]]
         for (service, port) in ports {
             if service == operations {
                 file["gateway", default: [:]]["operations"] = "127.0.0.1:\(port)"

@@ -129,6 +129,45 @@ import Testing
         try await system.waitUntilReady()
     }
 
+    /// `lockstep certs --rotate` on a system that is used: nobody notices, but who still shows the old certificate.
+    @Test func theAuthorityIsReplacedUnderLoad() async throws {
+        let system = try system
+        let before = system.state.appending(path: "certs/before")
+        for ending in ["pem", "key"] {
+            try FileManager.default.copyItem(
+                at: system.state.appending(path: "certs/operator.\(ending)"), to: before.appendingPathExtension(ending))
+        }
+        let address = try await system.account(password: Self.password)
+        let load = Task {
+            var answers: [Int] = []
+            while true {
+                let session = try await system.signIn(address, password: Self.password)
+                let me = try await system.curl("/v1/users/me", token: session["access_token"])
+                // What the end of the test has cut short says nothing.
+                guard !Task.isCancelled else { return answers }
+                answers += [session.status, me.status]
+            }
+        }
+        let finished = try await system.lockstep(
+            ["certs", "--rotate", "--pause", "3", "--state", system.state.path])
+        load.cancel()
+        let answers = try await load.value
+        #expect(finished.status == 0, "\(finished.errors)")
+        #expect(finished.output.contains("3 of 3"))
+        #expect(Set(answers) == [201, 200], "\(answers)")
+        let old = try await run(
+            URL(fileURLWithPath: "/usr/bin/openssl"),
+            [
+                "s_client", "-connect", "127.0.0.1:\(try #require(system.ports["auth"]))", "-alpn", "lockstep/1",
+                "-ign_eof", "-cert", before.appendingPathExtension("pem").path, "-key",
+                before.appendingPathExtension("key").path,
+            ])
+        let isRefused = (old.output + old.errors).contains("alert unknown ca")
+        #expect(isRefused, "\(old.errors)")
+        let again = try await system.signIn(address, password: Self.password)
+        #expect(again.status == 201, "\(again.body)")
+    }
+
     @Test func plantedSecretsAreFoundNowhere() async throws {
         let system = try system
         let address = try await system.account(password: Self.password)

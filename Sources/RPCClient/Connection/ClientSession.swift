@@ -17,6 +17,8 @@ final class ClientSession: WireSession {
     private var establishedAt: MonotonicInstant?
     private var closure: WireClosure?
     private var isRetired = false
+    /// The identity's generation when this connection began.
+    private let trust: Int
     /// The server has answered a call here.
     private var hasServed = false
     /// It ended while the server had calls.
@@ -25,11 +27,13 @@ final class ClientSession: WireSession {
     init(pool: ClientPool, attempt: ConnectionAttempt) {
         self.pool = pool
         self.attempt = attempt
+        self.trust = pool.trustGeneration
         self.driver = WireDriver(handshakeTimeout: pool.options.handshakeTimeout) { peer, now in
             guard peer == pool.service else {
                 throw HandshakeError("the server is \(peer.service), not \(pool.service.service)")
             }
-            return try ClientConnection(limits: pool.options.limits, now: now)
+            var random = SystemRandomNumberGenerator()
+            return try ClientConnection(limits: pool.options.limits.varied(using: &random), now: now)
         }
         driver.session = self
     }
@@ -37,6 +41,7 @@ final class ClientSession: WireSession {
     // MARK: The connection
 
     func handle(_ event: ClientConnection.Event) {
+        if case .idle = event { return retire(isNeeded: false) }
         if driver.machine?.isClosed == true { retire() }
         switch event {
         case .established: establish()
@@ -48,7 +53,7 @@ final class ClientSession: WireSession {
         case .closed(let closure): self.closure = closure
         case .message(let id, let message): calls[id]?.stream?.deliver(Array(message.readableBytesView))
         case .writable(let id): resumeWriters(id)
-        case .pong: break
+        case .pong, .idle: break
         }
     }
 
@@ -66,13 +71,24 @@ final class ClientSession: WireSession {
         guard !isRetired, let handle else { return }
         establishedAt = .now
         if pool.connected(handle) { feed() } else { shutdown() }
+        // Nobody could end it while its handshake went on.
+        if trust != pool.trustGeneration { endIfDistrusted() }
+    }
+
+    /// Takes no more calls, and ends, when the authority of the server's certificate is not believed any more.
+    func endIfDistrusted() {
+        guard let certificate = driver.peerCertificate, !pool.believes(certificate) else { return }
+        driver.machine?.drain(now: WireClock.now)
+        driver.pump()
     }
 
     /// Takes no more calls; those under way go on.
-    private func retire() {
+    ///
+    /// - Parameter isNeeded: Whether another connection may have to take its place now.
+    private func retire(isNeeded: Bool = true) {
         guard !isRetired, let handle else { return }
         isRetired = true
-        pool.retired(handle, hasServed: hasServed)
+        pool.retired(handle, hasServed: hasServed, isNeeded: isNeeded)
     }
 
     /// Ends once the calls under way have; before HELLO at once.

@@ -1,5 +1,6 @@
 package import NIOCore
 import NIOPosix
+import RPCTransport
 package import WireCore
 
 /// How a client reaches one service.
@@ -11,7 +12,10 @@ package struct ClientOptions: Sendable {
     package var connections: Int?
     /// A stream has more credit here than at a server: what reaches a client is bounded by its own calls, and each time
     /// the credit is used up costs two wake-ups.
-    package var limits = WireLimits.defaults { $0.callCredit = 1024 * 1024 }
+    package var limits = WireLimits.defaults { limits in
+        limits.callCredit = 1024 * 1024
+        ConnectionLife().apply(toClient: &limits)
+    }
     /// For the TCP connection alone.
     package var connectTimeout = Duration.seconds(2)
     /// For TLS alone; `limits.handshakeTimeout` is for the first frame after it.

@@ -4,6 +4,7 @@ import NIOSSL
 import RPCCore
 import RPCTransport
 import WireCore
+import X509
 
 // Peers come, connections to them begin and end; the decisions are `ClientPoolState`'s.
 extension ClientPool {
@@ -69,6 +70,15 @@ extension ClientPool {
         channel.closeFuture.whenComplete { [self] _ in closed(handle) }
     }
 
+    var trustGeneration: Int { tls.generation }
+
+    func believes(_ certificate: Certificate) -> Bool { tls.accepts(certificate) }
+
+    /// Connections to a server that is no longer believed end after their last call; others take their place.
+    package func trustChanged() {
+        for connection in state.withLock({ Array($0.live.values) }) { connection.run { $0.endIfDistrusted() } }
+    }
+
     /// Takes the connection into use; false when nobody wants it any more.
     func connected(_ connection: ClientConnectionHandle) -> Bool {
         let isWanted = state.withLock { $0.connected(connection) }
@@ -76,7 +86,8 @@ extension ClientPool {
         return isWanted
     }
 
-    func retired(_ connection: ClientConnectionHandle, hasServed: Bool) {
+    func retired(_ connection: ClientConnectionHandle, hasServed: Bool, isNeeded: Bool) {
+        guard isNeeded else { return state.withLock { $0.dropped(connection) } }
         let attempts = state.withLock { state in
             var random = SystemRandomNumberGenerator()
             return state.retired(connection, hasServed: hasServed, now: .now, using: &random)

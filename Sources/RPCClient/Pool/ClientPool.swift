@@ -12,7 +12,7 @@ import WireCore
 /// while calls wait, attempts to connect go on with growing, jittered pauses. Of several servers each call takes the
 /// less busy one of two, and one that fails while others do not is left alone for a while. What is tried again, and how
 /// often, `RetryPolicy` says; all of it ends with the call's deadline.
-package final class ClientPool: RPCChannel {
+package final class ClientPool: RPCChannel, TrustObserver {
     /// Who the servers must be.
     package let service: PeerIdentity
     let options: ClientOptions
@@ -35,6 +35,7 @@ package final class ClientPool: RPCChannel {
         let connections = options.connections ?? min(loops.count, ClientOptions.mostConnections)
         let plan = ConnectionPlan(connections: connections, backoff: options.backoff)
         state = Mutex(ClientPoolState(resolver.known, plan, options: options, now: .now))
+        tls.observe(self)
     }
 
     /// The same with the service's name.

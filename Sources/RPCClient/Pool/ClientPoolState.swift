@@ -192,6 +192,14 @@ struct ClientPoolState {
         if let index = index(peer) { peers[index].plan.proved() }
     }
 
+    /// An idle connection has ended: none takes its place before a call wants one.
+    mutating func dropped(_ connection: ClientConnectionHandle) {
+        guard let index = index(connection.peer) else { return }
+        peers[index].ready.removeAll { $0 === connection }
+        peers[index].pastSuccesses += connection.successes
+        peers[index].plan.retired(connection.attempt.attempt)
+    }
+
     /// When to call `retry`, unless somebody does already.
     mutating func retryToSchedule() -> ContinuousClock.Instant? {
         guard isWanted, let due = peers.compactMap(\.plan.retryAt).min() else { return nil }

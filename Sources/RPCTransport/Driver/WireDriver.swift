@@ -1,8 +1,10 @@
+import FoundationEssentials
 package import NIOCore
 import NIOSSL
 import NIOTLS
 package import RPCCore
 package import WireCore
+package import X509
 
 /// Why a connection did not get as far as its first frame.
 package struct HandshakeError: Error, Sendable, Hashable, CustomStringConvertible {
@@ -37,6 +39,8 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     /// Nil until the handshake has succeeded.
     package var machine: Machine?
     package private(set) var peer: PeerIdentity?
+    /// What the peer has shown.
+    package var peerCertificate: Certificate? { context?.peerCertificate }
     /// The error that ended the transport, if one did.
     package private(set) var transportError: (any Error)?
     /// When bytes last arrived.
@@ -150,12 +154,12 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
         }
     }
 
+    /// A session that is resumed brings the certificate of its first handshake, which may have expired since.
     private static func peer(_ context: ChannelHandlerContext) throws(HandshakeError) -> PeerIdentity {
-        guard let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate(),
-            let bytes = try? certificate.toDERBytes()
-        else { throw HandshakeError("The peer showed no certificate.") }
+        guard let certificate = context.peerCertificate else { throw HandshakeError("The peer showed no certificate.") }
+        guard certificate.notValidAfter >= .now else { throw HandshakeError("The peer's certificate has expired.") }
         do {
-            return try PeerIdentity(certificate: bytes)
+            return try PeerIdentity(certificate: certificate)
         } catch {
             throw HandshakeError(error.description)
         }
@@ -262,5 +266,14 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
         timer = nil
         session?.ended(transportError.map(TransportFailure.text) ?? "The connection was closed.")
         if context == nil { session = nil }
+    }
+}
+
+extension ChannelHandlerContext {
+    fileprivate var peerCertificate: Certificate? {
+        guard let certificate = try? pipeline.syncOperations.nioSSL_peerCertificate(),
+            let bytes = try? certificate.toDERBytes()
+        else { return nil }
+        return try? Certificate(derEncoded: bytes)
     }
 }

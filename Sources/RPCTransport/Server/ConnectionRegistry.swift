@@ -48,6 +48,13 @@ final class ConnectionRegistry: Sendable {
         }
     }
 
+    /// Calls `body` for every connection, each on its loop.
+    func forEach(_ body: @escaping @Sendable (ServerSession) -> Void) {
+        for entry in state.withLock({ Array($0.entries.values) }) {
+            entry.channel.eventLoop.execute { body(entry.session.value) }
+        }
+    }
+
     /// Closes what is left.
     func cut() {
         for entry in state.withLock({ Array($0.entries.values) }) { entry.channel.close(promise: nil) }

@@ -6,7 +6,7 @@ import Synchronization
 import WireCore
 
 /// What `SyncServer` and `AsyncServer` have in common: the listener and the life of the process around it.
-final class ServerCore: Sendable {
+final class ServerCore: TrustObserver {
     let gate: CallGate
     let tls: TLSIdentity
     let observer: (any ServerObserver)?
@@ -56,6 +56,7 @@ final class ServerCore: Sendable {
             throw HostingError("The server's limits: \(error).")
         }
         options.inspector?.attach(self)
+        tls.observe(self)
     }
 
     var isDraining: Bool { stopping.isOpen }
@@ -153,6 +154,9 @@ final class ServerCore: Sendable {
                 description: "cannot listen on \(options.host):\(options.port): \(TransportFailure.text(error))")
         }
     }
+
+    /// Connections to peers that are no longer believed drain.
+    func trustChanged() { connections.forEach { $0.drainIfDistrusted() } }
 
     private func accept(_ channel: any Channel) throws {
         let session = ServerSession(core: self)

@@ -11,12 +11,15 @@ package struct ServerOptions: Sendable {
     /// The event loops that serve connections; shared with the process's clients, so that calls need not change thread.
     package var group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     /// A stream's writer may be half of a client's credit ahead, so that it sleeps as seldom as its reader.
-    package var limits = WireLimits.defaults { $0.streamBuffer = 512 * 1024 }
+    package var limits = WireLimits.defaults { limits in
+        limits.streamBuffer = 512 * 1024
+        ConnectionLife().apply(toServer: &limits)
+    }
     /// One more is closed as soon as it is accepted.
     package var maximumConnections = 1024
     /// For TLS alone; `limits.handshakeTimeout` is for the first frame after it.
     package var handshakeTimeout = Duration.seconds(5)
-    /// How long calls under way may take to end once the server drains.
+    /// How long calls under way may take to end once the server drains; `limits.drainGrace` is for single connections.
     package var drainGrace = Duration.seconds(10)
     /// Calls at once, over all methods and connections.
     package var concurrency = CallGate.defaultConcurrency

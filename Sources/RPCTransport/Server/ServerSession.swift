@@ -15,23 +15,25 @@ final class ServerSession: WireSession {
     /// Calls that came, those that were refused included.
     private(set) var totalCalls: UInt64 = 0
     private var closure: WireClosure?
+    /// The identity's generation when this connection began.
+    private let trust: Int
     private lazy var executor = driver.context.map { LoopExecutor($0.eventLoop) }
 
     init(core: ServerCore) {
         self.core = core
+        self.trust = core.tls.generation
         self.driver = WireDriver(handshakeTimeout: core.options.handshakeTimeout) { _, now in
-            try ServerConnection(
-                limits: core.options.limits, fingerprints: core.fingerprints, requestLimits: core.requestLimits,
-                acceptsStreams: core.acceptsStreams, now: now)
+            var random = SystemRandomNumberGenerator()
+            return try ServerConnection(
+                limits: core.options.limits.varied(using: &random), fingerprints: core.fingerprints,
+                requestLimits: core.requestLimits, acceptsStreams: core.acceptsStreams, now: now)
         }
         driver.session = self
     }
 
     func handle(_ event: ServerConnection.Event) {
         switch event {
-        case .established:
-            openedAt = .now
-            if let peer = driver.peer { core.observer?.connectionOpened(peer: peer) }
+        case .established: establish()
         case .call(let call): accept(call)
         case .cancelled(let id): stop(id, .cancelled)
         case .expired(let id): stop(id, .expired)
@@ -42,6 +44,20 @@ final class ServerSession: WireSession {
         case .closed(let closure): self.closure = closure
         case .pong, .drainAcknowledged: break
         }
+    }
+
+    private func establish() {
+        openedAt = .now
+        if let peer = driver.peer { core.observer?.connectionOpened(peer: peer) }
+        // Nobody could drain it while its handshake went on.
+        if trust != core.tls.generation { drainIfDistrusted() }
+    }
+
+    /// Drains when the authority of the client's certificate is not believed any more.
+    func drainIfDistrusted() {
+        guard let certificate = driver.peerCertificate, !core.tls.accepts(certificate) else { return }
+        driver.machine?.drain("the certificate is no longer believed", now: WireClock.now)
+        driver.pump()
     }
 
     func ended(_ reason: String) {

@@ -37,6 +37,30 @@ package enum SharedKeys {
         "identity.certificate", default: StatePath("certs/gateway-identity.pem"),
         doc: "The certificate under which the gateway signs who the end user is, PEM.")
 
+    package static let reload = ConfigKey(
+        "tls.reload", default: .seconds(5), in: .zero ... .seconds(3600),
+        doc: "How often certificate, key and authority are looked at for a change; `0s`: only on SIGHUP.")
+
+    package static let maxAge = ConfigKey(
+        "connections.max_age", default: .seconds(1800), in: .seconds(1) ... .seconds(86_400),
+        doc: "How long a connection between services lives, give or take a tenth.")
+
+    package static let idleTimeout = ConfigKey(
+        "connections.idle_timeout", default: .seconds(600), in: .seconds(1) ... .seconds(43_200),
+        doc: "How long a caller keeps a connection without calls; who is called keeps it twice as long.")
+
+    package static let connectionGrace = ConfigKey(
+        "connections.grace", default: .seconds(60), in: .milliseconds(1) ... .seconds(3600),
+        doc: "How long calls may take to end on a connection that is too old or no longer trusted.")
+
+    package static let keepalive = ConfigKey(
+        "connections.keepalive", default: .seconds(10), in: .seconds(1) ... .seconds(3600),
+        doc: "After how much silence a connection is checked.")
+
+    package static let keepaliveTimeout = ConfigKey(
+        "connections.keepalive_timeout", default: .seconds(5), in: .milliseconds(100) ... .seconds(600),
+        doc: "How long the other side may then be silent before the connection counts as lost.")
+
     package static let logLevel = ConfigKey(
         "log.level", default: "info", oneOf: Logger.Level.allCases.map(\.rawValue),
         doc: "The least level that is logged.")
@@ -52,7 +76,9 @@ package enum SharedKeys {
 
     static func all(for service: String, callsOut: Bool) -> [any ConfigEntry] {
         let own: [any ConfigEntry] = [listen(service), certificate(service), key(service), drainGrace(service)]
-        let common: [any ConfigEntry] = [authority, identity, logLevel]
-        return own + common + (callsOut ? peers.map { peer($0) } : [])
+        let connections: [any ConfigEntry] = [maxAge, idleTimeout, connectionGrace, keepalive, keepaliveTimeout]
+        let trust: [any ConfigEntry] = [authority, reload]
+        let rest: [any ConfigEntry] = [identity, logLevel]
+        return own + trust + connections + rest + (callsOut ? peers.map { peer($0) } : [])
     }
 }

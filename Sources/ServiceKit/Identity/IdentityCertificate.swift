@@ -28,11 +28,19 @@ struct IdentityCertificate {
     }
 
     private static func certificate(in file: String) throws(IdentityKeyError) -> Certificate {
+        guard let first = try certificates(in: file).first else {
+            throw IdentityKeyError(description: "\(file) holds no PEM certificate")
+        }
+        return first
+    }
+
+    private static func certificates(in file: String) throws(IdentityKeyError) -> [Certificate] {
         guard let data = FileManager.default.contents(atPath: file) else {
             throw IdentityKeyError(description: "\(file) cannot be read; `lockstep certs` makes it")
         }
         do {
-            return try Certificate(pemEncoded: String(decoding: data, as: UTF8.self))
+            return try PEMDocument.parseMultiple(pemString: String(decoding: data, as: UTF8.self))
+                .map { try Certificate(pemDocument: $0) }
         } catch {
             throw IdentityKeyError(description: "\(file) holds no PEM certificate")
         }
@@ -41,10 +49,11 @@ struct IdentityCertificate {
     private static func check(
         _ certificate: Certificate, _ file: String, issuedBy authorityFile: String
     ) throws(IdentityKeyError) {
-        let authority = try Self.certificate(in: authorityFile)
-        guard authority.subject == certificate.issuer,
-            authority.publicKey.isValidSignature(certificate.signature, for: certificate)
-        else { throw IdentityKeyError(description: "\(file) was not issued by the authority in \(authorityFile)") }
+        let isIssued = try Self.certificates(in: authorityFile).contains { authority in
+            authority.subject == certificate.issuer
+                && authority.publicKey.isValidSignature(certificate.signature, for: certificate)
+        }
+        guard isIssued else { throw IdentityKeyError(description: "\(file) was not issued by the authority in \(authorityFile)") }
     }
 
     private static func check(_ certificate: Certificate, _ file: String, now: Int64) throws(IdentityKeyError) {

@@ -24,9 +24,20 @@ struct ProcessRunner {
         let address = try await server?.start()
         environment.logger.event(.info, "serving", address.map { [LogField.path("address", $0.description)] } ?? [])
         ready(address)
-        let services = background + (server.map { [RPCService(server: $0, health: environment.health)] } ?? [])
+        var services: [any Service] = [try certificateWatch]
+        services += background
+        if let server { services.append(RPCService(server: server, health: environment.health)) }
         try await group(services).run()
         environment.logger.event(.info, "stopped")
+    }
+
+    /// First in the group, so that it is the last to stop.
+    private var certificateWatch: CertificateWatch {
+        get throws {
+            let interval = try environment.configuration[SharedKeys.reload]
+            return CertificateWatch(
+                tls: environment.tls, interval: interval > .zero ? interval : nil, logger: environment.logger)
+        }
     }
 
     private func group(_ services: [any Service]) throws -> ServiceGroup {

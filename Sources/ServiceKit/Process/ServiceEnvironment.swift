@@ -49,7 +49,21 @@ package struct ServiceEnvironment: Sendable {
             let address = try configuration.listen
             var options = ServerOptions(host: address.host, port: address.port)
             options.drainGrace = try configuration[SharedKeys.drainGrace(name)]
+            try connectionLife.apply(toServer: &options.limits)
             return options
+        }
+    }
+
+    /// How long connections live, to other services and from them.
+    package var connectionLife: ConnectionLife {
+        get throws {
+            var life = ConnectionLife()
+            life.maxAge = try configuration[SharedKeys.maxAge]
+            life.idleTimeout = try configuration[SharedKeys.idleTimeout]
+            life.grace = try configuration[SharedKeys.connectionGrace]
+            life.keepalive = try configuration[SharedKeys.keepalive]
+            life.keepaliveTimeout = try configuration[SharedKeys.keepaliveTimeout]
+            return life
         }
     }
 

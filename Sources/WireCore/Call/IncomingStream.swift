@@ -32,6 +32,8 @@ struct IncomingStream: Sendable {
         self.window = ReceiveWindow(window)
     }
 
+    /// Credit that its sender may still use; nil after its end.
+    var unusedCredit: UInt32? { hasEnded ? nil : window.available }
     /// A message is not whole yet.
     var isWithinMessage: Bool { current != nil }
 

@@ -15,6 +15,7 @@ package struct ClientConnection: ~Copyable, Sendable {
     /// What comes for the calls whose server streams.
     var streams = CallTable<IncomingStream>()
     var timers = CallTimers()
+    var life: Lifetime
     var events = CircularBuffer<Event>()
     private var nextCall: UInt32
     /// `startCall` has thrown `atCapacity`: somebody waits for a slot.
@@ -35,6 +36,8 @@ package struct ClientConnection: ~Copyable, Sendable {
         case slotFreed
         /// Start no more calls here; open another connection.
         case draining(reason: String)
+        /// There was no call for long: the connection ends. Open another when there is one.
+        case idle
         case pong(roundTrip: WireDuration)
         /// Always the last event, exactly once: flush `takeOutbound()`, then close the transport.
         case closed(WireClosure)
@@ -48,6 +51,7 @@ package struct ClientConnection: ~Copyable, Sendable {
         firstCallID: CallID = CallID(rawValue: 1), now: WireInstant
     ) throws(WireLimitsError) {
         link = try Link(role: .client, limits: limits, fingerprints: fingerprints, now: now)
+        life = Lifetime(limits, now: now)
         nextCall = max(firstCallID.rawValue, 1)
     }
 
@@ -103,7 +107,10 @@ package struct ClientConnection: ~Copyable, Sendable {
 
     package func nextTimeout() -> WireInstant? {
         guard !isClosed else { return nil }
-        return timers.first.map { min($0.due, link.nextTimeout) } ?? link.nextTimeout
+        var due = link.nextTimeout
+        if let first = timers.first { due = min(due, first.due) }
+        if let look = life.nextTimeout, phase.isOpen { due = min(due, look) }
+        return due
     }
 
     /// Runs every timer that is due. Calling it early does no harm.
@@ -114,12 +121,29 @@ package struct ClientConnection: ~Copyable, Sendable {
         } catch {
             return close(for: error)
         }
+        checkLife(now)
         while let entry = timers.popDue(now) {
             guard let call = calls[entry.call], call.due == entry.due, !call.isAbandoned else { continue }
             abandon(entry.call, WireStatusCode.deadlineExceeded, "the deadline passed", now: now)
         }
         let live = calls
         timers.prune { live[$0.call]?.due == $0.due }
+    }
+
+    private mutating func checkLife(_ now: WireInstant) {
+        guard phase.isOpen else { return }
+        switch life.look(now, openCalls: calls.count, lastCall: lastStarted) {
+        case .goOn: break
+        case .idle: endIdle()
+        case .old: beginDrain("the connection has reached its age")
+        }
+    }
+
+    /// Nobody needs the connection, nor one in its place.
+    private mutating func endIdle() {
+        guard case .announce = phase.drain() else { return }
+        events.append(.idle)
+        closeIfDrained()
     }
 
     // MARK: Calls

@@ -9,11 +9,16 @@ struct FloodGuard: Sendable {
     private var lateFrames = FloodMeter()
     private var unknownFrames = FloodMeter()
     private var provokedErrors = FloodMeter()
+    /// Credit that ended calls have left for the frames that are still under way to them.
+    private var lateCredit: UInt64 = 0
+    private let mostLateCredit: UInt64
 
     init(_ limits: WireLimits) {
         self.limits = limits.floods
         let (ten, overflow) = limits.minPingInterval.nanoseconds.multipliedReportingOverflow(by: 10)
         pingWindow = WireDuration(nanoseconds: overflow ? .max : ten)
+        let ofACall = UInt64(limits.callCredit) + UInt64(WireLimits.streamMessageCost)
+        mostLateCredit = UInt64(limits.maxConcurrentCalls) * ofACall
     }
 
     mutating func ping(_ now: WireInstant) throws(WireViolation) {
@@ -32,7 +37,17 @@ struct FloodGuard: Sendable {
         try smallFragments.count(now, window: limits.window, limit: limits.smallFragments, 124, "small fragments")
     }
 
-    mutating func lateFrame(_ now: WireInstant) throws(WireViolation) {
+    /// A call has ended before its END: what was left of its credit may be under way, and an END behind it.
+    mutating func expectLate(_ credit: UInt32) {
+        lateCredit = min(mostLateCredit, lateCredit + UInt64(credit) + UInt64(WireLimits.streamMessageCost))
+    }
+
+    /// - Parameter cost: The credit that the frame would have cost; nil for one that no credit pays for.
+    mutating func lateFrame(_ now: WireInstant, cost: UInt32? = nil) throws(WireViolation) {
+        if let cost, cost <= lateCredit {
+            lateCredit -= UInt64(cost)
+            return
+        }
         try lateFrames.count(now, window: limits.window, limit: limits.lateFrames, 125, "frames of ended calls")
     }
 

@@ -155,7 +155,7 @@ extension ServerConnection {
 
     /// Ends a call that no handler has seen.
     mutating func refuse(_ id: CallID, _ code: UInt32, _ reason: String) {
-        _ = takeRequest(id)
+        if let request = takeRequest(id) { link.floods.expectLate(request.window.available) }
         finish(id, WireStatus(code: code, message: reason, processed: .no))
     }
 
@@ -193,8 +193,15 @@ extension ServerConnection {
     private mutating func forget(_ id: CallID) {
         calls.removeValue(forKey: id)
         if calls.isEmpty { timers.removeAll() }
-        if var stream = streams.removeValue(forKey: id) { stream.discard(budget: &link.budget) }
+        if let stream = streams.removeValue(forKey: id) { forget(stream) }
         link.fragments.drop(id)
+    }
+
+    /// The client may not have ended its stream, nor know yet that nobody takes it any more.
+    private mutating func forget(_ ended: IncomingStream) {
+        var stream = ended
+        stream.discard(budget: &link.budget)
+        if let credit = stream.unusedCredit { link.floods.expectLate(credit) }
     }
 
     mutating func closeIfDrained() {

@@ -50,7 +50,9 @@ extension ServerConnection {
         highestCall = id.rawValue
         switch phase.receiveCall(id) {
         case .accept: try open(id, frame, now: now)
-        case .refuse: refuse(id, WireStatusCode.unavailable, "the server is draining")
+        case .refuse:
+            expectRest(of: frame)
+            refuse(id, WireStatusCode.unavailable, "the server is draining")
         case .violation: throw .connection(.protocolError, 105, "a CALL after DRAIN_ACK")
         }
         if id >= .drainThreshold { drain("call ids run out", now: now) }
@@ -61,8 +63,14 @@ extension ServerConnection {
             let call = try admit(id, frame, now: now)
             try accept(call, frame, now: now)
         } catch {
+            expectRest(of: frame)
             try end(id, for: error, now: now)
         }
+    }
+
+    /// The call ends with its CALL: as much more as its credit allows may be under way.
+    private mutating func expectRest(of frame: CallFrame) {
+        if !frame.endsRequest { link.floods.expectLate(link.limits.callCredit) }
     }
 
     /// Checks all of a CALL but its message.
@@ -164,7 +172,7 @@ extension ServerConnection {
         _ id: CallID, _ frame: MessageFrame, now: WireInstant
     ) throws(WireViolation) {
         try link.receiveMessageBytes(frame.fragmentSize)
-        guard try isOpen(id, now: now) else { return }
+        guard try isOpen(id, cost: frame.cost, now: now) else { return }
         guard !streams.contains(id) else { return try receiveStream(id, frame, now: now) }
         guard requests.contains(id) else { throw .connection(.protocolError, 28, "a MSG after END") }
         do throws(WireViolation) {
@@ -190,7 +198,7 @@ extension ServerConnection {
     }
 
     private mutating func receiveEnd(_ id: CallID, now: WireInstant) throws(WireViolation) {
-        guard try isOpen(id, now: now) else { return }
+        guard try isOpen(id, cost: WireLimits.streamMessageCost, now: now) else { return }
         guard !streams.contains(id) else { return try endStream(id) }
         guard let request = requests[id] else { throw .connection(.protocolError, 28, "a second END") }
         guard request.assembly.isWhole else { throw MessageStart.endsEarly }
@@ -223,7 +231,7 @@ extension ServerConnection {
     private mutating func receiveCredit(_ id: CallID?, _ bytes: UInt32, now: WireInstant) throws(WireViolation) {
         try link.countCredit(bytes, now: now)
         guard let id else { return try link.receiveConnectionCredit(bytes) }
-        guard try isOpen(id, now: now) else { return }
+        guard try isOpen(id, cost: nil, now: now) else { return }
         if link.fragments.holds(id) {
             try link.fragments.grant(id, bytes)
         } else {
@@ -232,10 +240,10 @@ extension ServerConnection {
     }
 
     /// Whether a frame's call is open; a frame of an ended call is late, not wrong (W-30).
-    private mutating func isOpen(_ id: CallID, now: WireInstant) throws(WireViolation) -> Bool {
+    private mutating func isOpen(_ id: CallID, cost: UInt32?, now: WireInstant) throws(WireViolation) -> Bool {
         guard id.rawValue <= highestCall else { throw Self.neverStarted(id) }
         if calls.contains(id) { return true }
-        try link.floods.lateFrame(now)
+        try link.floods.lateFrame(now, cost: cost)
         return false
     }
 

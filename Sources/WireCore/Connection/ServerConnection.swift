@@ -15,6 +15,7 @@ package struct ServerConnection: ~Copyable, Sendable {
     /// What comes for those whose client streams.
     var streams = CallTable<IncomingStream>()
     var timers = CallTimers()
+    var life: Lifetime
     var events = CircularBuffer<Event>()
     /// The highest call id seen, 0 before the first.
     var highestCall: UInt32 = 0
@@ -57,6 +58,7 @@ package struct ServerConnection: ~Copyable, Sendable {
         now: WireInstant
     ) throws(WireLimitsError) {
         link = try Link(role: .server, limits: limits, fingerprints: fingerprints, now: now)
+        life = Lifetime(limits, now: now)
         self.requestLimits = requestLimits
         self.acceptsStreams = acceptsStreams
     }
@@ -110,6 +112,7 @@ package struct ServerConnection: ~Copyable, Sendable {
         var due = link.nextTimeout
         if let first = timers.first { due = min(due, first.due) }
         if let graceEnds = phase.graceEnds { due = min(due, graceEnds) }
+        if let look = life.nextTimeout, phase.isOpen { due = min(due, look) }
         return due
     }
 
@@ -122,6 +125,7 @@ package struct ServerConnection: ~Copyable, Sendable {
         } catch {
             return close(for: error)
         }
+        checkLife(now)
         while let entry = timers.popDue(now) {
             if calls[entry.call]?.due == entry.due { expire(entry.call) }
         }
@@ -131,6 +135,15 @@ package struct ServerConnection: ~Copyable, Sendable {
     private func checkGrace(_ now: WireInstant) throws(WireViolation) {
         if let graceEnds = phase.graceEnds, now >= graceEnds {
             throw .connection(.timeout, 104, "the drain's grace is over, \(calls.count) calls were open")
+        }
+    }
+
+    private mutating func checkLife(_ now: WireInstant) {
+        guard phase.isOpen else { return }
+        switch life.look(now, openCalls: calls.count, lastCall: highestCall) {
+        case .goOn: break
+        case .idle: drain("the connection was idle", now: now)
+        case .old: drain("the connection has reached its age", now: now)
         }
     }
 

@@ -85,6 +85,13 @@ package struct MessageFrame: Equatable, Sendable {
         case .next(let fragment): fragment.readableBytes
         }
     }
+
+    /// What the frame costs of a call's credit (W-55).
+    var cost: UInt32 {
+        let bytes = UInt32(clamping: fragmentSize)
+        if case .start = content { return bytes + WireLimits.streamMessageCost }
+        return bytes
+    }
 }
 
 /// STATUS. Fixed part: `code:u32 processed:u8 reserved:u8 textLength:u16 queued:u32 ran:u32 retryAfter:u32

@@ -25,6 +25,8 @@ struct Readiness {
     /// - Throws: `CancellationError`; `CommandFailure` for configuration.
     func wait(for service: ServiceName) async throws {
         if service == .gateway { return try await waitForGateway() }
+        // Certificates may have been replaced since; where they cannot be used, the service's own log says why.
+        _ = try? identity.reload()
         let pool = try ClientPool(
             service: service.rawValue, resolver: try settings.location(of: service).resolver, tls: identity,
             options: ClientOptions(connections: 1))

@@ -15,7 +15,7 @@ struct ClientStateTests {
 
     enum Event: CaseIterable {
         case hello, call, message, end, cancel, status, callCredit, connectionCredit, ping, pong, drain, drainAck
-        case goodbye, ignorable, unknown, drainWish, callWish, transportEnds
+        case goodbye, ignorable, unknown, drainWish, callWish, age, transportEnds
     }
 
     enum Outcome: Equatable {
@@ -32,6 +32,7 @@ struct ClientStateTests {
         case .drainWish:
             return state == .handshaking ? .becomes(.closed) : state == .open ? .becomes(.ending) : .stays
         case .callWish: return .stays
+        case .age: return state == .handshaking ? .error(130) : state == .open ? .becomes(.ending) : .stays
         case .transportEnds: return .becomes(.closed)
         default: break
         }
@@ -93,7 +94,10 @@ struct ClientStateTests {
     }
 
     static func client(in state: State) throws -> TestClient {
-        let client = try TestClient(peer: state == .handshaking ? nil : .defaults())
+        var limits = WireLimits.defaults()
+        limits.keepaliveInterval = .seconds(3600)
+        limits.maxAge = .seconds(100)
+        let client = try TestClient(limits, peer: state == .handshaking ? nil : .defaults())
         guard state != .handshaking else { return client }
         try client.start()
         switch state {
@@ -131,6 +135,7 @@ struct ClientStateTests {
         case .callWish:
             _ = client.refusal()
             if client.isClosed { client.pull() }
+        case .age: client.wait(.seconds(100))
         case .transportEnds:
             client.connection.connectionClosed(now: client.now)
             client.pull()
@@ -155,7 +160,7 @@ struct ClientStateTests {
         case .goodbye: output.writeGoodbye(GoodbyeFrame(code: .none, rule: 0, lastCall: 1, reason: ""))
         case .ignorable: output.writeMultipleIntegers(UInt32(0), UInt8(0x80), UInt8(0), UInt16(0), UInt32(0))
         case .unknown: output.writeMultipleIntegers(UInt32(0), UInt8(0x7F), UInt8(0), UInt16(0), UInt32(0))
-        case .drainWish, .callWish, .transportEnds: break
+        case .drainWish, .callWish, .age, .transportEnds: break
         }
     }
 }

@@ -87,6 +87,86 @@ struct FloodTests {
         #expect(!server.isClosed)
     }
 
+    private static let streams = WireLimits.defaults { $0.floods.lateFrames = 5 }
+
+    /// Messages of 1 byte, as many as a call's first credit pays for.
+    private static let inFlight = WireLimits().callCredit / (1 + WireLimits.streamMessageCost)
+
+    /// A stream whose server ends it at once, with all that its client may have under way still to come.
+    private func endEarly(_ server: TestServer, _ id: CallID) {
+        server.receive { $0.writeTestStream(id, .clientStreaming) }
+        server.connection.fail(id, with: WireStatus(code: 9, processed: .yes))
+    }
+
+    @Test("What was under way when calls ended early is no flood, however many they are")
+    func lateFramesOfEndedStreams() throws {
+        let server = try TestServer(Self.streams, acceptsStreams: true)
+        for id in 1...10 as ClosedRange<UInt32> { endEarly(server, CallID(rawValue: id)) }
+        for id in 1...10 as ClosedRange<UInt32> {
+            server.receive { output in
+                for _ in 0..<Self.inFlight { output.writeTestWhole(CallID(rawValue: id), 1) }
+                output.writeEnd(CallID(rawValue: id))
+            }
+        }
+        #expect(!server.isClosed)
+    }
+
+    @Test("What was under way of requests that were refused is none either")
+    func lateFramesOfRefusedRequests() throws {
+        let server = try TestServer(Self.streams, requestLimits: [1: 1000])
+        for id in 1...100 as ClosedRange<UInt32> {
+            server.receive { output in
+                output.writeTestCall(CallID(rawValue: id), "a", length: 4_000_000, ends: false)
+                for _ in 0..<16 { output.writeTestFragment(CallID(rawValue: id), 16_000) }
+            }
+        }
+        server.receive { $0.writeTestCall(200, "a", length: 900, ends: false, remaining: 1000) }
+        server.wait(.milliseconds(1))
+        server.receive { for _ in 0..<100 { $0.writeTestFragment(200, 7) } }
+        #expect(server.statuses.count == 101)
+        #expect(!server.isClosed)
+    }
+
+    @Test("More than their credit is, also when other streams go on")
+    func lateFramesBeyondCredit() throws {
+        let server = try TestServer(Self.streams, acceptsStreams: true)
+        endEarly(server, 1)
+        let paid = (WireLimits().callCredit + WireLimits.streamMessageCost) / (1 + WireLimits.streamMessageCost)
+        server.receive { for _ in 0..<paid + 5 { $0.writeTestWhole(1, 1) } }
+        #expect(!server.isClosed)
+        server.receive { $0.writeTestWhole(1, 1) }
+        #expect(server.closure?.rule == 125)
+    }
+
+    @Test("A stream that its client has ended leaves nothing for late frames")
+    func endedStreamsLeaveNothing() throws {
+        let server = try TestServer(Self.streams, acceptsStreams: true)
+        server.receive { output in
+            output.writeTestStream(1, .clientStreaming)
+            output.writeEnd(1)
+        }
+        server.connection.succeed(1, message: [])
+        server.receive { for _ in 0..<6 { $0.writeTestWhole(1, 1) } }
+        #expect(server.closure?.rule == 125)
+    }
+
+    @Test("Both ends of this implementation, with streams of small messages that end early, go on")
+    func honestClient() throws {
+        let limits = WireLimits.defaults { $0.floods.lateFrames = 5 }
+        let pair = try Pair(server: limits, acceptsStreams: true)
+        pair.handler = { _ in .fail(9) }
+        // The server answers each call while most of its stream is under way.
+        pair.split = { 4096 }
+        for _ in 0..<20 {
+            let id = try pair.start([], kind: .bidirectional)
+            for _ in 0..<1000 { _ = pair.client.send(id, message: ByteBuffer(bytes: [1])) }
+            pair.client.finishRequest(id)
+        }
+        pair.drive()
+        #expect(pair.results.count == 20)
+        #expect(pair.serverClosure == nil)
+    }
+
     /// A correct client stays under the limit by itself.
     @Test func clientRationsItsCancels() throws {
         let pair = try Pair(client: Self.limits, server: Self.limits)

@@ -21,6 +21,8 @@ struct PartsTests {
         ("minPingInterval", { $0.minPingInterval = .zero }),
         ("frameTimeout", { $0.frameTimeout = .zero }),
         ("floods.window", { $0.floods.window = .zero }),
+        ("maxAge", { $0.maxAge = .zero }),
+        ("idleTimeout", { $0.idleTimeout = .zero }),
     ]
 
     @Test(arguments: wrong.indices)

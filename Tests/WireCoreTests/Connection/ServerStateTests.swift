@@ -15,7 +15,7 @@ struct ServerStateTests {
 
     enum Event: CaseIterable {
         case hello, call, message, end, cancel, callCredit, connectionCredit, ping, pong, drainAck, goodbye, status
-        case drainFrame, ignorable, unknown, drainWish, grace, transportEnds
+        case drainFrame, ignorable, unknown, drainWish, grace, age, transportEnds
     }
 
     enum Outcome: Equatable {
@@ -33,6 +33,8 @@ struct ServerStateTests {
             return state == .handshaking ? .becomes(.closed) : state == .open ? .becomes(.draining) : .stays
         case .grace:
             return state == .handshaking ? .error(130) : state == .open ? .stays : .error(104)
+        case .age:
+            return state == .handshaking ? .error(130) : state == .open ? .becomes(.draining) : .error(104)
         case .transportEnds: return .becomes(.closed)
         default: break
         }
@@ -74,6 +76,7 @@ struct ServerStateTests {
     static func server(in state: State) throws -> TestServer {
         var limits = WireLimits.defaults()
         limits.keepaliveInterval = .seconds(3600)
+        limits.maxAge = .seconds(100)
         let server = try TestServer(limits, peer: state == .handshaking ? nil : .defaults())
         guard state != .handshaking else { return server }
         server.receive { $0.writeTestCall(1) }
@@ -108,6 +111,7 @@ struct ServerStateTests {
         switch event {
         case .drainWish: server.drain()
         case .grace: server.wait(.seconds(31))
+        case .age: server.wait(.seconds(100))
         case .transportEnds:
             server.connection.connectionClosed(now: server.now)
             server.pull()
@@ -132,7 +136,7 @@ struct ServerStateTests {
         case .drainFrame: output.writeDrain(DrainFrame(lastCall: 1, graceMillis: 1, reason: ""))
         case .ignorable: output.writeMultipleIntegers(UInt32(0), UInt8(0x80), UInt8(0), UInt16(0), UInt32(0))
         case .unknown: output.writeMultipleIntegers(UInt32(0), UInt8(0x7F), UInt8(0), UInt16(0), UInt32(0))
-        case .drainWish, .grace, .transportEnds: break
+        case .drainWish, .grace, .age, .transportEnds: break
         }
     }
 }

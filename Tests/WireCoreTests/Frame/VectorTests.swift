@@ -107,6 +107,7 @@ enum Vectors {
                 case "max_reassembly": changed.maxReassembly = value
                 case "call_credit": changed.callCredit = value
                 case "connection_credit": changed.connectionCredit = value
+                case "late_frames": changed.floods.lateFrames = value
                 default: Issue.record("a vector changes \(name), which is no limit")
                 }
             }

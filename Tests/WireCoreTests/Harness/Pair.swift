@@ -109,9 +109,11 @@ final class Pair {
     }
 
     @discardableResult
-    func start(_ message: [UInt8], within: WireDuration? = nil) throws(StartCallError) -> CallID {
+    func start(
+        _ message: [UInt8], kind: WireCallKind = .unary, within: WireDuration? = nil
+    ) throws(StartCallError) -> CallID {
         let deadline = within.map { now.advanced(by: $0) }
-        let call = OutgoingCall(method: 1, deadline: deadline, message: ByteBuffer(bytes: message))
+        let call = OutgoingCall(method: 1, kind: kind, deadline: deadline, message: ByteBuffer(bytes: message))
         return try client.startCall(call, now: now)
     }
 

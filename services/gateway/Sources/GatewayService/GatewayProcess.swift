@@ -1,5 +1,4 @@
 import Logging
-import NIOSSL
 import RPCCore
 import ServiceClients
 package import ServiceKit
@@ -30,11 +29,7 @@ package enum GatewayProcess {
 
     private static func server(for gateway: Gateway, _ environment: ServiceEnvironment) throws -> GatewayServer {
         let configuration = environment.configuration
-        let certificate = try configuration.path(SharedKeys.certificate("gateway"))
-        let key = try configuration.path(SharedKeys.key("gateway"))
-        let tls = GatewayServer.tlsConfiguration(
-            certificateChain: try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
-            privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
+        let tls = GatewayServer.tlsConfiguration(environment.tls)
         let listen = try configuration.listen
         let logger = environment.logger
         return GatewayServer(

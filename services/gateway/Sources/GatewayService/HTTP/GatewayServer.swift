@@ -4,6 +4,7 @@ import HummingbirdHTTP2
 package import Logging
 import NIOCore
 package import NIOSSL
+package import RPCTransport
 import ServiceLifecycle
 
 /// Limits of the HTTP side that no method decides.
@@ -67,6 +68,21 @@ package struct GatewayServer: Service {
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: certificateChain, privateKey: privateKey)
         configuration.minimumTLSVersion = .tlsv12
+        return configuration
+    }
+
+    /// The same with the certificate that the process has, and its successors: a new one holds from the next handshake.
+    package static func tlsConfiguration(_ identity: TLSIdentity) -> TLSConfiguration {
+        let (chain, key) = identity.presented
+        var configuration = tlsConfiguration(
+            certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
+        configuration.sslContextCallback = { _, promise in
+            let (chain, key) = identity.presented
+            var current = NIOSSLContextConfigurationOverride()
+            current.certificateChain = chain.map { .certificate($0) }
+            current.privateKey = .privateKey(key)
+            promise.succeed(current)
+        }
         return configuration
     }
 

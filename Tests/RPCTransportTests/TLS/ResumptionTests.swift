@@ -1,0 +1,82 @@
+import Foundation
+import RPCCore
+import RPCTransport
+import TestSupport
+import Testing
+
+/// A client that resumes its TLS session skips certificates: it must be who it was, and not outlive its authority.
+@Suite(.timeLimit(.minutes(1)), .enabled(if: ResumptionTests.openssl != nil, "needs the openssl command"))
+struct ResumptionTests {
+    static let openssl = ["/usr/bin/openssl", "/usr/local/bin/openssl"].first(
+        where: FileManager.default.isExecutableFile(atPath:))
+
+    private let files: RotatingCertificates
+    private let old: CertificateFactory
+    private let new: CertificateFactory
+
+    init() throws {
+        files = try RotatingCertificates()
+        old = try CertificateFactory(name: "Old")
+        new = try CertificateFactory(name: "New")
+        try files.believe(old)
+        try files.issue("auth", by: old)
+        try files.issue("gateway", by: old)
+        try files.write(try old.authority() + "\n" + new.authority() + "\n", to: "both.pem")
+    }
+
+    /// Connects as the gateway, says HELLO, and waits for what `body` waits for. What `s_client` printed.
+    private func connect(
+        _ address: BoundAddress, _ session: [String], _ body: (Process) async throws -> Void
+    ) async throws -> String {
+        let process = Process()
+        process.executableURL = URL(filePath: try #require(Self.openssl))
+        process.arguments =
+            [
+                "s_client", "-connect", address.description, "-alpn", "lockstep/1", "-cert", files.path("gateway.pem"),
+                "-key", files.path("gateway.key"), "-CAfile", files.path("both.pem"),
+            ] + session
+        let (input, output) = (Pipe(), Pipe())
+        process.standardInput = input
+        process.standardOutput = output
+        process.standardError = output
+        try process.run()
+        try? input.fileHandleForWriting.write(contentsOf: Data(ReloadTests.hello))
+        try await body(process)
+        try input.fileHandleForWriting.close()
+        // It prints less than a pipe holds.
+        process.waitUntilExit()
+        let bytes = try output.fileHandleForReading.readToEnd() ?? Data()
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    @Test("A resumed session has the identity of its first handshake, and none once its authority is gone")
+    func resumption() async throws {
+        let observer = RecordingObserver()
+        let identity = try files.identity("auth")
+        let server = try AsyncServer(
+            handlers: [TestAsyncService(asyncMethods: [.echo])], tls: identity, observer: observer)
+        let address = try await server.start()
+        let running = Task { try await server.run() }
+        let session = files.path("session")
+
+        _ = try await connect(address, ["-sess_out", session]) { _ in
+            try await until { observer.all.opened.count == 1 && FileManager.default.fileExists(atPath: session) }
+        }
+        let resumed = try await connect(address, ["-sess_in", session, "-sess_out", session]) { _ in
+            try await until { observer.all.opened.count == 2 }
+        }
+        #expect(resumed.contains("Reused, TLSv1.3"), "\(resumed)")
+        #expect(observer.all.opened.map(\.service) == ["gateway", "gateway"])
+
+        try files.issue("auth", by: new)
+        try files.believe(new)
+        _ = try identity.reload()
+        let late = try await connect(address, ["-sess_in", session]) { process in
+            try await until { !process.isRunning }
+        }
+        #expect(late.contains("alert unknown ca"), "\(late)")
+        #expect(observer.all.opened.count == 2)
+        server.shutdown()
+        try await running.value
+    }
+}
