@@ -49,6 +49,7 @@ bench: deps release ## Measure a system under load, and the RPC against the floo
 	swift build -c release --scratch-path $(RELEASE) --product lockstep-echo
 	@BIN=$(RELEASE)/release Tests/Benchmarks/bench.sh
 	@$(PYTHON)/bin/python3 Tests/Benchmarks/echo.py --bin $(RELEASE)/release
+	@$(PYTHON)/bin/python3 Tests/Benchmarks/overload.py --bin $(RELEASE)/release
 
 # Where the plugins are; `make generate` builds them.
 PLUGINS := $(DEBUG)/debug

@@ -26,6 +26,8 @@ final class ServerCore: Sendable {
     /// A drain need not wait for handlers any more.
     private let idle = Latch()
     private let listener = Mutex<(any Channel)?>(nil)
+    /// What waits on each event loop.
+    private let queues = Mutex<[ObjectIdentifier: NIOLoopBound<LoopQueue>]>([:])
 
     /// How much longer than its grace a drain may take before connections are cut.
     private static let cutDelay = Duration.seconds(1)
@@ -36,7 +38,7 @@ final class ServerCore: Sendable {
         methods: [HostedMethod], contracts: [ServiceDescriptor], tls: TLSIdentity,
         users: (any UserIdentityVerifier)?, observer: (any ServerObserver)?, options: ServerOptions, pool: CPUPool?
     ) throws(HostingError) {
-        self.gate = try CallGate(methods, users: users, concurrency: options.concurrency)
+        self.gate = try CallGate(methods, users: users, limit: options.admission)
         self.tls = tls
         self.observer = observer
         self.options = options
@@ -101,8 +103,8 @@ final class ServerCore: Sendable {
     }
 
     /// Gives a call's place back, and lets a drain go on that waited for the last one.
-    func leave(_ call: AdmittedCall) {
-        gate.leave(call)
+    func leave(_ call: AdmittedCall, latency: Duration?) {
+        gate.leave(call, latency: latency)
         openIfIdle()
     }
 
@@ -137,8 +139,19 @@ final class ServerCore: Sendable {
         }
     }
 
+    /// On that loop.
+    private func queue(of loop: any EventLoop) -> LoopQueue {
+        queues.withLock { queues in
+            let id = ObjectIdentifier(loop)
+            if let known = queues[id] { return known }
+            let queue = NIOLoopBound(LoopQueue(loop), eventLoop: loop)
+            queues[id] = queue
+            return queue
+        }.value
+    }
+
     private func accept(_ channel: any Channel) throws {
-        let session = ServerSession(core: self)
+        let session = ServerSession(core: self, work: queue(of: channel.eventLoop))
         do {
             guard connections.add(channel, session) else { throw HandshakeError("too many connections") }
             let handlers = channel.pipeline.syncOperations

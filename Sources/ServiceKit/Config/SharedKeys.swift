@@ -1,4 +1,5 @@
 import Logging
+import RPCCore
 
 /// The keys that every service has without declaring them.
 package enum SharedKeys {
@@ -25,6 +26,21 @@ package enum SharedKeys {
             doc: "How long calls under way may take to end when the service stops.")
     }
 
+    package static func concurrency(_ service: String) -> ConfigKey<Int> {
+        ConfigKey(
+            "\(service).concurrency", default: CallGate.defaultConcurrency, in: 1...65_536,
+            doc: "Calls at once in the process; a fifth is kept for emergencies, half for routine calls.")
+    }
+
+    package static func admission(_ service: String) -> ConfigKey<String> {
+        ConfigKey(
+            "\(service).admission", default: fixedAdmission, oneOf: [fixedAdmission, adaptiveAdmission],
+            doc: "Whether that number stays as it is, or follows the latency of calls up to it.")
+    }
+
+    static let fixedAdmission = "fixed"
+    static let adaptiveAdmission = "adaptive"
+
     package static let authority = ConfigKey(
         "tls.authority", default: StatePath("ca.pem"), doc: "The authority whose certificates are believed, PEM.")
 
@@ -46,7 +62,9 @@ package enum SharedKeys {
 
     static func all(for service: String, callsOut: Bool) -> [any ConfigEntry] {
         let own: [any ConfigEntry] = [listen(service), certificate(service), key(service), drainGrace(service)]
+        // The gateway hosts no calls; `gateway.requests` limits what it takes.
+        let calls: [any ConfigEntry] = service == "gateway" ? [] : [concurrency(service), admission(service)]
         let common: [any ConfigEntry] = [authority, identity, logLevel]
-        return own + common + (callsOut ? peers.map { peer($0) } : [])
+        return own + calls + common + (callsOut ? peers.map { peer($0) } : [])
     }
 }

@@ -47,7 +47,17 @@ package struct ServiceEnvironment: Sendable {
             let address = try configuration.listen
             var options = ServerOptions(host: address.host, port: address.port)
             options.drainGrace = try configuration[SharedKeys.drainGrace(name)]
+            options.admission = try admission
             return options
+        }
+    }
+
+    /// How many calls may be under way at once.
+    private var admission: AdmissionLimit {
+        get throws {
+            let most = try configuration[SharedKeys.concurrency(name)]
+            let isAdaptive = try configuration[SharedKeys.admission(name)] == SharedKeys.adaptiveAdmission
+            return isAdaptive ? .adaptive(LatencyGradient.Policy(maximum: most)) : .fixed(most)
         }
     }
 
