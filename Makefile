@@ -109,6 +109,7 @@ bench: release ## Measure a system under load, and the RPC against its floor, gr
 	@cp $(PEERS)/swift/release/grpc-swift-echo $(RELEASE)/release/
 	@BIN=$(RELEASE)/release Tests/Benchmarks/bench.sh
 	@$(PYTHON)/bin/python3 Tests/Benchmarks/echo.py --bin $(RELEASE)/release --counter $(PEERS)/malloc-count.so
+	@$(PYTHON)/bin/python3 Tests/Benchmarks/overload.py --bin $(RELEASE)/release
 
 # Where the plugins are; `make generate` builds them.
 PLUGINS := $(DEBUG)/debug

@@ -112,7 +112,7 @@ let package = Package(
         module("RPCCore", [protobuf, deque], settings: hot),
         // NIO + TLS driver of WireCore: identity, listener, execution of handlers.
         module(
-            "RPCTransport", ["WireCore", "RPCCore", nioCore, nioPosix, nioSSL, nioTLS, x509, asn1], settings: hot),
+            "RPCTransport", ["WireCore", "RPCCore", deque, nioCore, nioPosix, nioSSL, nioTLS, x509, asn1], settings: hot),
         // The calling side: connections, reconnection, deadlines. No SYNC service links it.
         module(
             "RPCClient", ["RPCTransport", "WireCore", "RPCCore", deque, nioCore, nioPosix, nioSSL, nioTLS, x509],
@@ -246,7 +246,8 @@ let package = Package(
             .executableTarget(
                 name: "lockstep-echo",
                 dependencies: [
-                    "RPCCore", "RPCTransport", "RPCClient", "WireCore", protobuf, nioCore, nioPosix, nioSSL, nioTLS, arguments,
+                    "RPCCore", "RPCTransport", "RPCClient", "WireCore", "ServiceKit", protobuf, nioCore, nioPosix, nioSSL, nioTLS,
+                    arguments,
                 ],
                 path: "Tests/Benchmarks/Echo", swiftSettings: settings),
             // Our own implementation as a peer of the contract tests.
@@ -268,7 +269,7 @@ let package = Package(
                 name: "FuzzTests", dependencies: ["FuzzWire", "FuzzHTTP"], path: "Tests/Fuzz/Tests",
                 swiftSettings: settings),
             // The five processes, really started, and driven over HTTPS and the wire.
-            tests("EndToEndTests", ["Contracts", "ContractClients", "RPCCore", "RPCClient", "RPCTransport", httpClient, nioCore, nioSSL]),
+            tests("EndToEndTests", ["Contracts", "ContractClients", "RPCCore", "RPCClient", "RPCTransport", "ServiceKit", httpClient, nioCore, nioSSL]),
         ]
 )
 

@@ -11,9 +11,9 @@ import Testing
     }
 
     static let fixtures = [
-        "bodies", "callers", "collision", "compression", "cookies", "cost", "cost_async", "execution", "exposure",
-        "fields", "foreign", "hosting", "limits", "mixed", "names", "paths", "routes", "streaming", "streaming_async",
-        "syntax",
+        "adaptive", "bodies", "callers", "collision", "compression", "cookies", "cost", "cost_async",
+        "execution", "exposure", "fields", "foreign", "hosting", "lanes", "limits", "mixed", "names", "paths",
+        "routes", "streaming", "streaming_async", "syntax",
     ]
 
     @Test(arguments: fixtures)

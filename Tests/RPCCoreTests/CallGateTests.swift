@@ -4,6 +4,7 @@ import Testing
 @Suite struct CallGateTests {
     struct Verifier: UserIdentityVerifier {
         func verify(token: String) throws -> UserIdentity {
+            if token == "responder" { return Fixture.user(["responder"], lane: .emergency) }
             guard token == "good" else { throw RPCError(.internal, "The key \(token) is wrong.") }
             return Fixture.user(lane: .emergency)
         }
@@ -13,7 +14,7 @@ import Testing
     let gateway = PeerIdentity(service: "gateway")
 
     private func gate(_ methods: MethodDescriptor..., concurrency: Int = 8) throws -> CallGate {
-        try CallGate(methods.map(Fixture.hosted), users: Verifier(), concurrency: concurrency)
+        try CallGate(methods.map(Fixture.hosted), users: Verifier(), limit: .fixed(concurrency))
     }
 
     private func request(_ change: (inout CallRequest) -> Void = { _ in }) throws -> CallRequest {
@@ -87,6 +88,38 @@ import Testing
         #expect(call.context.lane == .emergency && call.context.user == Fixture.user(lane: .emergency))
     }
 
+    @Test func emergencyNeedsARoleWhereTheContractNamesOne() throws {
+        let exposed = try gate(
+            Fixture.method(exposure: .user, maximumLane: .emergency, emergencyRoles: ["responder"]),
+            Fixture.method(id: 9, name: "Nobodys", exposure: .user, maximumLane: .emergency))
+        func lane(_ token: String, _ method: UInt32 = 7) throws -> Lane {
+            let asked = try request { ($0.methodID, $0.lane, $0.userToken) = (method, .emergency, token) }
+            return try admit(exposed, asked).context.lane
+        }
+        #expect(try lane("good") == .routine, "the token says emergency, the user has no role for it here")
+        #expect(try lane("responder") == .emergency)
+        #expect(try lane("responder", 9) == .routine, "an exposed method that names no role grants it to nobody")
+    }
+
+    @Test func routineWorkLeavesAFifthToEmergencies() throws {
+        let gate = try gate(Fixture.method(maximumLane: .emergency), concurrency: 10)
+        let routine = try (0..<8).map { _ in try admit(gate, request()) }
+        #expect(refusal(gate, try request())?.processed == .no)
+        let urgent = try (0..<2).map { _ in
+            try admit(gate, request { ($0.lane, $0.userToken) = (.emergency, "good") })
+        }
+        #expect(refusal(gate, try request { ($0.lane, $0.userToken) = (.emergency, "good") })?.reason == "busy")
+        for call in routine + urgent { gate.leave(call) }
+        #expect(gate.openCalls == 0)
+    }
+
+    @Test func aWishForEmergencyTakesNoEmergencyPlace() throws {
+        let gate = try gate(Fixture.method(maximumLane: .emergency), concurrency: 5)
+        for _ in 0..<4 { _ = try admit(gate, request { $0.lane = .emergency }) }
+        #expect(refusal(gate, try request { $0.lane = .emergency })?.reason == "busy")
+        _ = try admit(gate, request { ($0.lane, $0.userToken) = (.emergency, "good") })
+    }
+
     @Test func requestIDsThatCouldForgeLogsAreReplaced() throws {
         let gate = try gate(Fixture.method())
         #expect(try admit(gate, request { $0.requestID = "req_7" }).context.requestID == "req_7")
@@ -105,9 +138,9 @@ import Testing
 
     @Test func tokensAreVerifiedOnceAndForgottenInTime() throws {
         final class Counting: UserIdentityVerifier {
-            let calls = CallGauge(limit: nil)
+            let calls = LaneGauge(limit: nil)
             func verify(token: String) throws -> UserIdentity {
-                _ = calls.enter()
+                _ = calls.enter(.routine)
                 return Fixture.user()
             }
         }

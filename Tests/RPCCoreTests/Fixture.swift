@@ -6,12 +6,13 @@ enum Fixture {
 
     static func method(
         id: UInt32 = 7, name: String = "Do", callers: [String] = ["gateway"], exposure: Exposure = .internal,
-        maximumLane: Lane = .routine, default: Duration = .seconds(5), maximum: Duration = .seconds(30),
-        requestLimit: Int = 64, concurrency: Int? = nil
+        maximumLane: Lane = .routine, emergencyRoles: [String] = [], default: Duration = .seconds(5),
+        maximum: Duration = .seconds(30), requestLimit: Int = 64, concurrency: Int? = nil
     ) -> MethodDescriptor {
         MethodDescriptor(
             id: id, service: "test.v1.TestService", name: name, execution: .async, cost: nil, callers: callers,
-            exposure: exposure, maximumLane: maximumLane, deadline: DeadlineRule(default: `default`, maximum: maximum),
+            exposure: exposure, maximumLane: maximumLane, emergencyRoles: emergencyRoles,
+            deadline: DeadlineRule(default: `default`, maximum: maximum),
             requestLimit: requestLimit, responseLimit: 64, concurrency: concurrency, rate: nil, onCancel: .cancel,
             idempotency: .unknown, http: nil, request: empty, response: empty)
     }

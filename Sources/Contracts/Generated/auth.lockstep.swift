@@ -24,7 +24,7 @@ package enum AuthServiceContract {
             watchRevocations,
             checkSession,
         ],
-        fingerprint: 0x0c2a40ccaa6fdff0
+        fingerprint: 0x7a39a54621680de0
     )
 
     /// Makes an account and sends a link to confirm its address. A known address gets the same answer after the same work.
@@ -37,7 +37,7 @@ package enum AuthServiceContract {
         exposure: .public, maximumLane: .routine,
         deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
         requestLimit: 65536, responseLimit: 65536,
-        concurrency: nil,
+        concurrency: nil, isAdaptive: true,
         rate: Rate(limit: 10, period: .seconds(60), key: .address),
         onCancel: .detach, idempotency: .unknown,
         http: HTTPRoute(
@@ -105,7 +105,7 @@ package enum AuthServiceContract {
         exposure: .public, maximumLane: .routine,
         deadline: DeadlineRule(default: .milliseconds(10000), maximum: .milliseconds(15000)),
         requestLimit: 65536, responseLimit: 65536,
-        concurrency: nil,
+        concurrency: nil, isAdaptive: true,
         rate: Rate(limit: 10, period: .seconds(60), key: .address),
         onCancel: .cancel, idempotency: .unknown,
         http: HTTPRoute(
@@ -146,7 +146,7 @@ package enum AuthServiceContract {
         name: "GetUser",
         execution: .async, cost: nil,
         callers: ["gateway"],
-        exposure: .user, maximumLane: .routine,
+        exposure: .user, maximumLane: .emergency, emergencyRoles: ["responder"],
         deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
         requestLimit: 65536, responseLimit: 65536,
         concurrency: nil,
@@ -171,7 +171,7 @@ package enum AuthServiceContract {
         exposure: .user, maximumLane: .routine,
         deadline: DeadlineRule(default: .milliseconds(10000), maximum: .milliseconds(15000)),
         requestLimit: 65536, responseLimit: 65536,
-        concurrency: nil,
+        concurrency: nil, isAdaptive: true,
         rate: Rate(limit: 5, period: .seconds(60), key: .user),
         onCancel: .detach, idempotency: .unknown,
         http: HTTPRoute(
@@ -190,7 +190,7 @@ package enum AuthServiceContract {
         name: "ListSessions",
         execution: .async, cost: nil,
         callers: ["gateway"],
-        exposure: .user, maximumLane: .routine,
+        exposure: .user, maximumLane: .emergency, emergencyRoles: ["responder"],
         deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
         requestLimit: 65536, responseLimit: 65536,
         concurrency: nil,
@@ -212,7 +212,7 @@ package enum AuthServiceContract {
         name: "RevokeAllSessions",
         execution: .async, cost: nil,
         callers: ["gateway"],
-        exposure: .user, maximumLane: .routine,
+        exposure: .user, maximumLane: .emergency, emergencyRoles: ["responder"],
         deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
         requestLimit: 65536, responseLimit: 65536,
         concurrency: nil,
@@ -256,7 +256,7 @@ package enum AuthServiceContract {
         name: "RevokeSession",
         execution: .async, cost: nil,
         callers: ["gateway"],
-        exposure: .user, maximumLane: .routine,
+        exposure: .user, maximumLane: .emergency, emergencyRoles: ["responder"],
         deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
         requestLimit: 65536, responseLimit: 65536,
         concurrency: nil,
@@ -303,7 +303,7 @@ package enum AuthServiceContract {
         exposure: .public, maximumLane: .routine,
         deadline: DeadlineRule(default: .milliseconds(10000), maximum: .milliseconds(15000)),
         requestLimit: 65536, responseLimit: 65536,
-        concurrency: nil,
+        concurrency: nil, isAdaptive: true,
         rate: Rate(limit: 10, period: .seconds(60), key: .address),
         onCancel: .detach, idempotency: .unknown,
         http: HTTPRoute(

@@ -15,7 +15,7 @@ package enum TokenServiceContract {
             getAccessToken,
             deleteConnection,
         ],
-        fingerprint: 0xd59c4d0b08d26b8c
+        fingerprint: 0x375f4ae2c20f7483
     )
 
     /// The providers that can be linked.
@@ -68,7 +68,7 @@ package enum TokenServiceContract {
         name: "ListConnections",
         execution: .async, cost: nil,
         callers: ["gateway"],
-        exposure: .user, maximumLane: .routine,
+        exposure: .user, maximumLane: .emergency, emergencyRoles: ["responder"],
         deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
         requestLimit: 65536, responseLimit: 65536,
         concurrency: nil,
@@ -113,10 +113,10 @@ package enum TokenServiceContract {
         name: "GetAccessToken",
         execution: .async, cost: nil,
         callers: ["gateway"],
-        exposure: .user, maximumLane: .routine,
+        exposure: .user, maximumLane: .emergency, emergencyRoles: ["responder"],
         deadline: DeadlineRule(default: .milliseconds(15000), maximum: .milliseconds(30000)),
         requestLimit: 65536, responseLimit: 65536,
-        concurrency: nil,
+        concurrency: nil, isAdaptive: true,
         rate: Rate(limit: 120, period: .seconds(60), key: .user),
         onCancel: .detach, idempotency: .unknown,
         http: HTTPRoute(
@@ -135,7 +135,7 @@ package enum TokenServiceContract {
         name: "DeleteConnection",
         execution: .async, cost: nil,
         callers: ["gateway"],
-        exposure: .user, maximumLane: .routine,
+        exposure: .user, maximumLane: .emergency, emergencyRoles: ["responder"],
         deadline: DeadlineRule(default: .milliseconds(15000), maximum: .milliseconds(30000)),
         requestLimit: 65536, responseLimit: 65536,
         concurrency: nil,

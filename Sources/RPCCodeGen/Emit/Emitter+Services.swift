@@ -36,10 +36,12 @@ extension Emitter {
             text.line("\(kind)execution: \(method.isSync ? ".sync" : ".async"), cost: \(cost(method)),")
             text.line("callers: \(SwiftText.list(method.rules.callers)),")
             let user = method.rules.optionalUser ? ", optionalUser: true" : ""
-            text.line("exposure: \(exposure(method))\(user), maximumLane: \(lane(method)),")
+            text.line("exposure: \(exposure(method))\(user), maximumLane: \(lane(method))\(emergencyRoles(method)),")
             text.line("deadline: \(deadline(method)),")
             text.line("requestLimit: \(method.requestLimit), responseLimit: \(method.responseLimit),")
-            text.line("concurrency: \(method.rules.concurrency == 0 ? "nil" : "\(method.rules.concurrency)"),")
+            let adaptive = method.rules.adaptive ? ", isAdaptive: true" : ""
+            let concurrency = method.rules.concurrency == 0 ? "nil" : "\(method.rules.concurrency)"
+            text.line("concurrency: \(concurrency)\(adaptive),")
             text.line("rate: \(rate(method)),")
             text.line("onCancel: \(onCancel(method)), idempotency: \(idempotency(method)),")
             emitRoute(method.route, to: &text)
@@ -84,6 +86,11 @@ extension Emitter {
 
     private func lane(_ method: MethodModel) -> String {
         method.rules.priority == .emergency ? ".emergency" : ".routine"
+    }
+
+    private func emergencyRoles(_ method: MethodModel) -> String {
+        let roles = method.rules.emergencyRoles
+        return roles.isEmpty ? "" : ", emergencyRoles: \(SwiftText.list(roles))"
     }
 
     private func deadline(_ method: MethodModel) -> String {

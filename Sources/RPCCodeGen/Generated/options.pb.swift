@@ -472,6 +472,19 @@ package nonisolated struct ContractMethodRules: @unchecked Sendable {
     set {_uniqueStorage()._optionalUser = newValue}
   }
 
+  /// With priority EMERGENCY on a method that has `http`: whom the gateway grants the lane there. A user needs one of these
+  /// roles; nobody else gets it, whatever a request says.
+  package var emergencyRoles: [String] {
+    get {_storage._emergencyRoles}
+    set {_uniqueStorage()._emergencyRoles = newValue}
+  }
+
+  /// ASYNC only: how many calls run at once follows their latency. `concurrency` is then the most, 1024 when absent.
+  package var adaptive: Bool {
+    get {_storage._adaptive}
+    set {_uniqueStorage()._adaptive = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -850,7 +863,7 @@ nonisolated extension ContractServiceRules: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MethodRules"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}callers\0\u{1}exposure\0\u{1}roles\0\u{1}cost\0\u{3}inline_limit\0\u{1}priority\0\u{1}deadline\0\u{3}request_limit\0\u{3}response_limit\0\u{1}concurrency\0\u{1}rate\0\u{3}on_cancel\0\u{1}http\0\u{1}compressed\0\u{3}optional_user\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}callers\0\u{1}exposure\0\u{1}roles\0\u{1}cost\0\u{3}inline_limit\0\u{1}priority\0\u{1}deadline\0\u{3}request_limit\0\u{3}response_limit\0\u{1}concurrency\0\u{1}rate\0\u{3}on_cancel\0\u{1}http\0\u{1}compressed\0\u{3}optional_user\0\u{4}\u{5}emergency_roles\0\u{1}adaptive\0")
 
   fileprivate class _StorageClass {
     var _callers: [String] = []
@@ -868,6 +881,8 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
     var _http: ContractHTTP? = nil
     var _compressed: Bool = false
     var _optionalUser: Bool = false
+    var _emergencyRoles: [String] = []
+    var _adaptive: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -893,6 +908,8 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
       _http = source._http
       _compressed = source._compressed
       _optionalUser = source._optionalUser
+      _emergencyRoles = source._emergencyRoles
+      _adaptive = source._adaptive
     }
   }
 
@@ -926,6 +943,8 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
         case 13: try { try decoder.decodeSingularMessageField(value: &_storage._http) }()
         case 14: try { try decoder.decodeSingularBoolField(value: &_storage._compressed) }()
         case 15: try { try decoder.decodeSingularBoolField(value: &_storage._optionalUser) }()
+        case 20: try { try decoder.decodeRepeatedStringField(value: &_storage._emergencyRoles) }()
+        case 21: try { try decoder.decodeSingularBoolField(value: &_storage._adaptive) }()
         default: break
         }
       }
@@ -983,6 +1002,12 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
       if _storage._optionalUser != false {
         try visitor.visitSingularBoolField(value: _storage._optionalUser, fieldNumber: 15)
       }
+      if !_storage._emergencyRoles.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._emergencyRoles, fieldNumber: 20)
+      }
+      if _storage._adaptive != false {
+        try visitor.visitSingularBoolField(value: _storage._adaptive, fieldNumber: 21)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1007,6 +1032,8 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
         if _storage._http != rhs_storage._http {return false}
         if _storage._compressed != rhs_storage._compressed {return false}
         if _storage._optionalUser != rhs_storage._optionalUser {return false}
+        if _storage._emergencyRoles != rhs_storage._emergencyRoles {return false}
+        if _storage._adaptive != rhs_storage._adaptive {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -84,6 +84,31 @@ extension Lint {
                 "Leave `optional_user` out, or write `exposure: PUBLIC`.")
         }
         checkRoles(of: method)
+        checkLane(of: method)
+    }
+
+    /// The emergency lane is for users whom the contract names by role, so a method for everybody has none.
+    private mutating func checkLane(of method: MethodModel) {
+        let (rules, isUrgent) = (method.rules, method.rules.priority == .emergency)
+        if isUrgent, method.isExposed, rules.exposure == .public {
+            report(
+                method.rulesPosition, "\(method.name) is PUBLIC, where nobody proves an emergency.",
+                "Write `exposure:` USER or ADMIN, or leave `priority: EMERGENCY` out.")
+        } else if isUrgent, method.isExposed, rules.emergencyRoles.isEmpty {
+            report(
+                method.rulesPosition, "\(method.name) has an emergency lane for nobody.",
+                "Write `emergency_roles: [\"…\"]` with the roles that may use it, or leave `priority` out.")
+        }
+        if !rules.emergencyRoles.isEmpty, !isUrgent || !method.isExposed {
+            report(
+                method.rulesPosition, "\(method.name) names `emergency_roles`, which nobody looks at.",
+                "Leave `emergency_roles` out, or write `priority: EMERGENCY` on a method with `http`.")
+        }
+        if rules.adaptive, method.isSync {
+            report(
+                method.rulesPosition, "\(method.name) is SYNC and `adaptive`; its queue knows how long work takes.",
+                "Leave `adaptive` out.")
+        }
     }
 
     private mutating func checkRoles(of method: MethodModel) {

@@ -69,6 +69,8 @@ package final class MethodDescriptor: Sendable {
     /// PUBLIC only: told whose token came along, which must be a good one. Otherwise no token is looked at.
     package let optionalUser: Bool
     package let maximumLane: Lane
+    /// The users whom the gateway may grant the emergency lane: those with one of these roles.
+    package let emergencyRoles: [String]
     package let deadline: DeadlineRule
     /// Bytes of each message.
     package let requestLimit: Int
@@ -76,6 +78,8 @@ package final class MethodDescriptor: Sendable {
     package let responseLimit: Int
     /// Calls at once in one process; nil for no limit of its own.
     package let concurrency: Int?
+    /// The number of calls at once follows their latency; `concurrency` is the most.
+    package let isAdaptive: Bool
     package let rate: Rate?
     package let onCancel: OnCancel
     package let idempotency: Idempotency
@@ -86,9 +90,10 @@ package final class MethodDescriptor: Sendable {
     package init(
         id: UInt32, service: String, name: String, kind: CallKind = .unary, execution: Execution, cost: Cost?,
         callers: [String],
-        exposure: Exposure, optionalUser: Bool = false, maximumLane: Lane, deadline: DeadlineRule,
-        requestLimit: Int, responseLimit: Int, concurrency: Int?, rate: Rate?, onCancel: OnCancel,
-        idempotency: Idempotency, http: HTTPRoute?, request: MessageDescriptor, response: MessageDescriptor
+        exposure: Exposure, optionalUser: Bool = false, maximumLane: Lane, emergencyRoles: [String] = [],
+        deadline: DeadlineRule, requestLimit: Int, responseLimit: Int, concurrency: Int?, isAdaptive: Bool = false,
+        rate: Rate?, onCancel: OnCancel, idempotency: Idempotency, http: HTTPRoute?, request: MessageDescriptor,
+        response: MessageDescriptor
     ) {
         self.id = id
         self.service = service
@@ -100,10 +105,12 @@ package final class MethodDescriptor: Sendable {
         self.exposure = exposure
         self.optionalUser = optionalUser
         self.maximumLane = maximumLane
+        self.emergencyRoles = emergencyRoles
         self.deadline = deadline
         self.requestLimit = requestLimit
         self.responseLimit = responseLimit
         self.concurrency = concurrency
+        self.isAdaptive = isAdaptive
         self.rate = rate
         self.onCancel = onCancel
         self.idempotency = idempotency

@@ -31,6 +31,21 @@ extension MethodDescriptor {
     }
 }
 
+extension MethodDescriptor {
+    /// Whether the contract lets a user with these roles use the emergency lane here. A method that only services call
+    /// names no roles: there the lane comes from whoever vouched for the user.
+    package func grantsEmergency(to roles: [String]) -> Bool {
+        guard maximumLane == .emergency else { return false }
+        return emergencyRoles.isEmpty ? exposure == .internal : !emergencyRoles.isDisjoint(with: roles)
+    }
+
+    /// How many calls of this method may run at once in one process.
+    package var admission: AdmissionLimit {
+        guard isAdaptive else { return .fixed(concurrency) }
+        return .adaptive(concurrency.map(LatencyGradient.Policy.init(maximum:)) ?? LatencyGradient.Policy())
+    }
+}
+
 extension [String] {
     fileprivate func isDisjoint(with other: [String]) -> Bool { !contains(where: other.contains) }
 }

@@ -37,16 +37,18 @@ package final class CallGate: Sendable {
 
     package let table: MethodTable
     private let users: (any UserIdentityVerifier)?
-    private let running: CallGauge
+    private let running: Admission
 
+    /// - Parameter limit: For all methods together.
     /// - Throws: `HostingError` for two methods with one id, and for a method that needs a user where nobody can
     ///   verify one.
     package init(
-        _ methods: [HostedMethod], users: (any UserIdentityVerifier)?, concurrency: Int = CallGate.defaultConcurrency
+        _ methods: [HostedMethod], users: (any UserIdentityVerifier)?,
+        limit: AdmissionLimit = .fixed(CallGate.defaultConcurrency)
     ) throws(HostingError) {
         self.table = try MethodTable(methods)
         self.users = users
-        self.running = CallGauge(limit: concurrency)
+        self.running = Admission(limit)
         guard users == nil else { return }
         if let needy = methods.first(where: { $0.descriptor.needsUser }) {
             throw HostingError("\(needy.descriptor.fullName) needs a user, and the server has no identity verifier.")
@@ -55,6 +57,8 @@ package final class CallGate: Sendable {
 
     /// Calls under way.
     package var openCalls: Int { running.current }
+    /// Calls at once, as of now.
+    package var places: Int { running.places }
 
     /// The call, its place taken.
     ///
@@ -67,18 +71,23 @@ package final class CallGate: Sendable {
         let deadline = try Self.deadline(of: request, method, now: now)
         let user = try user(of: request, tokens: &tokens, now: now)
         try method.authorize(user: user)
-        try enter(entry)
+        let lane = Self.lane(of: request, method, user)
+        try enter(entry, lane, deadline, now: now)
         let context = CallContext(
-            method: method, peer: request.peer, deadline: deadline, lane: Self.lane(of: request, method, user),
+            method: method, peer: request.peer, deadline: deadline, lane: lane,
             requestID: Self.requestID(of: request), user: user, userToken: user == nil ? nil : request.userToken,
             origin: request.origin, metadata: request.metadata, attempt: request.attempt)
         return AdmittedCall(entry: entry, context: context)
     }
 
     /// Gives the place back. Once for each `admit`, when the handler has ended.
-    package func leave(_ call: AdmittedCall) {
-        call.entry.running.leave()
-        running.leave()
+    ///
+    /// - Parameter latency: From the call's arrival to its end; nil when its handler did not run.
+    package func leave(_ call: AdmittedCall, latency: Duration? = nil) {
+        // How long a stream lasts is its caller's choice.
+        let latency = call.context.method.kind.streams ? nil : latency
+        call.entry.running.leave(call.context.lane, latency: latency)
+        running.leave(call.context.lane, latency: latency)
     }
 
     private func resolve(_ request: CallRequest) throws(RPCError) -> MethodEntry {
@@ -124,24 +133,23 @@ package final class CallGate: Sendable {
         return try tokens.user(of: token, verifier: users, now: now)
     }
 
-    private func enter(_ entry: MethodEntry) throws(RPCError) {
-        guard running.enter() else { throw Self.busy("The service") }
-        guard entry.running.enter() else {
-            running.leave()
-            throw Self.busy(entry.descriptor.fullName)
+    private func enter(
+        _ entry: MethodEntry, _ lane: Lane, _ deadline: Deadline, now: MonotonicInstant
+    ) throws(RPCError) {
+        if let wait = entry.running.shortfall(deadline.remaining(now: now)) {
+            throw .tooLate(entry.descriptor, retryAfter: wait)
         }
-    }
-
-    private static func busy(_ what: String) -> RPCError {
-        RPCError(
-            .resourceExhausted, "\(what) has as many calls as it may; try again shortly.", reason: "busy",
-            processed: .no, retryAfter: .milliseconds(100))
+        guard running.enter(lane) else { throw .busy("The service") }
+        guard entry.running.enter(lane) else {
+            running.leave(lane)
+            throw .busy(entry.descriptor.fullName)
+        }
     }
 
     /// Emergency is granted to a user whose token says so, never to a peer's mere wish (WIRE.md, W-24).
     private static func lane(of request: CallRequest, _ method: MethodDescriptor, _ user: UserIdentity?) -> Lane {
-        guard request.lane == .emergency, method.maximumLane == .emergency else { return .routine }
-        return user?.lane ?? .routine
+        guard request.lane == .emergency, let user, user.lane == .emergency else { return .routine }
+        return method.grantsEmergency(to: user.roles) ? .emergency : .routine
     }
 
     private static func requestID(of request: CallRequest) -> String {

@@ -24,4 +24,18 @@ extension RPCError {
     package static func cancelled(_ method: MethodDescriptor, processed: Processed) -> RPCError {
         RPCError(.cancelled, "The caller cancelled \(method.fullName).", reason: "cancelled", processed: processed)
     }
+
+    /// All places of a lane are taken: try later, or elsewhere.
+    package static func busy(_ what: String, retryAfter: Duration = .milliseconds(100)) -> RPCError {
+        RPCError(
+            .resourceExhausted, "\(what) has as many calls as it may; try again shortly.", reason: "busy",
+            processed: .no, retryAfter: retryAfter)
+    }
+
+    /// The call could not end before its deadline, so it was not begun.
+    package static func tooLate(_ method: MethodDescriptor, retryAfter: Duration) -> RPCError {
+        RPCError(
+            .resourceExhausted, "\(method.fullName) could not end before its deadline; try again shortly.",
+            reason: "busy", processed: .no, retryAfter: retryAfter)
+    }
 }

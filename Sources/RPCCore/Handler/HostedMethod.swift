@@ -21,7 +21,7 @@ package struct HostingError: Error, Sendable, Hashable, CustomStringConvertible 
 /// A hosted method and how many of its calls are under way.
 package final class MethodEntry: Sendable {
     package let method: HostedMethod
-    let running: CallGauge
+    package let running: Admission
 
     package var descriptor: MethodDescriptor { method.descriptor }
     /// Calls under way.
@@ -29,7 +29,7 @@ package final class MethodEntry: Sendable {
 
     init(_ method: HostedMethod) {
         self.method = method
-        self.running = CallGauge(limit: method.descriptor.concurrency)
+        self.running = Admission(method.descriptor.admission)
     }
 }
 

@@ -3,9 +3,8 @@ package import RPCCore
 
 /// Threads for SYNC work that is too long for an event loop, behind a bounded queue.
 ///
-/// The threads are scheduled as batch work (SCHED_BATCH, sched(7)): they never push an event loop aside when they wake,
-/// so that hashing does not delay reading, and they get a fair share all the same. A job that is refused
-/// never waits; one that waits is either run, or given up with a reason, exactly once.
+/// Its threads give way to event loops as `Scheduling` says. A job that is refused never waits; one that waits is
+/// either run, or given up with a reason, exactly once.
 ///
 /// `@unchecked Sendable`: the queue and the flag are touched only with `lock` held.
 package final class CPUPool: @unchecked Sendable {
@@ -15,30 +14,33 @@ package final class CPUPool: @unchecked Sendable {
         case run
         /// Its deadline passed while it waited.
         case expired
+        /// It waited too long: its caller had better try again.
+        case overdue
         /// The pool ends.
         case stopped
     }
 
     package typealias Work = @Sendable (Turn) -> Void
-    package typealias Refusal = CPUQueue<Work>.Refusal
+    package typealias Refusal = QueueRefusal
 
     /// Jobs that may wait, unless said otherwise.
     package static let defaultCapacity = 256
-
-    /// SCHED_BATCH, which glibc shows to GNU sources alone.
-    private static let batchPolicy: Int32 = 3
 
     private let lock: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
     private var queue: CPUQueue<Work>
     private var isStopped = false
     private var threads: [pthread_t] = []
+    private let scheduling: Scheduling
 
     /// - Parameters:
     ///   - workers: Threads; as many as there are cores when nil.
     ///   - capacity: Jobs that may wait.
-    package init(workers: Int? = nil, capacity: Int = CPUPool.defaultCapacity) {
-        self.queue = CPUQueue(capacity: capacity, workers: workers ?? Self.cores)
+    package init(
+        workers: Int? = nil, capacity: Int = CPUPool.defaultCapacity, scheduling: Scheduling = .standard
+    ) {
+        self.queue = CPUQueue(QueuePolicy(capacity: capacity, workers: workers ?? Self.cores))
+        self.scheduling = scheduling
         lock = .allocate(capacity: 1)
         condition = .allocate(capacity: 1)
         pthread_mutex_init(lock, nil)
@@ -59,8 +61,8 @@ package final class CPUPool: @unchecked Sendable {
     package var report: PoolReport {
         withLock {
             PoolReport(
-                workers: queue.workers, running: queue.runningCount, waitingRoutine: queue.waitingRoutine,
-                waitingEmergency: queue.waitingEmergency, capacity: queue.capacity)
+                workers: queue.policy.workers, running: queue.runningCount, waitingRoutine: queue.waiting(.routine),
+                waitingEmergency: queue.waiting(.emergency), capacity: queue.policy.capacity)
         }
     }
 
@@ -73,7 +75,7 @@ package final class CPUPool: @unchecked Sendable {
     package func start() throws(HostingError) {
         let isRunning = withLock {
             guard threads.isEmpty, !isStopped else { return true }
-            for _ in 0..<queue.workers { spawn() }
+            for _ in 0..<queue.policy.workers { spawn() }
             return !threads.isEmpty
         }
         guard isRunning else { throw HostingError("The system gives no thread for the CPU pool.") }
@@ -83,7 +85,7 @@ package final class CPUPool: @unchecked Sendable {
     ///
     /// - Returns: Its id, for `remove`.
     package func add(
-        method: UInt32, lane: Lane, deadline: Deadline, now: ContinuousClock.Instant = .now, _ work: @escaping Work
+        method: UInt32, lane: Lane, deadline: Deadline, now: MonotonicInstant = .now, _ work: @escaping Work
     ) throws(Refusal) -> UInt64 {
         let outcome = withLock { () -> Result<UInt64, Refusal> in
             guard !isStopped else { return .failure(.full(retryAfter: .seconds(1))) }
@@ -129,9 +131,7 @@ package final class CPUPool: @unchecked Sendable {
     }
 
     private func work() {
-        // On Linux a "process" of zero is the calling thread. Being refused this is no reason not to work.
-        var priority = sched_param()
-        _ = sched_setscheduler(0, Self.batchPolicy, &priority)
+        scheduling.apply()
         while let turn = waitForTurn() { run(turn) }
     }
 
@@ -148,6 +148,7 @@ package final class CPUPool: @unchecked Sendable {
     private func run(_ next: CPUQueue<Work>.Next) {
         switch next {
         case .expired(let job): job.payload(.expired)
+        case .overdue(let job): job.payload(.overdue)
         case .run(let job):
             job.payload(.run)
             withLock { queue.finish(job.id, now: .now) }

@@ -1,10 +1,13 @@
+import DequeModule
 package import RPCCore
 
-/// What waits for a CPU worker, and who may wait at all: the pool's decisions as a value, without threads or clocks.
+/// What waits for a worker, and who may wait at all: the decisions of the CPU pool and of an event loop as a value,
+/// without threads or clocks.
 ///
-/// Two lanes. Emergency jobs go first and own `emergencyShare` of the places, so routine work cannot fill the queue. A
-/// job is refused at once when its lane is full, or when the work before it would not leave it enough time: what a
-/// method's jobs took lately says how long it needs.
+/// Two lanes share the places as `LaneShares` says. A job is refused at once when its lane is full, or when the work
+/// before it would not leave it enough time: what a method's jobs took lately says how long it needs. Emergency jobs
+/// take the next free worker, until they have had `allowance` more of the workers' time than routine jobs that waited
+/// meanwhile; from then on the lanes share the workers half and half, so a flood of emergencies starves nobody.
 package struct CPUQueue<Payload> {
     package struct Job {
         package let id: UInt64
@@ -12,123 +15,203 @@ package struct CPUQueue<Payload> {
         package let lane: Lane
         package let deadline: Deadline
         package let payload: Payload
+        fileprivate let since: MonotonicInstant
+        /// How long it is expected to run.
+        fileprivate var expected: Duration
     }
 
-    package enum Refusal: Error, Hashable {
-        case full(retryAfter: Duration)
-        /// The time it would have to wait and run is longer than what is left.
-        case tooLate(needs: Duration)
-    }
+    package typealias Refusal = QueueRefusal
 
     /// What a worker finds.
     package enum Next {
         case run(Job)
         /// Its deadline passed while it waited.
         case expired(Job)
+        /// It waited longer than could be foreseen when it came: a routine job is then given back, not run late.
+        case overdue(Job)
     }
 
-    /// The share of places that only emergency jobs may take: one in five.
-    package static var emergencyShare: Int { 5 }
+    /// The jobs of one lane in order of arrival, and what they are expected to take together.
+    private struct Line {
+        private(set) var jobs = Deque<Job>()
+        private(set) var work = Duration.zero
 
-    package let capacity: Int
-    package let workers: Int
-    private let routineCapacity: Int
-    private var emergency: [Job] = []
-    private var routine: [Job] = []
-    private var running: [UInt64: (method: UInt32, since: ContinuousClock.Instant)] = [:]
+        mutating func append(_ job: Job) {
+            jobs.append(job)
+            work += job.expected
+        }
+
+        mutating func popFirst() -> Job? { jobs.popFirst().map { taken($0) } }
+
+        mutating func remove(_ id: UInt64) -> Job? {
+            jobs.firstIndex { $0.id == id }.map { taken(jobs.remove(at: $0)) }
+        }
+
+        /// The first of a method's jobs has ended: those that wait will take as long.
+        mutating func expect(_ time: Duration, of method: UInt32) {
+            for index in jobs.indices where jobs[index].method == method {
+                work += time - jobs[index].expected
+                jobs[index].expected = time
+            }
+        }
+
+        private mutating func taken(_ job: Job) -> Job {
+            work = jobs.isEmpty ? .zero : work - job.expected
+            return job
+        }
+    }
+
+    package let policy: QueuePolicy
+    private let shares: LaneShares
+    private var emergency = Line()
+    private var routine = Line()
+    private var running: [UInt64: (method: UInt32, lane: Lane, since: MonotonicInstant)] = [:]
     private var costs: [UInt32: RunTime] = [:]
     private var nextID: UInt64 = 1
+    /// What emergencies have had more than routine jobs while such waited.
+    private var lead = Duration.zero
 
-    /// - Parameters:
-    ///   - capacity: Jobs that may wait, at least 1.
-    ///   - workers: Threads that take from it, at least 1.
-    package init(capacity: Int, workers: Int) {
-        self.capacity = max(capacity, 1)
-        self.workers = max(workers, 1)
-        self.routineCapacity = self.capacity - self.capacity / Self.emergencyShare
+    package init(_ policy: QueuePolicy) {
+        self.policy = policy
+        self.shares = LaneShares(limit: policy.capacity)
     }
 
-    package var waiting: Int { emergency.count + routine.count }
-    package var waitingRoutine: Int { routine.count }
-    package var waitingEmergency: Int { emergency.count }
+    package var waiting: Int { emergency.jobs.count + routine.jobs.count }
     /// Jobs that workers have.
     package var runningCount: Int { running.count }
-    package func isWaiting(_ id: UInt64) -> Bool { (routine + emergency).contains { $0.id == id } }
-    package var isEmpty: Bool { emergency.isEmpty && routine.isEmpty }
+    package var isEmpty: Bool { emergency.jobs.isEmpty && routine.jobs.isEmpty }
+
+    /// Jobs of a lane that wait.
+    package func waiting(_ lane: Lane) -> Int { lane == .emergency ? emergency.jobs.count : routine.jobs.count }
+
+    /// The job has neither begun nor been given up.
+    package func isWaiting(_ id: UInt64) -> Bool {
+        routine.jobs.contains { $0.id == id } || emergency.jobs.contains { $0.id == id }
+    }
+
+    /// Emergencies do not take the next worker by themselves any more.
+    package var isShared: Bool { lead >= policy.allowance }
 
     /// Takes a job in.
     ///
     /// - Returns: The job's id, for `remove` and `finish`.
     package mutating func add(
-        _ payload: Payload, method: UInt32, lane: Lane, deadline: Deadline, now: ContinuousClock.Instant
+        _ payload: Payload, method: UInt32, lane: Lane, deadline: Deadline, now: MonotonicInstant
     ) throws(Refusal) -> UInt64 {
         let wait = expectedWait(lane, now: now)
-        guard hasRoom(for: lane) else { throw .full(retryAfter: max(wait, .milliseconds(1))) }
-        let needs = wait + expectedRun(method)
-        guard isIdle || needs <= deadline.remaining(now: now) else { throw .tooLate(needs: needs) }
-        let job = Job(id: nextID, method: method, lane: lane, deadline: deadline, payload: payload)
+        guard shares.hasRoom(for: lane, routine: routine.jobs.count, emergency: emergency.jobs.count) else {
+            throw .full(retryAfter: max(wait, .milliseconds(1)))
+        }
+        if lane == .routine, wait > policy.longestWait {
+            throw .full(retryAfter: max(wait - policy.longestWait, .milliseconds(1)))
+        }
+        let run = expectedRun(method, now: now)
+        guard isIdle || wait + run <= deadline.remaining(now: now) else { throw .tooLate(needs: wait + run) }
+        let job = Job(
+            id: nextID, method: method, lane: lane, deadline: deadline, payload: payload, since: now, expected: run)
         nextID += 1
         if lane == .emergency { emergency.append(job) } else { routine.append(job) }
         return job.id
     }
 
-    /// The next job for a free worker: emergency first, then in order of arrival.
-    package mutating func next(now: ContinuousClock.Instant) -> Next? {
+    /// The next job for a free worker: in each lane in order of arrival.
+    package mutating func next(now: MonotonicInstant) -> Next? {
         guard let job = takeFirst() else { return nil }
         guard !job.deadline.hasPassed(now: now) else { return .expired(job) }
-        running[job.id] = (job.method, now)
+        guard job.lane == .emergency || job.since.duration(to: now) <= policy.overdue else { return .overdue(job) }
+        running[job.id] = (job.method, job.lane, now)
         return .run(job)
     }
 
     /// A worker has done a job; its time teaches the next estimate.
-    package mutating func finish(_ id: UInt64, now: ContinuousClock.Instant) {
-        guard let (method, since) = running.removeValue(forKey: id) else { return }
-        costs[method, default: RunTime()].add(since.duration(to: now))
+    package mutating func finish(_ id: UInt64, now: MonotonicInstant) {
+        guard let (method, lane, since) = running.removeValue(forKey: id) else { return }
+        let ran = since.duration(to: now)
+        if costs[method] == nil {
+            routine.expect(ran, of: method)
+            emergency.expect(ran, of: method)
+        }
+        costs[method, default: RunTime()].add(ran)
+        charge(ran, to: lane)
+    }
+
+    /// Time that a lane has had, here or beside the queue.
+    package mutating func charge(_ ran: Duration, to lane: Lane) {
+        guard !routine.jobs.isEmpty else { return lead = .zero }
+        lead = max(.zero, lane == .emergency ? lead + ran : lead - ran)
     }
 
     /// Takes a waiting job out; nil when it runs already or is gone.
-    package mutating func remove(_ id: UInt64) -> Job? {
-        if let index = routine.firstIndex(where: { $0.id == id }) { return routine.remove(at: index) }
-        if let index = emergency.firstIndex(where: { $0.id == id }) { return emergency.remove(at: index) }
-        return nil
-    }
+    package mutating func remove(_ id: UInt64) -> Job? { routine.remove(id) ?? emergency.remove(id) }
 
     /// Takes all waiting jobs out.
     package mutating func removeAll() -> [Job] {
         defer {
-            emergency = []
-            routine = []
+            emergency = Line()
+            routine = Line()
         }
-        return emergency + routine
+        return Array(emergency.jobs) + Array(routine.jobs)
     }
 
     /// With a free worker nothing is refused for its time: an estimate that a burst has spoilt must be able to heal.
-    private var isIdle: Bool { isEmpty && running.count < workers }
-
-    private func hasRoom(for lane: Lane) -> Bool {
-        switch lane {
-        case .emergency: waiting < capacity
-        case .routine: routine.count < routineCapacity && waiting < capacity
-        }
-    }
+    private var isIdle: Bool { isEmpty && running.count < policy.workers }
 
     private mutating func takeFirst() -> Job? {
-        if !emergency.isEmpty { return emergency.removeFirst() }
-        return routine.isEmpty ? nil : routine.removeFirst()
+        if isShared, !routine.jobs.isEmpty { return routine.popFirst() }
+        return emergency.popFirst() ?? routine.popFirst()
     }
 
-    /// How long until a worker is free for one more job of that lane, as far as the past can tell.
-    private func expectedWait(_ lane: Lane, now: ContinuousClock.Instant) -> Duration {
+    /// How long until a worker is free for one more job of that lane, as far as the past can tell: what runs, what its
+    /// own lane has waiting, and as much of the other lane as goes first.
+    private func expectedWait(_ lane: Lane, now: MonotonicInstant) -> Duration {
         guard !isIdle else { return .zero }
-        var work = running.values.reduce(Duration.zero) { sum, job in
-            sum + max(.zero, expectedRun(job.method) - job.since.duration(to: now))
+        let started = running.values.reduce(Duration.zero) { sum, job in
+            sum + max(.zero, expectedRun(job.method, now: now) - job.since.duration(to: now))
         }
-        work += emergency.reduce(.zero) { $0 + expectedRun($1.method) }
-        if lane == .routine { work += routine.reduce(.zero) { $0 + expectedRun($1.method) } }
-        return work / workers
+        let allowance = max(.zero, policy.allowance - lead)
+        let before = switch lane {
+        case .emergency: emergency.work + min(routine.work, max(.zero, emergency.work - allowance))
+        case .routine: routine.work + min(emergency.work, allowance + routine.work)
+        }
+        return (started + before) / policy.workers
     }
 
-    private func expectedRun(_ method: UInt32) -> Duration { costs[method]?.mean ?? .zero }
+    /// What is not known yet takes as long as it has run so far, wherever it runs.
+    private func expectedRun(_ method: UInt32, now: MonotonicInstant) -> Duration {
+        if let mean = costs[method]?.mean { return mean }
+        return running.values.reduce(.zero) { $1.method == method ? max($0, $1.since.duration(to: now)) : $0 }
+    }
+}
+
+/// How much is taken on.
+package struct QueuePolicy: Sendable, Hashable {
+    /// Jobs that may wait, at least 1.
+    package var capacity: Int
+    /// Those who take from the queue, at least 1.
+    package var workers: Int
+    /// How long a routine job may be expected to wait: later, its answer is worth little.
+    package var longestWait: Duration
+    /// How much more time than routine work emergencies may get while both wait.
+    package var allowance: Duration
+
+    package init(
+        capacity: Int, workers: Int, longestWait: Duration = .milliseconds(1500), allowance: Duration = .seconds(1)
+    ) {
+        self.capacity = max(capacity, 1)
+        self.workers = max(workers, 1)
+        self.longestWait = longestWait
+        self.allowance = allowance
+    }
+
+    /// How long a routine job may really wait.
+    var overdue: Duration { longestWait + longestWait / 4 }
+}
+
+/// Why a queue takes no job.
+package enum QueueRefusal: Error, Hashable {
+    case full(retryAfter: Duration)
+    /// The time it would have to wait and run is longer than what is left.
+    case tooLate(needs: Duration)
 }
 
 /// An exponentially weighted mean of run times: each new one counts one eighth.

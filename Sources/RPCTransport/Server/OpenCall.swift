@@ -8,8 +8,8 @@ struct OpenCall {
     let arrived: MonotonicInstant
     /// An ASYNC handler that has suspended.
     var task: Task<Void, Never>?
-    /// A place in the CPU pool's queue.
-    var ticket: UInt64?
+    /// A place in a queue.
+    var ticket: Ticket?
     var stop: Stop?
     /// What the client of a streaming call sends, for its handler.
     var requests: InboundMessages?
@@ -25,6 +25,12 @@ struct OpenCall {
     func endStreams(_ error: RPCError) {
         requests?.fail(error, discards: true)
         for writer in writers { writer(error) }
+    }
+
+    /// Where a call waits.
+    enum Ticket {
+        case pool(UInt64)
+        case loop(UInt64)
     }
 
     /// Why the handler was asked to stop.
@@ -47,6 +53,12 @@ enum CallEnd: Sendable {
     case ended(Result<[UInt8], any Error>, started: MonotonicInstant, ended: MonotonicInstant)
     /// The handler never ran.
     case notStarted(RPCError)
+
+    /// How long the handler made its caller wait; nil when it never ran.
+    func latency(since arrived: MonotonicInstant) -> Duration? {
+        guard case .ended(_, _, let ended) = self else { return nil }
+        return arrived.duration(to: ended)
+    }
 }
 
 /// What goes back to the caller, and what the observer is told.
@@ -92,18 +104,24 @@ struct CallAnswer {
     }
 }
 
+extension CPUPool.Turn {
+    /// Why a call that waited does not run; nil when it does.
+    func refusal(_ method: MethodDescriptor) -> RPCError? {
+        switch self {
+        case .run: nil
+        case .expired: .deadlineExceeded(method, processed: .no)
+        case .overdue: .busy(method.fullName)
+        case .stopped: RPCError(.unavailable, "The server is shutting down.", processed: .no)
+        }
+    }
+}
+
 extension RPCError {
-    /// The pool did not take the job.
-    static func refused(_ refusal: CPUPool.Refusal, _ method: MethodDescriptor) -> RPCError {
+    /// A queue did not take the call.
+    static func refused(_ refusal: QueueRefusal, _ method: MethodDescriptor) -> RPCError {
         switch refusal {
-        case .full(let retryAfter):
-            RPCError(
-                .resourceExhausted, "\(method.fullName) has as many calls waiting as it may; try again shortly.",
-                reason: "busy", processed: .no, retryAfter: retryAfter)
-        case .tooLate(let needs):
-            RPCError(
-                .resourceExhausted, "\(method.fullName) could not end before its deadline; try again shortly.",
-                reason: "busy", processed: .no, retryAfter: needs)
+        case .full(let retryAfter): .busy(method.fullName, retryAfter: retryAfter)
+        case .tooLate(let needs): .tooLate(method, retryAfter: needs)
         }
     }
 }

@@ -28,6 +28,8 @@ final class ServerCore: TrustObserver {
     /// A drain need not wait for handlers any more.
     private let idle = Latch()
     private let listener = Mutex<(any Channel)?>(nil)
+    /// What waits on each event loop.
+    private let queues = Mutex<[ObjectIdentifier: NIOLoopBound<LoopQueue>]>([:])
 
     /// How much longer than its grace a drain may take before connections are cut.
     private static let cutDelay = Duration.seconds(1)
@@ -39,7 +41,7 @@ final class ServerCore: TrustObserver {
         users: (any UserIdentityVerifier)?, observer: (any ServerObserver)?, options: ServerOptions, pool: CPUPool?,
         operations: OperationsPool? = nil
     ) throws(HostingError) {
-        self.gate = try CallGate(methods, users: users, concurrency: options.concurrency)
+        self.gate = try CallGate(methods, users: users, limit: options.admission)
         self.tls = tls
         self.observer = observer
         self.options = options
@@ -119,8 +121,8 @@ final class ServerCore: TrustObserver {
     }
 
     /// Gives a call's place back, and lets a drain go on that waited for the last one.
-    func leave(_ call: AdmittedCall) {
-        gate.leave(call)
+    func leave(_ call: AdmittedCall, latency: Duration?) {
+        gate.leave(call, latency: latency)
         openIfIdle()
     }
 
@@ -158,8 +160,19 @@ final class ServerCore: TrustObserver {
     /// Connections to peers that are no longer believed drain.
     func trustChanged() { connections.forEach { $0.drainIfDistrusted() } }
 
+    /// On that loop.
+    private func queue(of loop: any EventLoop) -> LoopQueue {
+        queues.withLock { queues in
+            let id = ObjectIdentifier(loop)
+            if let known = queues[id] { return known }
+            let queue = NIOLoopBound(LoopQueue(loop), eventLoop: loop)
+            queues[id] = queue
+            return queue
+        }.value
+    }
+
     private func accept(_ channel: any Channel) throws {
-        let session = ServerSession(core: self)
+        let session = ServerSession(core: self, work: queue(of: channel.eventLoop))
         do {
             guard connections.add(channel, session) else { throw HandshakeError("too many connections") }
             let handlers = channel.pipeline.syncOperations

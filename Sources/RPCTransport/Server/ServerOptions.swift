@@ -1,6 +1,6 @@
 package import NIOCore
 import NIOPosix
-import RPCCore
+package import RPCCore
 package import WireCore
 
 /// Where a server listens and how much it takes on.
@@ -22,11 +22,13 @@ package struct ServerOptions: Sendable {
     /// How long calls under way may take to end once the server drains; `limits.drainGrace` is for single connections.
     package var drainGrace = Duration.seconds(10)
     /// Calls at once, over all methods and connections.
-    package var concurrency = CallGate.defaultConcurrency
+    package var admission = AdmissionLimit.fixed(CallGate.defaultConcurrency)
     /// Threads for SYNC methods that cost POOL, in a `SyncServer`; as many as there are cores when nil.
     package var poolWorkers: Int?
     /// Jobs that may wait for such a thread.
     package var poolQueue = CPUPool.defaultCapacity
+    /// How these threads give way to event loops.
+    package var poolScheduling = Scheduling.standard
     /// Sees into the server, when somebody is to.
     package var inspector: ServerInspector?
 

@@ -20,7 +20,7 @@ package struct ServerSummary: Sendable {
         connections = core.connections.count
         maximumConnections = core.options.maximumConnections
         calls = core.gate.openCalls
-        maximumCalls = core.options.concurrency
+        maximumCalls = core.gate.places
         drainGrace = core.options.drainGrace
         limits = core.options.limits
         pool = core.pool?.report

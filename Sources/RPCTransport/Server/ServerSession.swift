@@ -8,6 +8,7 @@ import WireCore
 final class ServerSession: WireSession {
     let driver: WireDriver<ServerConnection>
     private let core: ServerCore
+    private let work: LoopQueue
     private var tokens = UserTokenCache()
     var calls = CallTable<OpenCall>()
     /// When TLS was done.
@@ -19,9 +20,11 @@ final class ServerSession: WireSession {
     private let trust: Int
     private lazy var executor = driver.context.map { LoopExecutor($0.eventLoop) }
 
-    init(core: ServerCore) {
+    /// - Parameter work: What waits on this connection's event loop.
+    init(core: ServerCore, work: LoopQueue) {
         self.core = core
         self.trust = core.tls.generation
+        self.work = work
         self.driver = WireDriver(handshakeTimeout: core.options.handshakeTimeout) { _, now in
             var random = SystemRandomNumberGenerator()
             return try ServerConnection(
@@ -84,12 +87,12 @@ final class ServerSession: WireSession {
             let call = try core.gate.admit(request(incoming, from: peer), tokens: &tokens, now: now)
             let open = OpenCall(call, arrived: WireClock.time(at: incoming.receivedAt))
             let request = Array(incoming.message.readableBytesView)
-            if case .sync(let method) = call.entry.method, core.pool(for: method.descriptor, size: request.count) == nil {
-                runInline(incoming.id, open, method, request, now)
+            if !work.isFree(for: call.context.lane, waited: open.arrived.duration(to: now)), isForLoop(open, request) {
+                wait(incoming.id, open, request, now: now)
+            } else if call.context.lane == .emergency, !work.isEmpty {
+                work.runAhead { begin(incoming.id, open, request, now, on: context.eventLoop) }
             } else {
-                calls[incoming.id] = open
-                limit(incoming.id, call.context)
-                start(incoming.id, open, request, on: context.eventLoop)
+                begin(incoming.id, open, request, now, on: context.eventLoop)
             }
         } catch {
             refuse(incoming, from: peer, error)
@@ -117,6 +120,50 @@ final class ServerSession: WireSession {
     }
 
     // MARK: It runs
+
+    /// Whether the call is work for this loop that can wait its turn: none for the pool, which has a queue of its own,
+    /// and no stream, whose messages are not to come before it.
+    private func isForLoop(_ open: OpenCall, _ request: [UInt8]) -> Bool {
+        switch open.call.entry.method {
+        case .sync(let method): core.pool(for: method.descriptor, size: request.count) == nil
+        case .async(let method): method.stream == nil
+        }
+    }
+
+    private func begin(
+        _ id: CallID, _ open: OpenCall, _ request: [UInt8], _ now: MonotonicInstant, on loop: any EventLoop
+    ) {
+        if case .sync(let method) = open.call.entry.method,
+            core.pool(for: method.descriptor, size: request.count) == nil
+        {
+            runInline(id, open, method, request, now)
+        } else {
+            calls[id] = open
+            limit(id, open.call.context)
+            start(id, open, request, on: loop)
+        }
+    }
+
+    /// Has the call wait for a later turn of this loop, or refuses it.
+    private func wait(_ id: CallID, _ open: OpenCall, _ request: [UInt8], now: MonotonicInstant) {
+        var open = open
+        let context = open.call.context
+        do throws(QueueRefusal) {
+            open.ticket = .loop(try work.add(context, now: now) { [self] turn in take(turn, id, request) })
+            calls[id] = open
+            limit(id, context)
+        } catch {
+            complete(id, open, .notStarted(.refused(error, context.method)))
+        }
+    }
+
+    private func take(_ turn: CPUPool.Turn, _ id: CallID, _ request: [UInt8]) {
+        guard let open = calls[id] else { return }
+        calls[id]?.ticket = nil
+        if let refusal = turn.refusal(open.call.context.method) { return finish(id, .notStarted(refusal)) }
+        calls[id] = nil
+        begin(id, open, request, .now, on: work.loop)
+    }
 
     private func start(_ id: CallID, _ open: OpenCall, _ request: [UInt8], on loop: any EventLoop) {
         switch open.call.entry.method {
@@ -167,13 +214,12 @@ final class ServerSession: WireSession {
     ) {
         let session = NIOLoopBound(self, eventLoop: loop)
         let (context, observer) = (open.call.context, core.observer)
-        do throws(CPUPool.Refusal) {
-            calls[id]?.ticket = try pool.add(
-                method: context.method.id, lane: context.lane, deadline: context.deadline
-            ) { turn in
-                let end = Self.run(turn, method, request, context, observer)
-                loop.execute { session.value.finish(id, end) }
-            }
+        do throws(QueueRefusal) {
+            calls[id]?.ticket = .pool(
+                try pool.add(method: context.method.id, lane: context.lane, deadline: context.deadline) { turn in
+                    let end = Self.run(turn, method, request, context, observer)
+                    loop.execute { session.value.finish(id, end) }
+                })
         } catch {
             finish(id, .notStarted(.refused(error, context.method)))
         }
@@ -183,19 +229,18 @@ final class ServerSession: WireSession {
         _ turn: CPUPool.Turn, _ method: SyncMethod, _ request: [UInt8], _ context: CallContext,
         _ observer: (any ServerObserver)?
     ) -> CallEnd {
-        switch turn {
-        case .expired: return .notStarted(.deadlineExceeded(context.method, processed: .no))
-        case .stopped: return .notStarted(RPCError(.unavailable, "The server is shutting down.", processed: .no))
-        case .run:
-            observer?.callStarted(context)
-            let started = MonotonicInstant.now
-            let result = Result { try method.run(request, context) }
-            return .ended(result, started: started, ended: .now)
-        }
+        if let refusal = turn.refusal(context.method) { return .notStarted(refusal) }
+        observer?.callStarted(context)
+        let started = MonotonicInstant.now
+        let result = Result { try method.run(request, context) }
+        return .ended(result, started: started, ended: .now)
     }
 
-    func isQueued(_ ticket: UInt64, _ method: MethodDescriptor) -> Bool {
-        core.pool(of: method)?.isWaiting(ticket) == true
+    func isQueued(_ ticket: OpenCall.Ticket, _ method: MethodDescriptor) -> Bool {
+        switch ticket {
+        case .pool(let id): core.pool(of: method)?.isWaiting(id) == true
+        case .loop: true
+        }
     }
 
     // MARK: It stops, it ends
@@ -204,7 +249,7 @@ final class ServerSession: WireSession {
         guard let open = calls[id] else { return }
         calls[id]?.stop = open.stop ?? reason
         let method = open.call.context.method
-        if let ticket = open.ticket, core.pool(of: method)?.remove(ticket) == true {
+        if let ticket = open.ticket, remove(ticket, method) {
             return finish(id, .notStarted(reason.error(method, processed: .no)))
         }
         guard method.onCancel == .cancel else { return }
@@ -212,6 +257,14 @@ final class ServerSession: WireSession {
         calls[id]?.writers = []
         open.endStreams(reason.error(method, processed: .maybe))
         open.task?.cancel()
+    }
+
+    /// Takes a waiting call out; false when it runs already.
+    private func remove(_ ticket: OpenCall.Ticket, _ method: MethodDescriptor) -> Bool {
+        switch ticket {
+        case .pool(let id): core.pool(of: method)?.remove(id) ?? false
+        case .loop(let id): work.remove(id)
+        }
     }
 
     func finish(_ id: CallID, _ end: CallEnd) {
@@ -222,7 +275,7 @@ final class ServerSession: WireSession {
 
     /// Gives the call's place back and its answer to the machine.
     private func complete(_ id: CallID, _ open: OpenCall, _ end: CallEnd) {
-        core.leave(open.call)
+        core.leave(open.call, latency: end.latency(since: open.arrived))
         let answer = CallAnswer(open, end)
         switch answer.result {
         case .success where open.call.context.method.kind.serverStreams:

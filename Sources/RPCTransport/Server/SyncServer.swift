@@ -15,7 +15,9 @@ package final class SyncServer: Sendable {
         core = try ServerCore(
             methods: handlers.flatMap(\.syncMethods).map(HostedMethod.sync),
             contracts: handlers.map { type(of: $0).contract }, tls: tls, users: users, observer: observer,
-            options: options, pool: CPUPool(workers: options.poolWorkers, capacity: options.poolQueue),
+            options: options,
+            pool: CPUPool(
+                workers: options.poolWorkers, capacity: options.poolQueue, scheduling: options.poolScheduling),
             operations: OperationsPool(handlers))
     }
 

@@ -1,4 +1,5 @@
 import Logging
+import RPCCore
 
 /// The keys that every service has without declaring them.
 package enum SharedKeys {
@@ -29,6 +30,21 @@ package enum SharedKeys {
     package static let gatewayOperations = ConfigKey(
         "gateway.operations", default: ListenAddress(host: "127.0.0.1", port: 7105),
         doc: "Where the gateway answers for its health, and the operator; HTTPS knows nothing of it.")
+
+    package static func concurrency(_ service: String) -> ConfigKey<Int> {
+        ConfigKey(
+            "\(service).concurrency", default: CallGate.defaultConcurrency, in: 1...65_536,
+            doc: "Calls at once in the process; a fifth is kept for emergencies, half for routine calls.")
+    }
+
+    package static func admission(_ service: String) -> ConfigKey<String> {
+        ConfigKey(
+            "\(service).admission", default: fixedAdmission, oneOf: [fixedAdmission, adaptiveAdmission],
+            doc: "Whether that number stays as it is, or follows the latency of calls up to it.")
+    }
+
+    static let fixedAdmission = "fixed"
+    static let adaptiveAdmission = "adaptive"
 
     package static let authority = ConfigKey(
         "tls.authority", default: StatePath("ca.pem"), doc: "The authority whose certificates are believed, PEM.")
@@ -78,7 +94,9 @@ package enum SharedKeys {
         let own: [any ConfigEntry] = [listen(service), certificate(service), key(service), drainGrace(service)]
         let connections: [any ConfigEntry] = [maxAge, idleTimeout, connectionGrace, keepalive, keepaliveTimeout]
         let trust: [any ConfigEntry] = [authority, reload]
+        // The gateway hosts no calls; `gateway.requests` limits what it takes.
+        let calls: [any ConfigEntry] = service == "gateway" ? [] : [concurrency(service), admission(service)]
         let rest: [any ConfigEntry] = [identity, logLevel]
-        return own + trust + connections + rest + (callsOut ? peers.map { peer($0) } : [])
+        return own + calls + trust + connections + rest + (callsOut ? peers.map { peer($0) } : [])
     }
 }

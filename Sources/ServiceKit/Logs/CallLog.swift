@@ -15,7 +15,7 @@ package struct CallLog: ServerObserver {
             .duration("queued", record.queued), .duration("ran", record.ran),
         ]
         if record.context.attempt > 1 { fields.append(.count("attempt", record.context.attempt)) }
-        if record.context.lane == .emergency { fields.append(.word("lane", "emergency")) }
+        if record.context.lane == .emergency { fields += Self.audit(record.context) }
         if let error = record.error { fields += [.reason(of: error), .error(error)] }
         logger.event(level, "call", fields)
     }
@@ -35,12 +35,18 @@ package struct CallLog: ServerObserver {
         logger.event(.debug, "connection closed", peer.map { [LogField.peer($0)] } ?? [])
     }
 
+    /// Who used the emergency lane: the user's id, which is ours and names nobody.
+    private static func audit(_ context: CallContext) -> [LogField] {
+        [.word("lane", "emergency")] + (context.user.map { [.id("user", $0.subject)] } ?? [])
+    }
+
     /// What services ask each other all the time (health, keys, revocations) would fill the log: at `debug`, unless it
-    /// fails.
+    /// fails. Each use of the emergency lane is on record.
     private func level(of record: CallRecord) -> Logger.Level {
         let method = record.context.method
         return switch record.code {
         case .internal, .unknown, .dataLoss: .error
+        case _ where record.context.lane == .emergency: .notice
         case .ok where method.exposure == .internal && method.idempotency == .noSideEffects: .debug
         default: .info
         }

@@ -50,6 +50,7 @@ package struct ServiceEnvironment: Sendable {
             var options = ServerOptions(host: address.host, port: address.port)
             options.drainGrace = try configuration[SharedKeys.drainGrace(name)]
             try connectionLife.apply(toServer: &options.limits)
+            options.admission = try admission
             return options
         }
     }
@@ -64,6 +65,15 @@ package struct ServiceEnvironment: Sendable {
             life.keepalive = try configuration[SharedKeys.keepalive]
             life.keepaliveTimeout = try configuration[SharedKeys.keepaliveTimeout]
             return life
+        }
+    }
+
+    /// How many calls may be under way at once.
+    private var admission: AdmissionLimit {
+        get throws {
+            let most = try configuration[SharedKeys.concurrency(name)]
+            let isAdaptive = try configuration[SharedKeys.admission(name)] == SharedKeys.adaptiveAdmission
+            return isAdaptive ? .adaptive(LatencyGradient.Policy(maximum: most)) : .fixed(most)
         }
     }
 

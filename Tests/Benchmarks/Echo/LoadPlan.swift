@@ -81,7 +81,9 @@ func processCPU() -> Double {
 }
 
 extension StateOptions {
-    func tls(_ name: String) throws -> TLSIdentity {
+    func tls(_ name: String) throws -> TLSIdentity { try Self.tls(state, name) }
+
+    static func tls(_ state: String, _ name: String) throws -> TLSIdentity {
         try TLSIdentity(
             certificateFile: "\(state)/certs/\(name).pem", keyFile: "\(state)/certs/\(name).key",
             authorityFile: "\(state)/ca.pem")

@@ -1,5 +1,6 @@
 import JOSE
 import LibCrypto
+import RPCCore
 import Synchronization
 import Testing
 
@@ -144,7 +145,7 @@ import Testing
 @Suite struct IdentityTokenCacheTests {
     final class CountingSigner: UserTokenSigning {
         private let count = Mutex(0)
-        func sign(_ grant: AccessGrant, lifetime: Duration) throws -> String {
+        func sign(_ grant: AccessGrant, lane: Lane, lifetime: Duration) throws -> String {
             "\(grant.subject)/\(grant.sessionID)/\(count.withLock { $0 += 1; return $0 })"
         }
     }
@@ -159,16 +160,19 @@ import Testing
 
     @Test func oneSignatureServesASession() throws {
         let tokens = IdentityTokens(signer: CountingSigner())
-        #expect(try tokens.token(for: grant(), now: start) == "u/s/1")
-        #expect(try tokens.token(for: grant(expires: 2), now: start.advanced(by: .seconds(29))) == "u/s/1")
-        #expect(try tokens.token(for: grant(), now: start.advanced(by: .seconds(30))) == "u/s/2")
+        #expect(try tokens.token(for: grant(), lane: .routine, now: start) == "u/s/1")
+        let (later, tooLate) = (start.advanced(by: .seconds(29)), start.advanced(by: .seconds(30)))
+        #expect(try tokens.token(for: grant(expires: 2), lane: .routine, now: later) == "u/s/1")
+        #expect(try tokens.token(for: grant(), lane: .routine, now: tooLate) == "u/s/2")
     }
 
     @Test func anotherUserOrRightIsAnotherToken() throws {
         let tokens = IdentityTokens(signer: CountingSigner())
-        #expect(try tokens.token(for: grant(), now: start) == "u/s/1")
-        #expect(try tokens.token(for: grant("u", "t"), now: start) == "u/t/2")
-        #expect(try tokens.token(for: grant(roles: ["admin"]), now: start) == "u/s/3")
-        #expect(try tokens.token(for: grant("other"), now: start) == "other/s/4")
+        #expect(try tokens.token(for: grant(), lane: .routine, now: start) == "u/s/1")
+        #expect(try tokens.token(for: grant("u", "t"), lane: .routine, now: start) == "u/t/2")
+        #expect(try tokens.token(for: grant(roles: ["admin"]), lane: .routine, now: start) == "u/s/3")
+        #expect(try tokens.token(for: grant("other"), lane: .routine, now: start) == "other/s/4")
+        #expect(try tokens.token(for: grant("other"), lane: .emergency, now: start) == "other/s/5")
+        #expect(try tokens.token(for: grant("other"), lane: .routine, now: start) == "other/s/4")
     }
 }

@@ -12,6 +12,8 @@ final class FakeAuth: AuthServiceHandler {
         var failure: RPCError?
         var contexts: [CallContext] = []
         var checks = 0
+        var holds = false
+        var held: [CheckedContinuation<Void, Never>] = []
     }
 
     private let state = Mutex(State())
@@ -23,6 +25,31 @@ final class FakeAuth: AuthServiceHandler {
 
     /// What every user's method throws from now on.
     func fail(with error: RPCError?) { state.withLock { $0.failure = error } }
+
+    /// `GetUser` waits from now on, until `release`.
+    func hold() { state.withLock { $0.holds = true } }
+
+    /// Calls of `GetUser` that wait.
+    var held: Int { state.withLock { $0.held.count } }
+
+    func release() {
+        let held = state.withLock { state in
+            state.holds = false
+            defer { state.held = [] }
+            return state.held
+        }
+        for continuation in held { continuation.resume() }
+    }
+
+    private func waitIfHeld() async {
+        await withCheckedContinuation { continuation in
+            let waits = state.withLock { state in
+                if state.holds { state.held.append(continuation) }
+                return state.holds
+            }
+            if !waits { continuation.resume() }
+        }
+    }
 
     func end(session: String) {
         let waiting = state.withLock { state in
@@ -79,6 +106,7 @@ final class FakeAuth: AuthServiceHandler {
 
     func getUser(_ request: AuthGetUserRequest, _ context: CallContext) async throws -> AuthUser {
         try enter(context)
+        await waitIfHeld()
         let user = try context.requireUser()
         return .with {
             $0.userID = user.subject

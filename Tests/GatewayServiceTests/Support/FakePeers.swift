@@ -115,12 +115,16 @@ final class Switch: RPCChannel {
 
 /// Identity tokens that say what they hold.
 struct PlainIdentity: UserTokenSigning, UserIdentityVerifier {
-    func sign(_ grant: AccessGrant, lifetime: Duration) throws -> String { "\(grant.subject) \(grant.sessionID)" }
+    func sign(_ grant: AccessGrant, lane: Lane, lifetime: Duration) throws -> String {
+        "\(grant.subject) \(grant.sessionID) \(lane) \(grant.roles.joined(separator: ","))"
+    }
 
     func verify(token: String) throws -> UserIdentity {
-        let parts = token.split(separator: " ").map(String.init)
-        guard parts.count == 2 else { throw RPCError(.unauthenticated, "not ours") }
-        return UserIdentity(subject: parts[0], sessionID: parts[1], roles: [], lane: .routine)
+        let parts = token.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 4 else { throw RPCError(.unauthenticated, "not ours") }
+        return UserIdentity(
+            subject: parts[0], sessionID: parts[1], roles: parts[3].split(separator: ",").map(String.init),
+            lane: parts[2] == "emergency" ? .emergency : .routine)
     }
 }
 

@@ -43,14 +43,14 @@ struct TestBackend: Sendable {
 
     /// An access token as auth would have it signed.
     func accessToken(
-        session: String = "ses_1", subject: String = "usr_1", life: Int64 = 900, type: TokenType = .accessToken,
-        key: Ed25519.PrivateKey? = nil, issuer: String = AccessTokens.defaultIssuer,
+        session: String = "ses_1", subject: String = "usr_1", life: Int64 = 900, roles: [String] = [],
+        type: TokenType = .accessToken, key: Ed25519.PrivateKey? = nil, issuer: String = AccessTokens.defaultIssuer,
         audience: String = AccessTokens.defaultAudience
     ) throws -> String {
         try TokenSigner(kid: "k1", key: key ?? self.key, type: type).sign(
             Claims(
                 issuer: issuer, subject: subject, audience: [audience],
                 expiresAt: time.time.seconds + life, notBefore: nil, issuedAt: time.time.seconds, id: "j",
-                session: session, roles: [], lane: nil))
+                session: session, roles: roles, lane: nil))
     }
 }

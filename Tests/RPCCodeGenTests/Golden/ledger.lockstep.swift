@@ -12,7 +12,7 @@ package enum LedgerServiceContract {
             `repeat`,
             findEntries,
         ],
-        fingerprint: 0x1c02662d8411a21f
+        fingerprint: 0x01b103fabd1b9ced
     )
 
     /// Keeps an entry.
@@ -24,10 +24,10 @@ package enum LedgerServiceContract {
         name: "PutEntry",
         execution: .async, cost: nil,
         callers: ["gateway"],
-        exposure: .admin(roles: ["keeper", "chief"]), maximumLane: .routine,
+        exposure: .admin(roles: ["keeper", "chief"]), maximumLane: .emergency, emergencyRoles: ["chief"],
         deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
         requestLimit: 65536, responseLimit: 65536,
-        concurrency: nil,
+        concurrency: 64, isAdaptive: true,
         rate: Rate(limit: 5, period: .seconds(1), key: .user),
         onCancel: .detach, idempotency: .idempotent,
         http: HTTPRoute(

@@ -270,6 +270,44 @@ struct ExecutionTests {
         }
     }
 
+    @Test("More INLINE work than a loop can do is refused unprocessed or done, each call once, and the loop stays open")
+    func inlineOverload() async throws {
+        let ran = Mutex(0)
+        let work = CPUSteps.untilMillisecond
+        let busy = Self.sync("Busy", .inline(limit: 10)) { request, _ in
+            ran.withLock { $0 += 1 }
+            _ = CPUSteps.spin(work * 4)
+            return request
+        }
+        try await withSyncServer([busy]) { server, address in
+            try await client(address) { client in
+                let outcomes = await withTaskGroup(of: RPCError?.self) { group in
+                    for _ in 0..<400 {
+                        group.addTask {
+                            do throws(RPCError) {
+                                _ = try await client.call(busy.descriptor, [1])
+                                return nil
+                            } catch {
+                                return error
+                            }
+                        }
+                    }
+                    return await group.reduce(into: [RPCError?]()) { $0.append($1) }
+                }
+                let refused = outcomes.compactMap { $0 }
+                #expect(refused.count > 0, "1.6 s of work were taken on")
+                #expect(refused.count < 400)
+                let isUnprocessed = refused.allSatisfy {
+                    $0.code == .resourceExhausted && $0.processed == .no && $0.retryAfter != nil
+                }
+                #expect(isUnprocessed)
+                #expect(ran.withLock { $0 } == 400 - refused.count)
+                #expect(try await client.call(busy.descriptor, [2]) == [2])
+                try await until { server.openCalls == 0 }
+            }
+        }
+    }
+
     @Test("A pool that is stopped gives up what waits and joins its threads")
     func stop() throws {
         let pool = CPUPool(workers: 1, capacity: 5)
@@ -291,5 +329,20 @@ struct ExecutionTests {
         #expect(throws: CPUPool.Refusal.self) {
             try pool.add(method: 1, lane: .routine, deadline: .after(.seconds(60))) { _ in }
         }
+    }
+}
+
+/// CPU work of about a known length, counted in steps.
+private enum CPUSteps {
+    /// Steps that take about a millisecond here.
+    static let untilMillisecond: Int = {
+        let start = ContinuousClock.now
+        _ = spin(200_000)
+        let took = Double(start.duration(to: .now).components.attoseconds) / 1e15
+        return max(Int(200_000 / max(took, 0.01)), 1000)
+    }()
+
+    @inline(never) static func spin(_ steps: Int) -> UInt64 {
+        (0..<steps).reduce(1) { state, step in state &* 6_364_136_223_846_793_005 &+ UInt64(step) }
     }
 }

@@ -7,11 +7,13 @@ import Testing
 @Suite struct CallLogTests {
     let output = CollectedOutput()
 
-    func record(_ code: StatusCode, _ error: (any Error)?, requestID: String = "req_1") throws -> CallRecord {
+    func record(
+        _ code: StatusCode, _ error: (any Error)?, requestID: String = "req_1", lane: Lane = .routine
+    ) throws -> CallRecord {
         let context = CallContext(
             method: HealthServiceContract.check, peer: try #require(PeerIdentity(service: "gateway")),
-            deadline: .after(.seconds(1)), requestID: requestID,
-            user: UserIdentity(subject: "usr_planted", sessionID: "ses_planted", roles: [], lane: .routine),
+            deadline: .after(.seconds(1)), lane: lane, requestID: requestID,
+            user: UserIdentity(subject: "usr_planted", sessionID: "ses_planted", roles: [], lane: lane),
             userToken: "planted.token.x", origin: ClientOrigin(address: "192.0.2.7", userAgent: "planted agent"))
         return CallRecord(
             context: context, code: code, processed: .yes, queued: .microseconds(1500), ran: .milliseconds(2),
@@ -45,6 +47,15 @@ import Testing
         log.callEnded(try record(.internal, CancellationError()))
         log.callEnded(try record(.ok, nil))
         #expect(try output.objects().map { $0["level"] as? String } == ["error", "debug"])
+    }
+
+    @Test func eachUseOfTheEmergencyLaneIsOnRecord() throws {
+        CallLog(logger: output.logger()).callEnded(try record(.ok, nil, lane: .emergency))
+        let object = try #require(try output.objects().first)
+        #expect(object["level"] as? String == "notice")
+        #expect(object["lane"] as? String == "emergency")
+        #expect(object["user"] as? String == "usr_planted")
+        for secret in ["ses_planted", "planted.token", "192.0.2.7"] { #expect(!output.text.contains(secret)) }
     }
 
     @Test func aRefusalNamesCallerAndReason() throws {

@@ -1,5 +1,5 @@
 import Logging
-import RPCCore
+package import RPCCore
 import ServiceClients
 package import ServiceKit
 
@@ -53,8 +53,7 @@ extension GatewayBackend.Settings {
 }
 
 extension IdentityTokenSigner: UserTokenSigning {
-    package func sign(_ grant: AccessGrant, lifetime: Duration) throws -> String {
-        try sign(
-            subject: grant.subject, session: grant.sessionID, roles: grant.roles, lane: .routine, lifetime: lifetime)
+    package func sign(_ grant: AccessGrant, lane: Lane, lifetime: Duration) throws -> String {
+        try sign(subject: grant.subject, session: grant.sessionID, roles: grant.roles, lane: lane, lifetime: lifetime)
     }
 }

@@ -37,11 +37,11 @@ package struct GatewayParts: Sendable {
 /// From a request to its answer: one way for all methods. Everything that differs between them is in the contract.
 package final class Gateway: Sendable {
     private let parts: GatewayParts
-    private let running: CallGauge
+    private let running: LaneGauge
 
     package init(_ parts: GatewayParts) {
         self.parts = parts
-        self.running = CallGauge(limit: parts.concurrency)
+        self.running = LaneGauge(limit: parts.concurrency)
     }
 
     /// Always an answer: what fails becomes a problem.
@@ -49,21 +49,23 @@ package final class Gateway: Sendable {
         let start = ContinuousClock.now
         let requestID = request.headers.acceptedRequestID
         var endpoint: Endpoint?
+        var lane = Lane.routine
         var code: String?
         var response: GatewayResponse
         do {
-            response = try await respond(to: request, requestID: requestID, endpoint: &endpoint)
+            response = try await respond(to: request, requestID: requestID, endpoint: &endpoint, lane: &lane)
         } catch {
             code = error.code
             response = .problem(error, requestID: requestID)
         }
         parts.log.record(
-            endpoint, status: response.status, code: code, requestID: requestID, took: start.duration(to: .now))
+            endpoint, status: response.status, code: code, lane: lane, requestID: requestID,
+            took: start.duration(to: .now))
         return response.completed(requestID: requestID)
     }
 
     private func respond(
-        to request: GatewayRequest, requestID: String, endpoint: inout Endpoint?
+        to request: GatewayRequest, requestID: String, endpoint: inout Endpoint?, lane: inout Lane
     ) async throws(Problem) -> GatewayResponse {
         let target = try Self.target(of: request)
         let (found, fields) = try find(request.verb, target)
@@ -71,10 +73,28 @@ package final class Gateway: Sendable {
         switch found {
         case .builtIn(let builtIn): return try await answer(builtIn)
         case .route(let route):
-            guard running.enter() else { throw .busy() }
-            defer { running.leave() }
-            return try await forward(request, to: route, target: target, path: fields, requestID: requestID)
+            var place = try enter(route.method, request)
+            defer { running.leave(place) }
+            return try await forward(
+                request, to: route, target: target, path: fields, requestID: requestID, place: &place, lane: &lane)
         }
+    }
+
+    /// A place for the request. Where routine ones are taken, a token that may turn out to be a responder's gets one of
+    /// the emergency lane, for as long as it takes to see whose it is.
+    private func enter(_ method: MethodDescriptor, _ request: GatewayRequest) throws(Problem) -> Lane {
+        if running.enter(.routine) { return .routine }
+        guard method.maximumLane == .emergency, BearerToken(headers: request.headers.authorization) != .none,
+            running.enter(.emergency)
+        else { throw .busy() }
+        return .emergency
+    }
+
+    /// Moves the request to the lane that its user has been granted: nobody keeps a place of the other.
+    private func settle(_ place: inout Lane, _ granted: Lane) throws(Problem) {
+        guard place != granted else { return }
+        guard running.move(from: place, to: granted) else { throw .busy() }
+        place = granted
     }
 
     private static func target(of request: GatewayRequest) throws(Problem) -> RequestTarget {
@@ -112,7 +132,8 @@ package final class Gateway: Sendable {
 extension Gateway {
     /// Limits by address come before any work, limits by user once the user is verified, the body after both.
     private func forward(
-        _ request: GatewayRequest, to route: Route, target: RequestTarget, path: [String: String], requestID: String
+        _ request: GatewayRequest, to route: Route, target: RequestTarget, path: [String: String], requestID: String,
+        place: inout Lane, lane: inout Lane
     ) async throws(Problem) -> GatewayResponse {
         let time = parts.clock()
         let address = parts.proxies.client(peer: request.peer, forwardedFor: request.headers.forwardedFor)
@@ -120,6 +141,8 @@ extension Gateway {
         let user = try await parts.authenticator.user(
             for: route.method, credentials: BearerToken(headers: request.headers.authorization),
             requestID: requestID, time: time)
+        lane = user?.lane ?? .routine
+        try settle(&place, lane)
         try limit(route.method, by: user, or: address, time)
         let body = try await body(of: request, for: route)
         let message = try Transcoder.request(
@@ -127,6 +150,7 @@ extension Gateway {
         var options = CallOptions()
         options.requestID = requestID
         options.userToken = user?.identityToken
+        options.lane = lane
         options.origin = ClientOrigin(address: address, userAgent: request.headers.shownUserAgent)
         let answer = try await call(route, message, options, requestID: requestID)
         return try Self.success(answer, of: route)

@@ -3,6 +3,8 @@ package import RPCCore
 /// The user behind a request, verified, with the token that tells services so.
 package struct AuthenticatedUser: Sendable {
     package let grant: AccessGrant
+    /// Granted by the method's contract to the user's roles; nothing in the request asks for it.
+    package let lane: Lane
     /// Signed by this gateway; what services believe.
     package let identityToken: String
 }
@@ -30,14 +32,15 @@ package struct Authenticator: Sendable {
         for method: MethodDescriptor, credentials: BearerToken, requestID: String, time: RequestTime
     ) async throws(Problem) -> AuthenticatedUser? {
         if method.exposure == .public, !method.optionalUser || credentials == .none { return nil }
-        let user = try await verified(credentials, requestID: requestID, time: time)
-        try Self.authorize(user.grant, for: method)
-        return user
+        let grant = try await verified(credentials, requestID: requestID, time: time)
+        try Self.authorize(grant, for: method)
+        let lane: Lane = method.grantsEmergency(to: grant.roles) ? .emergency : .routine
+        return try identified(grant, lane, now: time.now)
     }
 
     private func verified(
         _ credentials: BearerToken, requestID: String, time: RequestTime
-    ) async throws(Problem) -> AuthenticatedUser {
+    ) async throws(Problem) -> AccessGrant {
         let token: String
         switch credentials {
         case .none: throw .missingToken
@@ -46,8 +49,15 @@ package struct Authenticator: Sendable {
         }
         let grant = try await accessTokens.verify(token, seconds: time.seconds, now: time.now)
         try await revocations.check(session: grant.sessionID, requestID: requestID, now: time.now)
+        return grant
+    }
+
+    private func identified(
+        _ grant: AccessGrant, _ lane: Lane, now: ContinuousClock.Instant
+    ) throws(Problem) -> AuthenticatedUser {
         do {
-            return AuthenticatedUser(grant: grant, identityToken: try identities.token(for: grant, now: time.now))
+            let token = try identities.token(for: grant, lane: lane, now: now)
+            return AuthenticatedUser(grant: grant, lane: lane, identityToken: token)
         } catch {
             throw .internal
         }

@@ -1,0 +1,98 @@
+import NIOCore
+import RPCCore
+
+/// Calls that wait for their turn on one event loop.
+///
+/// A loop that ran whatever it has read would read nothing meanwhile: neither an emergency nor the calls that it has to
+/// refuse. So it works in slices. What has waited for more than one, behind others that were read with it, is queued
+/// here and run from the queue slice by slice, with a look at the sockets between any two. An emergency runs as soon as
+/// it is read, unless emergencies have had more than their share while routine work waits. Lives on its loop.
+final class LoopQueue {
+    typealias Work = (CPUPool.Turn) -> Void
+
+    /// How long a loop works before it looks at its sockets.
+    static let slice = Duration.microseconds(500)
+    /// Calls that may wait for one loop.
+    static let capacity = 1024
+    /// How long a routine call may have to wait for work that is meant to take microseconds.
+    static let longestWait = Duration.milliseconds(100)
+    /// How much longer than routine calls emergencies may run while both wait.
+    static let allowance = Duration.milliseconds(20)
+    /// Long enough for the loop to find nothing to do and ask for what has come.
+    private static let pause = TimeAmount.microseconds(20)
+
+    let loop: any EventLoop
+    private let clock: () -> MonotonicInstant
+    private var queue = CPUQueue<Work>(
+        QueuePolicy(
+            capacity: LoopQueue.capacity, workers: 1, longestWait: LoopQueue.longestWait,
+            allowance: LoopQueue.allowance))
+    private var isScheduled = false
+
+    init(_ loop: any EventLoop, clock: @escaping () -> MonotonicInstant = { .now }) {
+        self.loop = loop
+        self.clock = clock
+    }
+
+    /// Nothing waits.
+    var isEmpty: Bool { queue.isEmpty }
+
+    /// Whether a call may run at once.
+    ///
+    /// - Parameter waited: Since it was read.
+    func isFree(for lane: Lane, waited: Duration) -> Bool {
+        if queue.isEmpty { return waited < Self.slice }
+        return lane == .emergency && queue.waiting(.emergency) == 0 && !queue.isShared
+    }
+
+    /// Runs an emergency before those that wait, at its lane's expense.
+    func runAhead(_ body: () -> Void) {
+        let start = clock()
+        body()
+        queue.charge(start.duration(to: clock()), to: .emergency)
+    }
+
+    /// Takes a call in, to be run or given up in a later turn of the loop.
+    ///
+    /// - Returns: Its ticket, for `remove`.
+    func add(
+        _ context: CallContext, now: MonotonicInstant, _ work: @escaping Work
+    ) throws(QueueRefusal) -> UInt64 {
+        let ticket = try queue.add(
+            work, method: context.method.id, lane: context.lane, deadline: context.deadline, now: now)
+        schedule()
+        return ticket
+    }
+
+    /// Takes a waiting call out; false when it is not there any more.
+    func remove(_ ticket: UInt64) -> Bool { queue.remove(ticket) != nil }
+
+    /// A timer, not `execute`: what tasks add, the loop runs before it looks at its sockets.
+    private func schedule() {
+        guard !isScheduled, !queue.isEmpty else { return }
+        isScheduled = true
+        loop.assumeIsolated().scheduleTask(in: Self.pause) { [self] () -> Void in
+            isScheduled = false
+            runSlice()
+        }
+    }
+
+    private func runSlice() {
+        let start = clock()
+        var now = start
+        while start.duration(to: now) < Self.slice, let next = queue.next(now: now) {
+            run(next)
+            now = clock()
+            if case .run(let job) = next { queue.finish(job.id, now: now) }
+        }
+        schedule()
+    }
+
+    private func run(_ next: CPUQueue<Work>.Next) {
+        switch next {
+        case .run(let job): job.payload(.run)
+        case .expired(let job): job.payload(.expired)
+        case .overdue(let job): job.payload(.overdue)
+        }
+    }
+}

@@ -1,0 +1,41 @@
+import Glibc
+
+/// How much of a core a thread claims beside the others: its scheduling policy and its niceness (sched(7)).
+package struct Scheduling: Sendable, Hashable {
+    package enum Policy: Sendable, Hashable {
+        case normal
+        /// Does not push others aside when it wakes.
+        case batch
+        /// Runs when nothing else wants to.
+        case idle
+    }
+
+    package var policy: Policy
+    /// From 0 to 19; each step takes a tenth of the share that the thread has beside others.
+    package var niceness: Int32
+
+    package init(_ policy: Policy, niceness: Int32 = 0) {
+        self.policy = policy
+        self.niceness = niceness
+    }
+
+    /// What CPU pools use.
+    package static let standard = Scheduling(.batch)
+
+    /// For the calling thread. Being refused this is no reason not to work.
+    func apply() {
+        var parameters = sched_param()
+        // On Linux a "process" of zero is the calling thread, here and below.
+        _ = sched_setscheduler(0, number, &parameters)
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
+    }
+
+    /// SCHED_OTHER, SCHED_BATCH and SCHED_IDLE; glibc shows the last two to GNU sources alone.
+    private var number: Int32 {
+        switch policy {
+        case .normal: 0
+        case .batch: 3
+        case .idle: 5
+        }
+    }
+}
