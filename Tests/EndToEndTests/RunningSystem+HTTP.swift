@@ -42,7 +42,8 @@ enum JSONValue: Decodable, Sendable {
 extension RunningSystem {
     /// One request over HTTPS that trusts the system's own CA. A connection that is refused answers status 0.
     func curl(
-        _ path: String, _ verb: String = "GET", json: String? = nil, token: String? = nil, cookie: String? = nil
+        _ path: String, _ verb: String = "GET", json: String? = nil, token: String? = nil, cookie: String? = nil,
+        headers: [(String, String)] = []
     ) async throws -> Answer {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.trustRoots = .file(state.appending(path: "ca.pem").path)
@@ -53,6 +54,7 @@ extension RunningSystem {
         request.method = .RAW(value: verb)
         if let token { request.headers.add(name: "authorization", value: "Bearer \(token)") }
         if let cookie { request.headers.add(name: "cookie", value: cookie) }
+        for (name, value) in headers { request.headers.add(name: name, value: value) }
         if let json {
             request.headers.add(name: "content-type", value: "application/json")
             request.body = .bytes(ByteBuffer(string: json))

@@ -10,6 +10,7 @@ package struct CallOptions: Sendable {
     package var userToken: String?
     package var origin = ClientOrigin()
     package var metadata = Metadata()
+    package var trace: TraceContext?
     /// Whether to wait for a connection until the deadline, or fail at once without one.
     package var waitForReady = true
 

@@ -50,5 +50,8 @@ package struct MethodTable: Sendable {
 
     package subscript(id: UInt32) -> MethodEntry? { entries[id] }
 
+    /// Calls let in and not yet ended, by the method's id.
+    package var load: [(id: UInt32, calls: Int)] { entries.map { ($0.key, $0.value.running.current) } }
+
     package var descriptors: [MethodDescriptor] { entries.values.map(\.descriptor) }
 }

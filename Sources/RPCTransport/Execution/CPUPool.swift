@@ -1,5 +1,6 @@
 import Glibc
 package import RPCCore
+import WireCore
 
 /// Threads for SYNC work that is too long for an event loop, behind a bounded queue.
 ///
@@ -32,6 +33,8 @@ package final class CPUPool: @unchecked Sendable {
     private let condition: UnsafeMutablePointer<pthread_cond_t>
     private var queue: CPUQueue<Work>
     private var isStopped = false
+    /// Time that all workers have worked, together.
+    private var busyNanoseconds: UInt64 = 0
     private var threads: [pthread_t] = []
 
     /// - Parameters:
@@ -56,6 +59,13 @@ package final class CPUPool: @unchecked Sendable {
 
     /// Jobs that wait.
     package var waiting: Int { withLock { queue.waiting } }
+    var load: PoolLoad {
+        withLock {
+            PoolLoad(
+                workers: queue.workers, running: queue.runningCount, waiting: queue.waiting,
+                busySeconds: Double(busyNanoseconds) / 1e9)
+        }
+    }
 
     /// Starts the workers; a second time does nothing.
     ///
@@ -139,8 +149,13 @@ package final class CPUPool: @unchecked Sendable {
         switch next {
         case .expired(let job): job.payload(.expired)
         case .run(let job):
+            let start = ContinuousClock.now
             job.payload(.run)
-            withLock { queue.finish(job.id, now: .now) }
+            let end = ContinuousClock.now
+            withLock {
+                busyNanoseconds += WireDuration(start.duration(to: end)).nanoseconds
+                queue.finish(job.id, now: end)
+            }
         }
     }
 

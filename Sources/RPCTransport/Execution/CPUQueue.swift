@@ -49,6 +49,8 @@ package struct CPUQueue<Payload> {
     }
 
     package var waiting: Int { emergency.count + routine.count }
+    /// Jobs that workers have.
+    package var runningCount: Int { running.count }
     package var isEmpty: Bool { emergency.isEmpty && routine.isEmpty }
 
     /// Takes a job in.

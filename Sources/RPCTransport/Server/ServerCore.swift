@@ -36,7 +36,7 @@ final class ServerCore: Sendable {
         methods: [HostedMethod], contracts: [ServiceDescriptor], tls: TLSIdentity,
         users: (any UserIdentityVerifier)?, observer: (any ServerObserver)?, options: ServerOptions, pool: CPUPool?
     ) throws(HostingError) {
-        self.gate = try CallGate(methods, users: users, concurrency: options.concurrency)
+        self.gate = try CallGate(methods, users: users, tracing: observer?.tracing, concurrency: options.concurrency)
         self.tls = tls
         self.observer = observer
         self.options = options
@@ -132,8 +132,7 @@ final class ServerCore: Sendable {
         do {
             return try await bootstrap.bind(host: options.host, port: options.port).get()
         } catch {
-            throw ServerStartError(
-                description: "cannot listen on \(options.host):\(options.port): \(TransportFailure.text(error))")
+            throw ServerStartError(address: "\(options.host):\(options.port)", error)
         }
     }
 

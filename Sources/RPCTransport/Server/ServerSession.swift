@@ -12,6 +12,9 @@ final class ServerSession: WireSession {
     var calls = CallTable<OpenCall>()
     private var closure: WireClosure?
     private lazy var executor = driver.context.map { LoopExecutor($0.eventLoop) }
+    /// This loop's place in the watch, and executors that say for whom they run; neither without a watch.
+    private lazy var place = driver.context.flatMap { core.options.loopWatch?.place(of: $0.eventLoop) }
+    private var watched: [UInt32: LoopExecutor] = [:]
 
     init(core: ServerCore) {
         self.core = core
@@ -120,7 +123,9 @@ final class ServerSession: WireSession {
         _ id: CallID, _ open: OpenCall, _ method: SyncMethod, _ request: [UInt8], _ started: MonotonicInstant
     ) {
         core.observer?.callStarted(open.call.context)
+        let stay = place?.enter(method.descriptor)
         let result = Result { try method.run(request, open.call.context) }
+        if let stay { place?.leave(stay) }
         complete(id, open, .ended(result, started: started, ended: .now))
         if driver.machine?.isOpen(id) == true { limit(id, open.call.context) }
     }
@@ -135,7 +140,7 @@ final class ServerSession: WireSession {
         let session = NIOLoopBound(self, eventLoop: loop)
         let context = open.call.context
         let body: @Sendable () async -> Void = {
-            let result = await Self.result { try await run(context) }
+            let result = await Self.result { try await context.traced(run) }
             let end = CallEnd.ended(result, started: started, ended: .now)
             if loop.inEventLoop {
                 session.value.finish(id, end)
@@ -144,8 +149,18 @@ final class ServerSession: WireSession {
             }
         }
         // Not in the assignment below: a handler that never suspends has ended, and left `calls`, when this returns.
-        let task = Task.immediate(executorPreference: executor, operation: body)
+        let stay = place?.enter(context.method)
+        let task = Task.immediate(executorPreference: executor(of: context.method), operation: body)
+        if let stay { place?.leave(stay) }
         calls[id]?.task = task
+    }
+
+    private func executor(of method: MethodDescriptor) -> LoopExecutor? {
+        guard let place else { return executor }
+        if let known = watched[method.id] { return known }
+        let made = LoopExecutor(place, method)
+        watched[method.id] = made
+        return made
     }
 
     private static func result(

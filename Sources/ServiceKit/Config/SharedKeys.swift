@@ -25,6 +25,12 @@ package enum SharedKeys {
             doc: "How long calls under way may take to end when the service stops.")
     }
 
+    package static func metrics(_ service: String) -> ConfigKey<MetricsAddress> {
+        ConfigKey(
+            "\(service).metrics", default: MetricsAddress(ServiceName(rawValue: service)?.defaultMetricsAddress),
+            doc: "Where Prometheus reads the service's metrics, plain HTTP at `/metrics`; who can connect can read.")
+    }
+
     package static let authority = ConfigKey(
         "tls.authority", default: StatePath("ca.pem"), doc: "The authority whose certificates are believed, PEM.")
 
@@ -36,6 +42,9 @@ package enum SharedKeys {
         "log.level", default: "info", oneOf: Logger.Level.allCases.map(\.rawValue),
         doc: "The least level that is logged.")
 
+    package static let spans = ConfigKey(
+        "log.spans", default: false, doc: "Whether each part of a trace is logged when it ends.")
+
     /// Where another service is.
     package static func peer(_ service: ServiceName) -> ConfigKey<ListenAddress> {
         ConfigKey("peers.\(service.rawValue)", default: service.defaultAddress, doc: "Where \(service.rawValue) is.")
@@ -45,8 +54,10 @@ package enum SharedKeys {
     package static let peers: [ServiceName] = [.auth, .token, .email, .encryption]
 
     static func all(for service: String, callsOut: Bool) -> [any ConfigEntry] {
-        let own: [any ConfigEntry] = [listen(service), certificate(service), key(service), drainGrace(service)]
-        let common: [any ConfigEntry] = [authority, identity, logLevel]
+        let own: [any ConfigEntry] = [
+            listen(service), certificate(service), key(service), drainGrace(service), metrics(service),
+        ]
+        let common: [any ConfigEntry] = [authority, identity, logLevel, spans]
         return own + common + (callsOut ? peers.map { peer($0) } : [])
     }
 }

@@ -10,16 +10,19 @@ package struct ServiceEnvironment: Sendable {
     /// Who the process is, for its servers and its clients.
     package let tls: TLSIdentity
     package let clock: any WallClock
+    /// Nil where nothing is measured.
+    package let telemetry: Telemetry?
 
     package init(
         name: String, configuration: Configuration, logger: Logger, tls: TLSIdentity,
-        clock: any WallClock = SystemWallClock()
+        clock: any WallClock = SystemWallClock(), telemetry: Telemetry? = nil
     ) {
         self.name = name
         self.configuration = configuration
         self.logger = logger
         self.tls = tls
         self.clock = clock
+        self.telemetry = telemetry
     }
 
     /// Reads configuration and certificates.
@@ -36,9 +39,10 @@ package struct ServiceEnvironment: Sendable {
             keyFile: configuration.path(SharedKeys.key(name)),
             authorityFile: configuration.path(SharedKeys.authority))
         guard tls.identity.service == name else { throw StartError.foreignCertificate(tls.identity, service: name) }
+        let logger = Logger(service: name, level: level, output: output)
         return ServiceEnvironment(
-            name: name, configuration: configuration, logger: Logger(service: name, level: level, output: output),
-            tls: tls)
+            name: name, configuration: configuration, logger: logger, tls: tls,
+            telemetry: try Telemetry.make(name, configuration, logger: logger))
     }
 
     /// Where the RPC server listens, and how it ends.
@@ -47,6 +51,7 @@ package struct ServiceEnvironment: Sendable {
             let address = try configuration.listen
             var options = ServerOptions(host: address.host, port: address.port)
             options.drainGrace = try configuration[SharedKeys.drainGrace(name)]
+            options.loopWatch = telemetry?.loops
             return options
         }
     }

@@ -9,13 +9,16 @@ package struct AccessLog: Sendable {
 
     package init(logger: Logger) { self.logger = logger }
 
-    func record(_ endpoint: Endpoint?, status: Int, code: String?, requestID: String, took: Duration) {
+    func record(
+        _ endpoint: Endpoint?, status: Int, code: String?, requestID: String, trace: TraceContext?, took: Duration
+    ) {
         var fields: [LogField] = [.requestID(requestID), .count("status", status), .duration("took", took)]
         switch endpoint {
         case .route(let route)?: fields.append(.method(route.method))
         case .builtIn(let builtIn)?: fields.append(.path("route", builtIn.rawValue))
         case nil: break
         }
+        if let trace { fields.append(.id("trace_id", trace.traceID.description)) }
         if let code { fields.append(.id("problem", code)) }
         logger.event(Self.level(endpoint, status), "request", fields)
     }
