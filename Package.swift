@@ -23,6 +23,8 @@ let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-col
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let configuration: Target.Dependency = .product(name: "Configuration", package: "swift-configuration")
 let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+let coreMetrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
+let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distributed-tracing")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
@@ -87,9 +89,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.1"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
@@ -144,10 +148,10 @@ let package = Package(
             "ServiceKit",
             [
                 "RPCCore", "RPCTransport", "Contracts", "JOSE", "LibCrypto", nioCore, nioPosix, nioSSL, x509, asn1, logging,
-                configuration, lifecycle, unixSignals, protobuf,
+                configuration, lifecycle, unixSignals, protobuf, nioHTTP1, coreMetrics, tracing,
             ]),
         // What stores share: the database's trouble as callers may see it.
-        module("ServiceStorage", ["ServiceKit", "SQL", "RPCCore"]),
+        module("ServiceStorage", ["ServiceKit", "SQL", "RPCCore", coreMetrics]),
         // Channels to the other services, by configuration. Apart from ServiceKit, since no SYNC service links a client.
         module("ServiceClients", ["ServiceKit", "RPCClient", "RPCCore", "RPCTransport"]),
 
@@ -199,7 +203,7 @@ let package = Package(
             [
                 "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients", "JOSE",
                 "LibCrypto", hummingbird, hummingbirdCore, hummingbirdTLS, hummingbirdHTTP2, httpTypes, nioHTTPTypes, nioHTTP1, nioTLS,
-                protobuf, nioCore, nioSSL, logging, lifecycle,
+                protobuf, nioCore, nioSSL, logging, lifecycle, coreMetrics,
             ])
         // MARK: Tests
         + [
@@ -218,7 +222,7 @@ let package = Package(
             tests("LibCryptoTests", ["LibCrypto"], resources: [.copy("Vectors")]),
             tests("JOSETests", ["JOSE", "LibCrypto"], resources: [.copy("Vectors")]),
             tests("SQLTests", ["SQL"]),
-            tests("ServiceKitTests", ["ServiceKit", "ServiceClients", "RPCClient", "ServiceStorage", "SQL", "DevelopmentCA", "Contracts", "ContractClients", "RPCCore", "RPCTransport", "LibCrypto", "JOSE", lifecycle, logging, protobuf]),
+            tests("ServiceKitTests", ["ServiceKit", "ServiceClients", "RPCClient", "ServiceStorage", "SQL", "DevelopmentCA", "Contracts", "ContractClients", "RPCCore", "RPCTransport", "LibCrypto", "JOSE", lifecycle, logging, protobuf, coreMetrics, tracing, httpClient, nioCore, nioHTTP1]),
             tests("DevelopmentCATests", ["DevelopmentCA", "RPCCore", "RPCTransport", x509, asn1]),
             tests("SupervisionTests", ["Supervision"]),
             tests("ContractHarnessTests", ["ContractHarness", "lockstep-peer"]),

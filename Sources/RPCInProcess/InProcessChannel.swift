@@ -88,6 +88,7 @@ package struct InProcessChannel: RPCChannel {
         request.userToken = options.userToken ?? userToken
         request.origin = options.origin
         request.metadata = options.metadata
+        request.trace = options.trace
         return request
     }
 }

@@ -12,9 +12,20 @@
 /// have no effect besides their statements.
 package final class Database: Sendable {
     private let driver: any Driver
+    private let observer: Observer?
 
-    init(driver: any Driver) {
+    /// Told of each piece of work when it has ended: what it was, how long it took with its wait, and whether the
+    /// database failed. An error that the body throws for reasons of its own is no failure.
+    package typealias Observer = @Sendable (_ operation: Operation, _ took: Duration, _ hasFailed: Bool) -> Void
+
+    package enum Operation: Sendable, Hashable {
+        case read
+        case write
+    }
+
+    init(driver: any Driver, observer: Observer? = nil) {
         self.driver = driver
+        self.observer = observer
     }
 
     /// Opens a database.
@@ -23,7 +34,8 @@ package final class Database: Sendable {
     /// - Throws: `SQLError` of kind `.unsupported`, `.unavailable` or `.corrupt`.
     package static func open(url: String, options: Options = Options()) async throws -> Database {
         if let path = url.dropping(prefix: "sqlite:") {
-            return Database(driver: try await SQLiteDriver.open(path: path, options: options))
+            return Database(
+                driver: try await SQLiteDriver.open(path: path, options: options), observer: options.observer)
         }
         if url.hasPrefix("postgres:") || url.hasPrefix("postgresql:") {
             throw SQLError(.unsupported, "the PostgreSQL driver is not part of this build; use sqlite:<path>")
@@ -32,6 +44,8 @@ package final class Database: Sendable {
     }
 
     package var statistics: Statistics { driver.statistics }
+    /// What waits for a thread now.
+    package var backlog: Backlog { driver.backlog }
 
     /// Reads from one committed snapshot, beside the writer.
     ///
@@ -40,7 +54,7 @@ package final class Database: Sendable {
     package func read<T: Sendable>(
         deadline: ContinuousClock.Instant? = nil, _ body: @escaping @Sendable (borrowing Connection) throws -> T
     ) async throws -> T {
-        try await driver.read(deadline: deadline) { try body(Connection($0)) }
+        try await observed(.read) { try await driver.read(deadline: deadline) { try body(Connection($0)) } }
     }
 
     /// Runs a transaction and returns when it is durable. A body that throws rolls back its own changes only.
@@ -49,7 +63,20 @@ package final class Database: Sendable {
     package func write<T: Sendable>(
         deadline: ContinuousClock.Instant? = nil, _ body: @escaping @Sendable (borrowing Transaction) throws -> T
     ) async throws -> T {
-        try await driver.write(deadline: deadline) { try body(Transaction($0)) }
+        try await observed(.write) { try await driver.write(deadline: deadline) { try body(Transaction($0)) } }
+    }
+
+    private func observed<T: Sendable>(_ operation: Operation, _ work: () async throws -> T) async throws -> T {
+        guard let observer else { return try await work() }
+        let start = ContinuousClock.now
+        do {
+            let value = try await work()
+            observer(operation, start.duration(to: .now), false)
+            return value
+        } catch {
+            observer(operation, start.duration(to: .now), error is SQLError)
+            throw error
+        }
     }
 
     /// Finishes what is queued, refuses what comes later, closes the files.
@@ -73,6 +100,8 @@ extension Database {
         package var bodyTimeout: Duration = .seconds(30)
         /// Compiled statements kept per connection.
         package var statementCacheLimit = 256
+        /// Nil when nobody wants to know.
+        package var observer: Observer?
 
         package init() {}
     }

@@ -6,6 +6,7 @@
 /// failure.
 protocol Driver: Sendable {
     var statistics: Statistics { get }
+    var backlog: Backlog { get }
 
     /// Runs a body on a connection that sees one committed snapshot and can change nothing.
     func read<T: Sendable>(
@@ -31,6 +32,17 @@ protocol Session: AnyObject {
 
     /// Runs several statements without parameters: migrations.
     func script(_ sql: String) throws
+}
+
+/// Work that waits for a thread.
+package struct Backlog: Sendable, Equatable {
+    package var reads = 0
+    package var writes = 0
+
+    package init(reads: Int = 0, writes: Int = 0) {
+        self.reads = reads
+        self.writes = writes
+    }
 }
 
 /// Counters since the database was opened.

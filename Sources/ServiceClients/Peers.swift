@@ -1,5 +1,5 @@
-package import RPCClient
-import RPCCore
+import RPCClient
+package import RPCCore
 import RPCTransport
 package import ServiceKit
 
@@ -11,6 +11,7 @@ package struct Peers: Sendable {
     private let token: ClientPool
     private let email: ClientPool
     private let encryption: ClientPool
+    private let telemetry: Telemetry?
 
     /// The services that others call.
     package enum Name: Sendable, Hashable, CaseIterable {
@@ -28,10 +29,20 @@ package struct Peers: Sendable {
         token = try Self.pool(.token, environment)
         email = try Self.pool(.email, environment)
         encryption = try Self.pool(.encryption, environment)
+        telemetry = environment.telemetry
+        for name in Name.allCases {
+            let pool = pool(of: name)
+            telemetry?.queue(.client) { pool.waitingCalls }
+        }
     }
 
     /// The channel to a service: one pool for each, connected by the first call.
-    package func channel(to name: Name) -> ClientPool {
+    package func channel(to name: Name) -> any RPCChannel {
+        guard let telemetry else { return pool(of: name) }
+        return ObservedChannel(inner: pool(of: name), telemetry: telemetry)
+    }
+
+    private func pool(of name: Name) -> ClientPool {
         switch name {
         case .auth: auth
         case .token: token
@@ -43,7 +54,7 @@ package struct Peers: Sendable {
     /// Ends all pools; calls under way may finish within their grace.
     package func shutdown() async {
         await withTaskGroup { group in
-            for name in Name.allCases { group.addTask { await channel(to: name).shutdown() } }
+            for name in Name.allCases { group.addTask { await pool(of: name).shutdown() } }
         }
     }
 

@@ -11,6 +11,8 @@ final class RunningSystem: Sendable {
     let binaries: URL
     let python: URL
     let ports: [String: Int]
+    /// Where each service shows its metrics.
+    let metrics: [String: Int]
     /// Every line that the services wrote, for the search after planted secrets.
     let log: URL
     private let supervisor: Process
@@ -19,12 +21,14 @@ final class RunningSystem: Sendable {
     var url: String { "https://127.0.0.1:\(ports["gateway"] ?? 0)" }
 
     private init(
-        state: URL, binaries: URL, python: URL, ports: [String: Int], log: URL, supervisor: Process, provider: Process
+        state: URL, binaries: URL, python: URL, ports: [String: Int], metrics: [String: Int], log: URL,
+        supervisor: Process, provider: Process
     ) {
         self.state = state
         self.binaries = binaries
         self.python = python
         self.ports = ports
+        self.metrics = metrics
         self.log = log
         self.supervisor = supervisor
         self.provider = provider
@@ -34,8 +38,11 @@ final class RunningSystem: Sendable {
     static func start() async throws -> RunningSystem {
         let state = FileManager.default.temporaryDirectory.appending(path: "lockstep-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: state, withIntermediateDirectories: true)
-        let ports = Dictionary(uniqueKeysWithValues: zip(services + [operations], try freePorts(services.count + 1)))
-        try configuration(ports).write(to: state.appending(path: "config.json"), atomically: true, encoding: .utf8)
+        let free = try freePorts(services.count * 2 + 1)
+        let ports = Dictionary(uniqueKeysWithValues: zip(services + [operations], free))
+        let metrics = Dictionary(uniqueKeysWithValues: zip(services, free.dropFirst(services.count + 1)))
+        let file = try configuration(ports, metrics: metrics)
+        try file.write(to: state.appending(path: "config.json"), atomically: true, encoding: .utf8)
         let lockstep = Places.binaries.appending(path: "lockstep")
         let made = try await run(lockstep, ["certs", "--state", state.path])
         try #require(made.status == 0, "lockstep certs: \(made.errors)")
@@ -52,7 +59,7 @@ final class RunningSystem: Sendable {
         supervisor.standardError = sink
         try supervisor.run()
         let system = RunningSystem(
-            state: state, binaries: Places.binaries, python: Places.python, ports: ports, log: log,
+            state: state, binaries: Places.binaries, python: Places.python, ports: ports, metrics: metrics, log: log,
             supervisor: supervisor, provider: provider)
         try await system.waitUntilReady()
         return system

@@ -17,6 +17,10 @@ package final class CallContext: Sendable {
     package let metadata: Metadata
     /// 1 for the first try.
     package let attempt: Int
+    /// What calls made on behalf of this one carry: this call's own place in its trace, or its caller's.
+    package let trace: TraceContext?
+    /// This call's part of its trace, where that is kept.
+    package let span: (any CallSpan)?
     private let cancelled = Atomic(false)
 
     package init(
@@ -29,7 +33,9 @@ package final class CallContext: Sendable {
         userToken: String? = nil,
         origin: ClientOrigin = ClientOrigin(),
         metadata: Metadata = Metadata(),
-        attempt: Int = 1
+        attempt: Int = 1,
+        trace: TraceContext? = nil,
+        span: (any CallSpan)? = nil
     ) {
         self.method = method
         self.peer = peer
@@ -41,6 +47,8 @@ package final class CallContext: Sendable {
         self.origin = origin
         self.metadata = metadata
         self.attempt = attempt
+        self.trace = span?.trace ?? trace
+        self.span = span
     }
 
     package var cancellation: CancellationFlag { CancellationFlag(context: self) }
@@ -61,7 +69,7 @@ package final class CallContext: Sendable {
         return user
     }
 
-    /// Options for a call made on behalf of this one: its deadline, lane, request id, user and origin.
+    /// Options for a call made on behalf of this one: its deadline, lane, request id, user, origin and trace.
     ///
     /// - Parameter timeout: Less than what remains, when the call is worth only so much waiting.
     package func outgoing(timeout: Duration? = nil) -> CallOptions {
@@ -71,6 +79,13 @@ package final class CallContext: Sendable {
         options.requestID = requestID
         options.userToken = userToken
         options.origin = origin
+        options.trace = trace
         return options
+    }
+
+    /// Runs an ASYNC handler in this call's place in its trace.
+    package func traced(_ handler: (CallContext) async throws -> [UInt8]) async throws -> [UInt8] {
+        guard let span else { return try await handler(self) }
+        return try await span.run { try await handler(self) }
     }
 }

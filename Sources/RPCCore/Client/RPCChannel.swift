@@ -10,6 +10,7 @@ package struct CallOptions: Sendable {
     package var userToken: String?
     package var origin = ClientOrigin()
     package var metadata = Metadata()
+    package var trace: TraceContext?
     /// Told once how the time of a call that began went, however it ended: errors carry the same. Called where the call
     /// ends, event loops included: it must not block.
     package var onEnd: (@Sendable (CallTimeline) -> Void)?

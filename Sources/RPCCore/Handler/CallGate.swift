@@ -13,6 +13,7 @@ package struct CallRequest: Sendable {
     package var origin = ClientOrigin()
     package var metadata = Metadata()
     package var attempt = 1
+    package var trace: TraceContext?
 
     package init(methodID: UInt32, peer: PeerIdentity, size: Int) {
         self.methodID = methodID
@@ -37,17 +38,19 @@ package final class CallGate: Sendable {
 
     package let table: MethodTable
     private let users: (any UserIdentityVerifier)?
+    private let tracing: (any CallTracing)?
     private let running: Admission
 
     /// - Parameter limit: For all methods together.
     /// - Throws: `HostingError` for two methods with one id, and for a method that needs a user where nobody can
     ///   verify one.
     package init(
-        _ methods: [HostedMethod], users: (any UserIdentityVerifier)?,
+        _ methods: [HostedMethod], users: (any UserIdentityVerifier)?, tracing: (any CallTracing)? = nil,
         limit: AdmissionLimit = .fixed(CallGate.defaultConcurrency)
     ) throws(HostingError) {
         self.table = try MethodTable(methods)
         self.users = users
+        self.tracing = tracing
         self.running = Admission(limit)
         guard users == nil else { return }
         if let needy = methods.first(where: { $0.descriptor.needsUser }) {
@@ -76,7 +79,8 @@ package final class CallGate: Sendable {
         let context = CallContext(
             method: method, peer: request.peer, deadline: deadline, lane: lane,
             requestID: Self.requestID(of: request), user: user, userToken: user == nil ? nil : request.userToken,
-            origin: request.origin, metadata: request.metadata, attempt: request.attempt)
+            origin: request.origin, metadata: request.metadata, attempt: request.attempt,
+            trace: request.trace, span: tracing?.begin(method, remote: request.trace))
         return AdmittedCall(entry: entry, context: context)
     }
 

@@ -1,6 +1,8 @@
 /// Told of calls and connections, for logs and metrics. Called where the work runs, event loops included: it must not
 /// block. A server without one pays nothing.
 package protocol ServerObserver: Sendable {
+    /// Follows calls through the process; looked up once, when the server is made.
+    var tracing: (any CallTracing)? { get }
     /// Just before the handler runs.
     func callStarted(_ context: CallContext)
     /// When the handler has ended, or when a queued call was given up before its handler ran.
@@ -13,6 +15,7 @@ package protocol ServerObserver: Sendable {
 }
 
 extension ServerObserver {
+    package var tracing: (any CallTracing)? { nil }
     package func callStarted(_ context: CallContext) {}
     package func callEnded(_ record: CallRecord) {}
     package func callRefused(_ refusal: CallRefusal) {}

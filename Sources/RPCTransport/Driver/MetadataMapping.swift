@@ -19,7 +19,8 @@ extension CallRequest {
         case .wellKnown(.attempt): attempt = value.reduce(0) { $0 << 8 | Int($1) }
         case .wellKnown(.clientAddress): if seesClients { origin.address = String(decoding: value, as: UTF8.self) }
         case .wellKnown(.userAgent): if seesClients { origin.userAgent = String(decoding: value, as: UTF8.self) }
-        case .wellKnown(.traceparent): break
+        case .wellKnown(.traceparent): trace = TraceContext(parent: value)
+        case .wellKnown(.tracestate): trace = trace?.with(state: String(decoding: value, as: UTF8.self))
         }
     }
 
@@ -37,10 +38,18 @@ extension WireMetadata {
         if let token = options.userToken { add(.userIdentity, token) }
         if !options.origin.address.isEmpty { add(.clientAddress, options.origin.address.cut) }
         if !options.origin.userAgent.isEmpty { add(.userAgent, options.origin.userAgent.cut) }
+        if let trace = options.trace { add(trace) }
         if attempt > 1 { setAttempt(UInt32(clamping: attempt)) }
         for pair in options.metadata.pairs where !pair.key.hasPrefix(Metadata.reservedPrefix) {
             append(pair.key, pair.value)
         }
+    }
+}
+
+extension WireMetadata {
+    private mutating func add(_ trace: TraceContext) {
+        add(.traceparent, trace.parent)
+        if let state = trace.state { add(.tracestate, state) }
     }
 }
 

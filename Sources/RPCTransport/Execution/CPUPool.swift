@@ -30,6 +30,8 @@ package final class CPUPool: @unchecked Sendable {
     private let condition: UnsafeMutablePointer<pthread_cond_t>
     private var queue: CPUQueue<Work>
     private var isStopped = false
+    /// Time that all workers have worked, together.
+    private var busy = Duration.zero
     private var threads: [pthread_t] = []
     private let scheduling: Scheduling
 
@@ -62,7 +64,8 @@ package final class CPUPool: @unchecked Sendable {
         withLock {
             PoolReport(
                 workers: queue.policy.workers, running: queue.runningCount, waitingRoutine: queue.waiting(.routine),
-                waitingEmergency: queue.waiting(.emergency), capacity: queue.policy.capacity)
+                waitingEmergency: queue.waiting(.emergency), capacity: queue.policy.capacity,
+                busy: busy)
         }
     }
 
@@ -150,8 +153,13 @@ package final class CPUPool: @unchecked Sendable {
         case .expired(let job): job.payload(.expired)
         case .overdue(let job): job.payload(.overdue)
         case .run(let job):
+            let start = MonotonicInstant.now
             job.payload(.run)
-            withLock { queue.finish(job.id, now: .now) }
+            let end = MonotonicInstant.now
+            withLock {
+                busy += start.duration(to: end)
+                queue.finish(job.id, now: end)
+            }
         }
     }
 

@@ -31,6 +31,10 @@ package final class AsyncServer: Sendable {
     package var connectionCount: Int { core.connections.count }
     /// A drain has seen the last connection close and waits for handlers that go on.
     package var waitsForHandlers: Bool { core.waitsForHandlers.load(ordering: .relaxed) }
+    /// What it hosts.
+    package var methods: [MethodDescriptor] { core.gate.table.descriptors }
+    /// What it has to do now.
+    package var summary: ServerSummary { ServerSummary(core) }
     /// Calls under way.
     package var openCalls: Int { core.gate.openCalls }
 

@@ -39,8 +39,8 @@ final class HandlerTask: Sendable {
 
     private func run() async throws -> [UInt8] {
         switch work {
-        case .message(let run, let request): try await run(request, context)
-        case .stream(let run, let parts): try await run(parts, context)
+        case .message(let run, let request): try await context.traced { try await run(request, $0) }
+        case .stream(let run, let parts): try await context.traced { try await run(parts, $0) }
         }
     }
 

@@ -41,7 +41,7 @@ final class ServerCore: TrustObserver {
         users: (any UserIdentityVerifier)?, observer: (any ServerObserver)?, options: ServerOptions, pool: CPUPool?,
         operations: OperationsPool? = nil
     ) throws(HostingError) {
-        self.gate = try CallGate(methods, users: users, limit: options.admission)
+        self.gate = try CallGate(methods, users: users, tracing: observer?.tracing, limit: options.admission)
         self.tls = tls
         self.observer = observer
         self.options = options
@@ -152,8 +152,7 @@ final class ServerCore: TrustObserver {
         do {
             return try await bootstrap.bind(host: options.host, port: options.port).get()
         } catch {
-            throw ServerStartError(
-                description: "cannot listen on \(options.host):\(options.port): \(TransportFailure.text(error))")
+            throw ServerStartError(address: "\(options.host):\(options.port)", error)
         }
     }
 

@@ -31,6 +31,8 @@ package struct ServerOptions: Sendable {
     package var poolScheduling = Scheduling.standard
     /// Sees into the server, when somebody is to.
     package var inspector: ServerInspector?
+    /// Watches which handlers hold their event loop, when somebody is to.
+    package var loopWatch: LoopWatch?
 
     package init(host: String = "127.0.0.1", port: Int = 0) {
         self.host = host
@@ -54,4 +56,9 @@ package struct BoundAddress: Sendable, Hashable, CustomStringConvertible {
 /// Why a server does not listen.
 package struct ServerStartError: Error, Sendable, Hashable, CustomStringConvertible {
     package let description: String
+
+    /// - Parameter address: Where it was to listen.
+    package init(address: String, _ error: any Error) {
+        description = "cannot listen on \(address): \(TransportFailure.text(error))"
+    }
 }

@@ -44,6 +44,10 @@ package struct PoolReport: Sendable, Hashable {
     package let waitingEmergency: Int
     /// Jobs that may wait.
     package let capacity: Int
+    /// Time that all workers have worked, together.
+    package let busy: Duration
+
+    package var waiting: Int { waitingRoutine + waitingEmergency }
 }
 
 /// What one event loop has.

@@ -19,6 +19,9 @@ final class ServerSession: WireSession {
     /// The identity's generation when this connection began.
     private let trust: Int
     private lazy var executor = driver.context.map { LoopExecutor($0.eventLoop) }
+    /// This loop's place in the watch, and executors that say for whom they run; neither without a watch.
+    private lazy var place = driver.context.flatMap { core.options.loopWatch?.place(of: $0.eventLoop) }
+    private var watched: [UInt32: LoopExecutor] = [:]
 
     /// - Parameter work: What waits on this connection's event loop.
     init(core: ServerCore, work: LoopQueue) {
@@ -193,7 +196,9 @@ final class ServerSession: WireSession {
         _ id: CallID, _ open: OpenCall, _ method: SyncMethod, _ request: [UInt8], _ started: MonotonicInstant
     ) {
         core.observer?.callStarted(open.call.context)
+        let stay = place?.enter(method.descriptor)
         let result = Result { try method.run(request, open.call.context) }
+        if let stay { place?.leave(stay) }
         complete(id, open, .ended(result, started: started, ended: .now))
         if driver.machine?.isOpen(id) == true { limit(id, open.call.context) }
     }
@@ -203,8 +208,18 @@ final class ServerSession: WireSession {
         core.observer?.callStarted(open.call.context)
         let run = HandlerTask(id, work, open.call.context, NIOLoopBound(self, eventLoop: loop), loop)
         // Not in the assignment below: a handler that never suspends has ended, and left `calls`, when this returns.
-        let task = Task.immediate(executorPreference: executor) { await run.body() }
+        let stay = place?.enter(open.call.context.method)
+        let task = Task.immediate(executorPreference: executor(of: open.call.context.method)) { await run.body() }
+        if let stay { place?.leave(stay) }
         if calls.contains(id) { calls[id]?.task = task }
+    }
+
+    private func executor(of method: MethodDescriptor) -> LoopExecutor? {
+        guard let place else { return executor }
+        if let known = watched[method.id] { return known }
+        let made = LoopExecutor(place, method)
+        watched[method.id] = made
+        return made
     }
 
     /// SYNC POOL: refused at once, or answered from a worker.

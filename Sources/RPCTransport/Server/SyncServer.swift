@@ -26,6 +26,10 @@ package final class SyncServer: Sendable {
     package var isDraining: Bool { core.isDraining }
     /// Connections, those in their handshake included.
     package var connectionCount: Int { core.connections.count }
+    /// What it hosts.
+    package var methods: [MethodDescriptor] { core.gate.table.descriptors }
+    /// What it has to do now.
+    package var summary: ServerSummary { ServerSummary(core) }
     /// Calls under way.
     package var openCalls: Int { core.gate.openCalls }
 

@@ -34,6 +34,7 @@ final class SQLiteDriver: Driver {
     }
 
     var statistics: Statistics { counters.snapshot }
+    var backlog: Backlog { Backlog(reads: reads.count, writes: writes.count) }
 
     func read<T: Sendable>(
         deadline: ContinuousClock.Instant?, _ body: @escaping @Sendable (any Session) throws -> T

@@ -23,6 +23,9 @@ final class WorkQueue: @unchecked Sendable {
         mutex.deallocate()
     }
 
+    /// Work that waits.
+    var count: Int { locked { waiting.count } }
+
     /// Adds work, or says why not.
     func offer(_ work: any Work) -> SQLError? {
         locked {

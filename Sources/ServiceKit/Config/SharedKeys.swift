@@ -46,6 +46,12 @@ package enum SharedKeys {
     static let fixedAdmission = "fixed"
     static let adaptiveAdmission = "adaptive"
 
+    package static func metrics(_ service: String) -> ConfigKey<MetricsAddress> {
+        ConfigKey(
+            "\(service).metrics", default: MetricsAddress(ServiceName(rawValue: service)?.defaultMetricsAddress),
+            doc: "Where Prometheus reads the service's metrics, plain HTTP at `/metrics`; who can connect can read.")
+    }
+
     package static let authority = ConfigKey(
         "tls.authority", default: StatePath("ca.pem"), doc: "The authority whose certificates are believed, PEM.")
 
@@ -81,6 +87,9 @@ package enum SharedKeys {
         "log.level", default: "info", oneOf: Logger.Level.allCases.map(\.rawValue),
         doc: "The least level that is logged.")
 
+    package static let spans = ConfigKey(
+        "log.spans", default: false, doc: "Whether each part of a trace is logged when it ends.")
+
     /// Where another service is.
     package static func peer(_ service: ServiceName) -> ConfigKey<PeerLocation> {
         ConfigKey(
@@ -91,12 +100,12 @@ package enum SharedKeys {
     package static let peers: [ServiceName] = [.auth, .token, .email, .encryption]
 
     static func all(for service: String, callsOut: Bool) -> [any ConfigEntry] {
-        let own: [any ConfigEntry] = [listen(service), certificate(service), key(service), drainGrace(service)]
+        let own: [any ConfigEntry] = [listen(service), certificate(service), key(service), drainGrace(service), metrics(service)]
         let connections: [any ConfigEntry] = [maxAge, idleTimeout, connectionGrace, keepalive, keepaliveTimeout]
         let trust: [any ConfigEntry] = [authority, reload]
         // The gateway hosts no calls; `gateway.requests` limits what it takes.
         let calls: [any ConfigEntry] = service == "gateway" ? [] : [concurrency(service), admission(service)]
-        let rest: [any ConfigEntry] = [identity, logLevel]
+        let rest: [any ConfigEntry] = [identity, logLevel, spans]
         return own + calls + trust + connections + rest + (callsOut ? peers.map { peer($0) } : [])
     }
 }

@@ -14,6 +14,7 @@ package struct CallLog: ServerObserver {
             .request(record.context), .method(record.context.method), .peer(record.context.peer), .code(record.code),
             .duration("queued", record.queued), .duration("ran", record.ran),
         ]
+        if let trace = record.context.trace { fields.append(.id("trace_id", trace.traceID.description)) }
         if record.context.attempt > 1 { fields.append(.count("attempt", record.context.attempt)) }
         if record.context.lane == .emergency { fields += Self.audit(record.context) }
         if let error = record.error { fields += [.reason(of: error), .error(error)] }

@@ -21,6 +21,20 @@ struct ProcessRunner {
     func run(
         server: (any RPCServer)?, background: [any Service], ready: @Sendable (BoundAddress?) -> Void
     ) async throws {
+        let metrics = try await environment.telemetry?.start(environment)
+        do {
+            try await serve(server, background, ready)
+        } catch {
+            await environment.telemetry?.stop(metrics)
+            throw error
+        }
+        await environment.telemetry?.stop(metrics)
+    }
+
+    private func serve(
+        _ server: (any RPCServer)?, _ background: [any Service], _ ready: @Sendable (BoundAddress?) -> Void
+    ) async throws {
+        if let server { environment.telemetry?.serves(server.methods) { server.summary } }
         let address = try await server?.start()
         environment.logger.event(.info, "serving", address.map { [LogField.path("address", $0.description)] } ?? [])
         ready(address)
@@ -65,7 +79,9 @@ struct ProcessRunner {
         }
     }
 
-    var observer: CallLog {
-        CallLog(logger: environment.logger)
+    var observer: any ServerObserver {
+        let log = CallLog(logger: environment.logger)
+        guard let telemetry = environment.telemetry else { return log }
+        return ServerObservers(observers: [log, telemetry.observer])
     }
 }

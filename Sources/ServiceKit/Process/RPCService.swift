@@ -1,3 +1,4 @@
+import RPCCore
 import RPCTransport
 import ServiceLifecycle
 
@@ -6,6 +7,8 @@ protocol RPCServer: Sendable {
     func start() async throws -> BoundAddress
     func run() async throws
     func shutdown()
+    var methods: [MethodDescriptor] { get }
+    var summary: ServerSummary { get }
 }
 
 extension SyncServer: RPCServer {}

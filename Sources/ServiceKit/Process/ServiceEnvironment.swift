@@ -12,16 +12,19 @@ package struct ServiceEnvironment: Sendable {
     package let clock: any WallClock
     /// Where the service says so when it cannot serve.
     package let health = HealthBook()
+    /// Nil where nothing is measured.
+    package let telemetry: Telemetry?
 
     package init(
         name: String, configuration: Configuration, logger: Logger, tls: TLSIdentity,
-        clock: any WallClock = SystemWallClock()
+        clock: any WallClock = SystemWallClock(), telemetry: Telemetry? = nil
     ) {
         self.name = name
         self.configuration = configuration
         self.logger = logger
         self.tls = tls
         self.clock = clock
+        self.telemetry = telemetry
     }
 
     /// Reads configuration and certificates.
@@ -38,9 +41,10 @@ package struct ServiceEnvironment: Sendable {
             keyFile: configuration.path(SharedKeys.key(name)),
             authorityFile: configuration.path(SharedKeys.authority))
         guard tls.identity.service == name else { throw StartError.foreignCertificate(tls.identity, service: name) }
+        let logger = Logger(service: name, level: level, output: output)
         return ServiceEnvironment(
-            name: name, configuration: configuration, logger: Logger(service: name, level: level, output: output),
-            tls: tls)
+            name: name, configuration: configuration, logger: logger, tls: tls,
+            telemetry: try Telemetry.make(name, configuration, logger: logger))
     }
 
     /// Where the RPC server listens, and how it ends.
@@ -51,6 +55,7 @@ package struct ServiceEnvironment: Sendable {
             options.drainGrace = try configuration[SharedKeys.drainGrace(name)]
             try connectionLife.apply(toServer: &options.limits)
             options.admission = try admission
+            options.loopWatch = telemetry?.loops
             return options
         }
     }

@@ -12,7 +12,7 @@ package struct WireMetadata: Equatable, Sendable {
         /// The end user's identity: a token signed by the gateway.
         case userIdentity = 1
         case requestID = 2
-        /// W3C Trace Context.
+        /// W3C Trace Context: which trace, and the caller's place in it.
         case traceparent = 3
         /// Which attempt at the same call this is, from 1: four bytes, big-endian.
         case attempt = 4
@@ -20,6 +20,8 @@ package struct WireMetadata: Equatable, Sendable {
         case clientAddress = 5
         /// The outside client's own name for itself. Personal data.
         case userAgent = 6
+        /// W3C Trace Context: what tracing systems say to each other.
+        case tracestate = 7
     }
 
     package init() {
@@ -216,7 +218,7 @@ extension WireMetadata {
         case .attempt: value.count == 4 ? nil : invalid(65, "entry 4 must have four bytes")
         case .userIdentity:
             value.count <= maxIdentitySize ? nil : invalid(65, "entry 1 is longer than \(maxIdentitySize) bytes")
-        case .requestID, .traceparent, .clientAddress, .userAgent: faultOfText(key, value)
+        case .requestID, .traceparent, .clientAddress, .userAgent, .tracestate: faultOfText(key, value)
         }
     }
 

@@ -6,7 +6,8 @@ import ServiceKit
 struct OperatorSettings {
     private static let gateway = SharedKeys.listen("gateway")
     private static let graces = ServiceName.allCases.map { SharedKeys.drainGrace($0.rawValue) }
-    private static let table = ConfigTable(service: "operator", keys: [gateway, SharedKeys.gatewayOperations] + graces)
+    private static let metrics = ServiceName.allCases.map { SharedKeys.metrics($0.rawValue) }
+    private static let table = ConfigTable(service: "operator", keys: [gateway, SharedKeys.gatewayOperations] + graces + metrics)
 
     private let configuration: Configuration
     let state: String
@@ -24,6 +25,15 @@ struct OperatorSettings {
     /// Where the gateway answers HTTPS, as a client on this machine reaches it.
     var gatewayAddress: ListenAddress {
         get throws { try configuration[Self.gateway].reachable }
+    }
+
+    /// Where each service shows its metrics, as a client on this machine reaches it; without those that show none.
+    var metricsAddresses: [(service: ServiceName, address: ListenAddress)] {
+        get throws {
+            try zip(ServiceName.allCases, Self.metrics).compactMap { service, key in
+                try configuration[key].address.map { (service, $0.reachable) }
+            }
+        }
     }
 
     /// How long the slowest of the services may take to stop.

@@ -59,6 +59,10 @@ struct Up: AsyncParsableCommand {
             }
             console.say("\(service.rawValue) is ready")
         }
+        if let metrics = try? readiness.settings.metricsAddresses, !metrics.isEmpty {
+            let places = metrics.map { "\($0.service.rawValue) http://\($0.address)/metrics" }
+            console.say("metrics: \(places.joined(separator: ", "))")
+        }
         guard let address = try? readiness.settings.gatewayAddress else { return }
         let seconds = start.duration(to: .now).components.seconds
         console.say("ready after \(seconds) s: https://\(address)")

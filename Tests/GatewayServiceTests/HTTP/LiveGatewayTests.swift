@@ -75,6 +75,26 @@ import Testing
         }
     }
 
+    @Test func aTraceGoesOnThroughTheServices() async throws {
+        try await LiveGateway.run { live in
+            let token = try live.test.accessToken()
+            let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+            func trace(_ headers: [(String, String)]) async throws -> TraceContext {
+                _ = try await live.send("GET", "/v1/users/me", token: token, headers: headers)
+                return try #require(live.test.auth.contexts.last?.trace)
+            }
+            let whole = try await trace([("traceparent", parent), ("tracestate", "a=1"), ("tracestate", "b=2")])
+            #expect(whole == TraceContext(parent: parent.utf8, state: "a=1,b=2"))
+            // What is no trace, or two, begins a new one.
+            let none = try await trace([])
+            let bad = try await trace([("traceparent", "00-00000000000000000000000000000000-00f067aa0ba902b7-01")])
+            let two = try await trace([("traceparent", parent), ("traceparent", parent)])
+            #expect(Set([whole, none, bad, two].map(\.traceID)).count == 4)
+            let areQuiet = [none, bad, two].allSatisfy { !$0.isSampled && $0.state == nil }
+            #expect(areQuiet)
+        }
+    }
+
     @Test(arguments: ["short", "has space in it", "semi;colon", String(repeating: "a", count: 65)])
     func otherRequestIDsAreReplaced(id: String) async throws {
         try await LiveGateway.run { live in

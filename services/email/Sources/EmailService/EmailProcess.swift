@@ -4,6 +4,7 @@ private import SQL
 private import ServiceClients
 package import ServiceKit
 private import ServiceLifecycle
+private import ServiceStorage
 
 /// The email process: its parts, put together.
 package enum EmailProcess {
@@ -17,7 +18,8 @@ package enum EmailProcess {
         let sender = Mailbox(
             address: try configuration[EmailConfig.fromAddress], name: try configuration[EmailConfig.fromName])
         let database = try await Database.open(
-            url: try configuration[EmailConfig.database].resolved(in: configuration.state))
+            url: try configuration[EmailConfig.database].resolved(in: configuration.state),
+            telemetry: environment.telemetry)
         let store = OutboxStore(database: database)
         try await store.prepare()
         let (clock, bell) = (SystemClock(), Bell())

@@ -3,7 +3,7 @@ import Contracts
 import JOSE
 package import Logging
 package import RPCCore
-import ServiceKit
+package import ServiceKit
 package import ServiceLifecycle
 import SwiftProtobuf
 
@@ -34,7 +34,8 @@ package struct GatewayBackend: Sendable {
     /// - Throws: `RouteConflict` when the contract has two methods for one route.
     package init(
         channels: [String: any RPCChannel], signer: any UserTokenSigning, settings: Settings = Settings(),
-        codings: [MethodCoding] = Contract.codings, logger: Logger, time: @escaping @Sendable () -> RequestTime
+        codings: [MethodCoding] = Contract.codings, logger: Logger, telemetry: Telemetry? = nil,
+        time: @escaping @Sendable () -> RequestTime
     ) throws {
         let routes = try RouteTable(codings: codings)
         let auth = AuthServiceClient(channels["auth"] ?? MissingChannel())
@@ -57,7 +58,8 @@ package struct GatewayBackend: Sendable {
                 limiter: RateLimiter(scale: settings.rateScale, capacity: settings.rateBuckets),
                 proxies: settings.proxies,
                 readiness: Readiness(Self.checks(routes, channels, keys, revocations, time)) { time().now },
-                log: AccessLog(logger: logger), clock: time, concurrency: settings.requests))
+                log: AccessLog(logger: logger), clock: time, concurrency: settings.requests,
+                telemetry: telemetry.map { GatewayTelemetry($0, routes: routes) }))
     }
 
     private static func checks(

@@ -20,7 +20,7 @@ package enum GatewayProcess {
                 "encryption": peers.channel(to: .encryption),
             ],
             signer: signer, settings: GatewayBackend.Settings(configuration), logger: environment.logger,
-            time: { RequestTime(now: .now, seconds: clock.seconds) })
+            telemetry: environment.telemetry, time: { RequestTime(now: .now, seconds: clock.seconds) })
         let server = try server(for: backend.gateway, environment)
         return AsyncParts(
             handlers: [], operations: try configuration[SharedKeys.gatewayOperations],

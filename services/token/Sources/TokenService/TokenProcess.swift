@@ -5,6 +5,7 @@ private import SQL
 private import ServiceClients
 package import ServiceKit
 private import ServiceLifecycle
+private import ServiceStorage
 
 /// The token process: its parts, put together.
 package enum TokenProcess {
@@ -16,7 +17,8 @@ package enum TokenProcess {
         let peers = try Peers(environment)
         let sealer = EncryptionSealer(client: EncryptionServiceClient(peers.channel(to: .encryption)))
         let database = try await Database.open(
-            url: try configuration[TokenConfig.database].resolved(in: configuration.state))
+            url: try configuration[TokenConfig.database].resolved(in: configuration.state),
+            telemetry: environment.telemetry)
         let store = ConnectionStore(database: database)
         try await store.prepare()
         let settings = try TokenSettings(configuration)

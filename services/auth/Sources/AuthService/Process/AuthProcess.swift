@@ -5,6 +5,7 @@ internal import SQL
 internal import ServiceClients
 package import ServiceKit
 internal import ServiceLifecycle
+internal import ServiceStorage
 
 /// The auth process: handlers over one database, and the workers beside them.
 package enum AuthProcess {
@@ -14,7 +15,7 @@ package enum AuthProcess {
         let configuration = environment.configuration
         let clock = SystemClock(environment.clock)
         let database = try await Database.open(
-            url: configuration[AuthConfig.database].resolved(in: configuration.state))
+            url: configuration[AuthConfig.database].resolved(in: configuration.state), telemetry: environment.telemetry)
         let store = AuthStore(database: database, policy: try AuthPolicy(configuration), clock: clock)
         try await store.prepare()
         let peers = try Peers(environment)

@@ -10,7 +10,8 @@ package struct AccessLog: Sendable {
     package init(logger: Logger) { self.logger = logger }
 
     func record(
-        _ endpoint: Endpoint?, status: Int, code: String?, lane: Lane = .routine, requestID: String, took: Duration
+        _ endpoint: Endpoint?, status: Int, code: String?, lane: Lane = .routine, requestID: String,
+        trace: TraceContext?, took: Duration
     ) {
         var fields: [LogField] = [.requestID(requestID), .count("status", status), .duration("took", took)]
         switch endpoint {
@@ -19,6 +20,7 @@ package struct AccessLog: Sendable {
         case nil: break
         }
         if lane == .emergency { fields.append(.word("lane", "emergency")) }
+        if let trace { fields.append(.id("trace_id", trace.traceID.description)) }
         if let code { fields.append(.id("problem", code)) }
         logger.event(Self.level(endpoint, status), "request", fields)
     }

@@ -15,11 +15,13 @@ package struct GatewayParts: Sendable {
     package var clock: @Sendable () -> RequestTime
     /// Requests under way at once.
     package var concurrency: Int
+    /// Nil where nothing is measured.
+    package var telemetry: GatewayTelemetry?
 
     package init(
         routes: RouteTable, openAPI: [UInt8], channels: [String: any RPCChannel], authenticator: Authenticator,
         limiter: RateLimiter, proxies: TrustedProxies, readiness: Readiness, log: AccessLog,
-        clock: @escaping @Sendable () -> RequestTime, concurrency: Int
+        clock: @escaping @Sendable () -> RequestTime, concurrency: Int, telemetry: GatewayTelemetry? = nil
     ) {
         self.routes = routes
         self.openAPI = openAPI
@@ -31,6 +33,7 @@ package struct GatewayParts: Sendable {
         self.log = log
         self.clock = clock
         self.concurrency = concurrency
+        self.telemetry = telemetry
     }
 }
 
@@ -48,35 +51,40 @@ package final class Gateway: Sendable {
     package func answer(_ request: GatewayRequest) async -> GatewayResponse {
         let start = ContinuousClock.now
         let requestID = request.headers.acceptedRequestID
-        var endpoint: Endpoint?
+        var progress = RequestProgress(request.headers)
         var lane = Lane.routine
         var code: String?
         var response: GatewayResponse
         do {
-            response = try await respond(to: request, requestID: requestID, endpoint: &endpoint, lane: &lane)
+            response = try await respond(to: request, requestID: requestID, progress: &progress, lane: &lane)
         } catch {
             code = error.code
             response = .problem(error, requestID: requestID)
         }
+        let took = start.duration(to: .now)
+        progress.ended(parts.telemetry, status: response.status, took: took)
         parts.log.record(
-            endpoint, status: response.status, code: code, lane: lane, requestID: requestID,
-            took: start.duration(to: .now))
+            progress.endpoint, status: response.status, code: code, lane: lane, requestID: requestID,
+            trace: progress.trace, took: took)
         return response.completed(requestID: requestID)
     }
 
     private func respond(
-        to request: GatewayRequest, requestID: String, endpoint: inout Endpoint?, lane: inout Lane
+        to request: GatewayRequest, requestID: String, progress: inout RequestProgress, lane: inout Lane
     ) async throws(Problem) -> GatewayResponse {
         let target = try Self.target(of: request)
         let (found, fields) = try find(request.verb, target)
-        endpoint = found
+        progress.found(found, parts.telemetry)
         switch found {
         case .builtIn(let builtIn): return try await answer(builtIn)
         case .route(let route):
             var place = try enter(route.method, request)
             defer { running.leave(place) }
+            var options = CallOptions()
+            options.requestID = requestID
+            options.trace = progress.trace
             return try await forward(
-                request, to: route, target: target, path: fields, requestID: requestID, place: &place, lane: &lane)
+                request, to: route, target: target, path: fields, options, place: &place, lane: &lane)
         }
     }
 
@@ -132,9 +140,10 @@ package final class Gateway: Sendable {
 extension Gateway {
     /// Limits by address come before any work, limits by user once the user is verified, the body after both.
     private func forward(
-        _ request: GatewayRequest, to route: Route, target: RequestTarget, path: [String: String], requestID: String,
-        place: inout Lane, lane: inout Lane
+        _ request: GatewayRequest, to route: Route, target: RequestTarget, path: [String: String],
+        _ options: CallOptions, place: inout Lane, lane: inout Lane
     ) async throws(Problem) -> GatewayResponse {
+        let requestID = options.requestID ?? RequestID.make()
         let time = parts.clock()
         let address = parts.proxies.client(peer: request.peer, forwardedFor: request.headers.forwardedFor)
         try limit(route.method, byAddress: address, time)
@@ -147,8 +156,7 @@ extension Gateway {
         let body = try await body(of: request, for: route)
         let message = try Transcoder.request(
             of: route, path: path, query: target.query, body: body, cookies: request.headers.cookies)
-        var options = CallOptions()
-        options.requestID = requestID
+        var options = options
         options.userToken = user?.identityToken
         options.lane = lane
         options.origin = ClientOrigin(address: address, userAgent: request.headers.shownUserAgent)
@@ -234,7 +242,7 @@ extension Gateway {
     /// The answer to bytes that never became a request.
     func refuse(_ problem: Problem) -> GatewayResponse {
         let requestID = RequestID.make()
-        parts.log.record(nil, status: problem.status, code: problem.code, requestID: requestID, took: .zero)
+        parts.log.record(nil, status: problem.status, code: problem.code, requestID: requestID, trace: nil, took: .zero)
         return GatewayResponse.problem(problem, requestID: requestID).completed(requestID: requestID)
     }
 }

@@ -42,6 +42,9 @@ package struct RequestHeaders: Sendable, Hashable {
     package var forwardedFor: [String] = []
     package var requestID: String?
     package var userAgent: String?
+    /// W3C Trace Context, each field as often as it came.
+    package var traceparent: [String] = []
+    package var tracestate: [String] = []
 
     package init() {}
 

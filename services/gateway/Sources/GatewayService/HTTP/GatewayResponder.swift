@@ -3,6 +3,7 @@ package import Hummingbird
 import HummingbirdCore
 import NIOCore
 import NIOHTTP1
+import RPCCore
 
 /// The one responder: Hummingbird speaks HTTP, the route table of the contract says the rest.
 package struct GatewayResponder: HTTPResponder {
@@ -58,10 +59,14 @@ extension RequestHeaders {
         forwardedFor = Self.forwardedForName.map { fields[values: $0] } ?? []
         requestID = Self.requestIDName.flatMap { fields[$0] }
         userAgent = fields[.userAgent]
+        traceparent = Self.traceparentName.map { fields[values: $0] } ?? []
+        tracestate = Self.tracestateName.map { fields[values: $0] } ?? []
     }
 
     private static let forwardedForName = HTTPField.Name("x-forwarded-for")
     private static let requestIDName = HTTPField.Name("x-request-id")
+    private static let traceparentName = HTTPField.Name(TraceContext.parentField)
+    private static let tracestateName = HTTPField.Name(TraceContext.stateField)
 }
 
 extension RequestBody {
