@@ -109,7 +109,7 @@ final class Connection {
         case .writable(let id): calls[id]?.clientMaySend(world)
         case .ended(let id, let result): calls[id]?.ends(result)
         case .closed(let closure): clientClosure = closure
-        case .established, .slotFreed, .draining, .pong: break
+        case .established, .slotFreed, .draining, .idle, .pong: break
         }
     }
 

@@ -63,14 +63,14 @@ extension ServerOptions {
         limits.apply(start.limits, start.timers)
         if start.timers.handshakeMs > 0 { handshakeTimeout = .milliseconds(start.timers.handshakeMs) }
         if start.timers.drainGraceMs > 0 { drainGrace = .milliseconds(start.timers.drainGraceMs) }
-        if start.concurrency > 0 { concurrency = Int(start.concurrency) }
+        if start.concurrency > 0 { admission = .fixed(Int(start.concurrency)) }
         if start.workers > 0 { poolWorkers = Int(start.workers) }
         if start.queue > 0 { poolQueue = Int(start.queue) }
     }
 }
 
 extension TLSIdentity {
-    init(_ files: ConformanceCredentials) throws(TLSConfigurationError) {
+    convenience init(_ files: ConformanceCredentials) throws(TLSConfigurationError) {
         try self.init(
             certificateFile: files.certificateFile, keyFile: files.keyFile, authorityFile: files.authorityFile)
     }

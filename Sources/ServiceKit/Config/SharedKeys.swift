@@ -59,27 +59,27 @@ package enum SharedKeys {
         "identity.certificate", default: StatePath("certs/gateway-identity.pem"),
         doc: "The certificate under which the gateway signs who the end user is, PEM.")
 
-    package static let reload = ConfigKey(
+    package static let reload = ConfigKey<Duration>(
         "tls.reload", default: .seconds(5), in: .zero ... .seconds(3600),
         doc: "How often certificate, key and authority are looked at for a change; `0s`: only on SIGHUP.")
 
-    package static let maxAge = ConfigKey(
+    package static let maxAge = ConfigKey<Duration>(
         "connections.max_age", default: .seconds(1800), in: .seconds(1) ... .seconds(86_400),
         doc: "How long a connection between services lives, give or take a tenth.")
 
-    package static let idleTimeout = ConfigKey(
+    package static let idleTimeout = ConfigKey<Duration>(
         "connections.idle_timeout", default: .seconds(600), in: .seconds(1) ... .seconds(43_200),
         doc: "How long a caller keeps a connection without calls; who is called keeps it twice as long.")
 
-    package static let connectionGrace = ConfigKey(
+    package static let connectionGrace = ConfigKey<Duration>(
         "connections.grace", default: .seconds(60), in: .milliseconds(1) ... .seconds(3600),
         doc: "How long calls may take to end on a connection that is too old or no longer trusted.")
 
-    package static let keepalive = ConfigKey(
+    package static let keepalive = ConfigKey<Duration>(
         "connections.keepalive", default: .seconds(10), in: .seconds(1) ... .seconds(3600),
         doc: "After how much silence a connection is checked.")
 
-    package static let keepaliveTimeout = ConfigKey(
+    package static let keepaliveTimeout = ConfigKey<Duration>(
         "connections.keepalive_timeout", default: .seconds(5), in: .milliseconds(100) ... .seconds(600),
         doc: "How long the other side may then be silent before the connection counts as lost.")
 

@@ -46,7 +46,7 @@ struct ClientPromises {
         case .writable(let id): try promise(!ended.contains(id), "room for call \(id), which has ended")
         case .ended(let id, let result): try end(id, result)
         case .closed: isClosed = true
-        case .established, .slotFreed, .draining, .pong: break
+        case .established, .slotFreed, .draining, .idle, .pong: break
         }
     }
 

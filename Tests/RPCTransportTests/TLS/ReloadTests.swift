@@ -119,7 +119,7 @@ struct ReloadTests {
             let outsider = try await RawPeer(address, tls: try raw(before))
             outsider.send(Self.hello)
             try await until { observer.all.opened.count >= 1 }
-            let load = Load(client)
+            let load = SteadyLoad(client)
             try await load.during {
                 for step in RotationStep.allCases {
                     try apply(step)
@@ -199,7 +199,7 @@ struct ReloadTests {
 }
 
 /// Calls without end from several tasks, and what became of them.
-private final class Load: Sendable {
+private final class SteadyLoad: Sendable {
     private let client: ClientPool
     private let seen = Mutex<(calls: Int, failures: [String])>((0, []))
     private let stop = Latch()

@@ -5,11 +5,8 @@ import TestSupport
 import Testing
 
 /// A client that resumes its TLS session skips certificates: it must be who it was, and not outlive its authority.
-@Suite(.timeLimit(.minutes(1)), .enabled(if: ResumptionTests.openssl != nil, "needs the openssl command"))
+@Suite(.timeLimit(.minutes(1)), .enabled(if: opensslCommand != nil, "needs the openssl command"))
 struct ResumptionTests {
-    static let openssl = ["/usr/bin/openssl", "/usr/local/bin/openssl"].first(
-        where: FileManager.default.isExecutableFile(atPath:))
-
     private let files: RotatingCertificates
     private let old: CertificateFactory
     private let new: CertificateFactory
@@ -29,7 +26,7 @@ struct ResumptionTests {
         _ address: BoundAddress, _ session: [String], _ body: (Process) async throws -> Void
     ) async throws -> String {
         let process = Process()
-        process.executableURL = URL(filePath: try #require(Self.openssl))
+        process.executableURL = URL(filePath: try #require(opensslCommand))
         process.arguments =
             [
                 "s_client", "-connect", address.description, "-alpn", "lockstep/1", "-cert", files.path("gateway.pem"),
@@ -80,3 +77,6 @@ struct ResumptionTests {
         try await running.value
     }
 }
+
+private let opensslCommand = ["/usr/bin/openssl", "/usr/local/bin/openssl"].first(
+    where: FileManager.default.isExecutableFile(atPath:))

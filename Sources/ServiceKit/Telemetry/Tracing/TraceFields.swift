@@ -1,5 +1,5 @@
 package import RPCCore
-package import Tracing
+import Tracing
 
 /// A trace context as the text that tracing systems read and write.
 package struct TraceFields: Sendable, Hashable {
