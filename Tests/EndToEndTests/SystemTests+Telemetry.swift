@@ -54,7 +54,7 @@ extension SystemTests {
     @Test func theOperatorIsToldWhereTheMetricsAre() async throws {
         let system = try system
         let line: Substring? = try await eventually(within: .seconds(30)) {
-            system.logText.split(separator: "\n").first { $0.contains("metrics: gateway") }
+            system.logText.split(separator: "\n").first { $0.contains("| metrics: ") }
         }
         let told = try #require(line)
         for service in RunningSystem.services {

@@ -7,16 +7,16 @@ extension DiffCase {
     static let fields = classes + presence + lengths + formats + cookies
 
     private static let classes = [
-        DiffCase(.dataClass, .breaking, "ledger", 101, "`class` SECRET -> PHI") { golden in
+        DiffCase(.dataClass, .breaking, "ledger", 105, "`class` SECRET -> PHI") { golden in
             golden.person("password") { $0.class = .phi }
         },
-        DiffCase(.dataClass, .breaking, "ledger", 102, "`class` PHI -> PII") { golden in
+        DiffCase(.dataClass, .breaking, "ledger", 106, "`class` PHI -> PII") { golden in
             golden.person("diagnosis") { $0.class = .pii }
         },
-        DiffCase(.dataClass, .breaking, "ledger", 100, "`class` PII -> OPEN") { golden in
+        DiffCase(.dataClass, .breaking, "ledger", 104, "`class` PII -> OPEN") { golden in
             golden.person("email") { $0.class = .unspecified }
         },
-        DiffCase(.dataClass, .compatible, "ledger", 103, "`class` OPEN -> SECRET") { golden in
+        DiffCase(.dataClass, .compatible, "ledger", 107, "`class` OPEN -> SECRET") { golden in
             golden.person("title") { $0.class = .secret }
         },
     ]
@@ -42,7 +42,7 @@ extension DiffCase {
         DiffCase(.required, .compatible, "digest", 50, "`required` false -> true") { golden in
             golden.field("SumResponse", "sum") { $0.required = true }
         },
-        DiffCase(.required, .breaking, "ledger", 108, "`required` true -> false") { golden in
+        DiffCase(.required, .breaking, "ledger", 112, "`required` true -> false") { golden in
             golden.field("Entry", "state") { $0.required = false }
         },
     ]
@@ -67,7 +67,7 @@ extension DiffCase {
         DiffCase(.length, .compatible, "digest", 50, "`max_length` without limit -> 5") { golden in
             golden.field("SumResponse", "sum") { $0.maxLength = 5 }
         },
-        DiffCase(.length, .breaking, "ledger", 110, "`max_length` 2 -> 3") { golden in
+        DiffCase(.length, .breaking, "ledger", 114, "`max_length` 2 -> 3") { golden in
             golden.field("Entry", "witnesses") { $0.maxLength = 3 }
         },
         DiffCase(.length, .breaking, "digest", 45, "`min_length` 0 -> 1") { golden in
@@ -76,34 +76,34 @@ extension DiffCase {
         DiffCase(.length, .compatible, "digest", 50, "`min_length` 0 -> 1") { golden in
             golden.field("SumResponse", "sum") { $0.minLength = 1 }
         },
-        DiffCase(.length, .breaking, "ledger", 101, "`min_length` 8 -> 7") { golden in
+        DiffCase(.length, .breaking, "ledger", 105, "`min_length` 8 -> 7") { golden in
             golden.person("password") { $0.minLength = 7 }
         },
     ]
 
     private static let formats = [
-        DiffCase(.format, .breaking, "ledger", 77, "`format` none -> EMAIL") { golden in
+        DiffCase(.format, .breaking, "ledger", 81, "`format` none -> EMAIL") { golden in
             golden.field("FindEntriesRequest", "tag") { $0.format = .email }
         },
-        DiffCase(.format, .compatible, "ledger", 78, "`format` IDENTIFIER -> none") { golden in
+        DiffCase(.format, .compatible, "ledger", 82, "`format` IDENTIFIER -> none") { golden in
             golden.field("FindEntriesRequest", "reader") { $0.format = .unspecified }
         },
-        DiffCase(.format, .breaking, "ledger", 78, "`format` IDENTIFIER -> EMAIL") { golden in
+        DiffCase(.format, .breaking, "ledger", 82, "`format` IDENTIFIER -> EMAIL") { golden in
             golden.field("FindEntriesRequest", "reader") { $0.format = .email }
         },
-        DiffCase(.format, .breaking, "ledger", 112, "`format` EMAIL -> none") { golden in
+        DiffCase(.format, .breaking, "ledger", 116, "`format` EMAIL -> none") { golden in
             golden.field("Entry", "recipients") { $0.format = .unspecified }
         },
     ]
 
     private static let cookies = [
-        DiffCase(.cookie, .breaking, "ledger", 78, "`http_cookie` __Host-reader -> __Host-writer") { golden in
+        DiffCase(.cookie, .breaking, "ledger", 82, "`http_cookie` __Host-reader -> __Host-writer") { golden in
             golden.field("FindEntriesRequest", "reader") { $0.httpCookie.name = "__Host-writer" }
         },
-        DiffCase(.cookie, .breaking, "ledger", 78, "`http_cookie` __Host-reader -> none") { golden in
+        DiffCase(.cookie, .breaking, "ledger", 82, "`http_cookie` __Host-reader -> none") { golden in
             golden.field("FindEntriesRequest", "reader") { $0.clearHTTPCookie() }
         },
-        DiffCase(.cookie, .compatible, "ledger", 78, "`http_cookie.max_age` seconds -> ") { golden in
+        DiffCase(.cookie, .compatible, "ledger", 82, "`http_cookie.max_age` seconds -> ") { golden in
             golden.field("FindEntriesRequest", "reader") { $0.httpCookie.maxAge = "" }
         },
     ]

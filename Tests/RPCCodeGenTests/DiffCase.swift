@@ -61,10 +61,10 @@ extension DiffCase {
             "lockstep.digest.v1.DigestService/Sum has another name, and with it another id: "
                 + "\(id("DigestService/Sum")) -> \(id("DigestService/Total"))"
         ) { golden in golden.declaration("Sum") { $0.name = "Total" } },
-        DiffCase(.kind, .breaking, "ledger", 56, "`kind` serverStreaming -> bidirectional") { golden in
+        DiffCase(.kind, .breaking, "ledger", 60, "`kind` serverStreaming -> bidirectional") { golden in
             golden.declaration("Watch") { $0.clientStreaming = true }
         },
-        DiffCase(.kind, .breaking, "ledger", 56, "`kind` serverStreaming -> unary") { golden in
+        DiffCase(.kind, .breaking, "ledger", 60, "`kind` serverStreaming -> unary") { golden in
             golden.declaration("Watch") { $0.serverStreaming = false }
         },
     ]
@@ -81,19 +81,19 @@ extension DiffCase {
         DiffCase(.exposure, .breaking, "digest", 32, "`exposure` PUBLIC -> USER") { golden in
             golden.method("JWKS") { $0.exposure = .user }
         },
-        DiffCase(.exposure, .breaking, "ledger", 32, "`exposure` USER -> ADMIN") { golden in
+        DiffCase(.exposure, .breaking, "ledger", 36, "`exposure` USER -> ADMIN") { golden in
             golden.method("Repeat") { $0.exposure = .admin }
         },
-        DiffCase(.exposure, .breaking, "ledger", 32, "`exposure` USER -> INTERNAL") { golden in
+        DiffCase(.exposure, .breaking, "ledger", 36, "`exposure` USER -> INTERNAL") { golden in
             golden.method("Repeat") { $0.exposure = .internal }
         },
-        DiffCase(.exposure, .compatible, "ledger", 32, "`exposure` USER -> PUBLIC") { golden in
+        DiffCase(.exposure, .compatible, "ledger", 36, "`exposure` USER -> PUBLIC") { golden in
             golden.method("Repeat") { $0.exposure = .public }
         },
         DiffCase(.optionalUser, .breaking, "digest", 32, "`optional_user` false -> true") { golden in
             golden.method("JWKS") { $0.optionalUser = true }
         },
-        DiffCase(.optionalUser, .compatible, "ledger", 42, "`optional_user` true -> false") { golden in
+        DiffCase(.optionalUser, .compatible, "ledger", 46, "`optional_user` true -> false") { golden in
             golden.method("FindEntries") { $0.optionalUser = false }
         },
         DiffCase(.role, .breaking, "ledger", 20, "the role \"chief\" is lost") { golden in
@@ -101,6 +101,12 @@ extension DiffCase {
         },
         DiffCase(.role, .compatible, "ledger", 20, "a new role, \"clerk\"") { golden in
             golden.method("PutEntry") { $0.roles.append("clerk") }
+        },
+        DiffCase(.emergencyRole, .breaking, "ledger", 20, "the emergency role \"chief\" is lost") { golden in
+            golden.method("PutEntry") { $0.emergencyRoles = [] }
+        },
+        DiffCase(.emergencyRole, .compatible, "ledger", 20, "a new emergency role, \"keeper\"") { golden in
+            golden.method("PutEntry") { $0.emergencyRoles.append("keeper") }
         },
     ]
 
@@ -174,6 +180,9 @@ extension DiffCase {
         DiffCase(.concurrency, .compatible, "digest", 17, "`concurrency` 7 calls -> without limit") { golden in
             golden.method("Sum") { $0.concurrency = 0 }
         },
+        DiffCase(.adaptive, .compatible, "ledger", 20, "`adaptive` true -> false") { golden in
+            golden.method("PutEntry") { $0.adaptive = false }
+        },
         DiffCase(
             .rate, .breaking, "digest", 32, "`rate` 600 in 60 s for each ADDRESS -> 599 in 1 s for each ADDRESS"
         ) { golden in
@@ -216,16 +225,16 @@ extension DiffCase {
         DiffCase(.route, .compatible, "ledger", 20, "`http` PUT /v1/entries/{entry_id} -> PUT /v1/entries/{name}") { golden in
             golden.method("PutEntry") { $0.http.put = "/v1/entries/{name}" }
         },
-        DiffCase(.routeBody, .breaking, "ledger", 32, "`http.body` * -> none") { golden in
+        DiffCase(.routeBody, .breaking, "ledger", 36, "`http.body` * -> none") { golden in
             golden.method("Repeat") { $0.http.body = "" }
         },
-        DiffCase(.routeSuccess, .breaking, "ledger", 32, "`http.success` 204 -> 200") { golden in
+        DiffCase(.routeSuccess, .breaking, "ledger", 36, "`http.success` 204 -> 200") { golden in
             golden.method("Repeat") { $0.http.success = 0 }
         },
         DiffCase(.routeCaching, .compatible, "digest", 32, "`http.max_age` 60 -> 0") { golden in
             golden.method("JWKS") { $0.http.maxAge = 0 }
         },
-        DiffCase(.routeQuery, .breaking, "ledger", 42, "`http.ignore_unknown_query` true -> false") { golden in
+        DiffCase(.routeQuery, .breaking, "ledger", 46, "`http.ignore_unknown_query` true -> false") { golden in
             golden.method("FindEntries") { $0.http.ignoreUnknownQuery = false }
         },
         DiffCase(.routeQuery, .compatible, "digest", 32, "`http.ignore_unknown_query` false -> true") { golden in

@@ -31,8 +31,8 @@ import Testing
         let found = diff.changes.map { "\($0.rule.rawValue) \($0.side.rawValue) \($0.position.line) \($0.subject)" }
         #expect(
             found == [
-                "service old 52 lockstep.ledger.v1.FeedService", "method old 56 lockstep.ledger.v1.FeedService/Watch",
-                "method old 62 lockstep.ledger.v1.FeedService/Import", "method old 67 lockstep.ledger.v1.FeedService/Exchange",
+                "service old 56 lockstep.ledger.v1.FeedService", "method old 60 lockstep.ledger.v1.FeedService/Watch",
+                "method old 66 lockstep.ledger.v1.FeedService/Import", "method old 71 lockstep.ledger.v1.FeedService/Exchange",
             ])
         #expect(diff.breaking.count == found.count)
     }

@@ -38,6 +38,7 @@ extension Change {
         case exposure
         case optionalUser = "optional-user"
         case role
+        case emergencyRole = "emergency-role"
         case cost
         case inlineLimit = "inline-limit"
         case lane
@@ -49,6 +50,7 @@ extension Change {
         case requestLimit = "request-limit"
         case responseLimit = "response-limit"
         case concurrency
+        case adaptive
         case rate
         // Methods: their HTTP form.
         case route

@@ -38,6 +38,7 @@ extension ContractDiff {
         compare(
             .optionalUser, "optional_user", old.rules.optionalUser, new.rules.optionalUser, place,
             breaks: new.rules.optionalUser)
+        compareNames(.emergencyRole, "emergency role", old.rules.emergencyRoles, new.rules.emergencyRoles, place)
         guard old.rules.exposure == .admin, new.rules.exposure == .admin else { return }
         compareNames(.role, "role", old.rules.roles, new.rules.roles, place)
     }

@@ -9,7 +9,8 @@ package struct LatencyGradient: Sendable {
     package struct Policy: Sendable, Hashable {
         /// Calls at once that are always allowed.
         package var minimum = 4
-        package var initial = 32
+        /// At the start: enough for the burst of a few hundred callers, from which it shrinks within seconds.
+        package var initial = 256
         package var maximum = 1024
         /// How much slower than at its best a window may be.
         package var tolerance = 1.5

@@ -82,10 +82,4 @@ package final class CallContext: Sendable {
         options.trace = trace
         return options
     }
-
-    /// Runs an ASYNC handler in this call's place in its trace.
-    package func traced(_ handler: (CallContext) async throws -> [UInt8]) async throws -> [UInt8] {
-        guard let span else { return try await handler(self) }
-        return try await span.run { try await handler(self) }
-    }
 }

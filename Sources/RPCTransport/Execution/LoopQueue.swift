@@ -13,9 +13,10 @@ final class LoopQueue {
     /// How long a loop works before it looks at its sockets.
     static let slice = Duration.microseconds(500)
     /// Calls that may wait for one loop.
-    static let capacity = 1024
-    /// How long a routine call may have to wait for work that is meant to take microseconds.
-    static let longestWait = Duration.milliseconds(100)
+    static let capacity = 4096
+    /// How long a routine call may have to wait: with what it does then, it is to end within the two seconds that
+    /// callers are promised.
+    static let longestWait = Duration.seconds(1)
     /// How much longer than routine calls emergencies may run while both wait.
     static let allowance = Duration.milliseconds(20)
     /// Long enough for the loop to find nothing to do and ask for what has come.

@@ -37,10 +37,15 @@ final class HandlerTask: Sendable {
         finish(.ended(result, started: started, ended: .now))
     }
 
+    /// In the call's place in its trace, where that is kept.
     private func run() async throws -> [UInt8] {
         switch work {
-        case .message(let run, let request): try await context.traced { try await run(request, $0) }
-        case .stream(let run, let parts): try await context.traced { try await run(parts, $0) }
+        case .message(let run, let request):
+            if let span = context.span { return try await span.run { try await run(request, self.context) } }
+            return try await run(request, context)
+        case .stream(let run, let parts):
+            if let span = context.span { return try await span.run { try await run(parts, self.context) } }
+            return try await run(parts, context)
         }
     }
 

@@ -76,6 +76,8 @@ package struct ServiceEnvironment: Sendable {
     /// How many calls may be under way at once.
     private var admission: AdmissionLimit {
         get throws {
+            // What the gateway takes from outside has a limit of its own; here it answers the operator alone.
+            guard name != ServiceName.gateway.rawValue else { return .fixed(CallGate.defaultConcurrency) }
             let most = try configuration[SharedKeys.concurrency(name)]
             let isAdaptive = try configuration[SharedKeys.admission(name)] == SharedKeys.adaptiveAdmission
             return isAdaptive ? .adaptive(LatencyGradient.Policy(maximum: most)) : .fixed(most)

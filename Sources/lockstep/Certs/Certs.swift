@@ -51,9 +51,9 @@ struct Certs: AsyncParsableCommand {
             let reports = try certificates.rotate()
             print(Self.text(step))
             for report in reports { print("  " + Self.line(report)) }
-            guard step != .retire else { return }
             print("Services read this within \(pause) s ...")
             try await Task.sleep(for: .seconds(pause))
+            if step == .retire { return }
         }
     }
 

@@ -99,7 +99,8 @@ extension LiveGateway {
             request.headers.add(name: "Content-Type", value: "application/json")
             request.body = .bytes(ByteBuffer(string: json))
         }
-        for (name, value) in headers { request.headers.replaceOrAdd(name: name, value: value) }
+        for (name, _) in headers { request.headers.remove(name: name) }
+        for (name, value) in headers { request.headers.add(name: name, value: value) }
         let client = kind == .http1 ? http1 : http2
         let response = try await client.execute(request, timeout: .seconds(30))
         let body = try await response.body.collect(upTo: 1 << 20)

@@ -13,6 +13,7 @@ package final class MetricsListener: Sendable {
     private static let idle = TimeAmount.seconds(60)
 
     private let channel: any Channel
+    private let connections: Connections
     package let address: BoundAddress
 
     /// Listens.
@@ -36,30 +37,45 @@ package final class MetricsListener: Sendable {
             }
         do {
             let channel = try await bootstrap.bind(host: host, port: port).get()
-            return MetricsListener(channel, BoundAddress(host: host, port: channel.localAddress?.port ?? port))
+            return MetricsListener(
+                channel, connections, BoundAddress(host: host, port: channel.localAddress?.port ?? port))
         } catch {
             throw ServerStartError(address: "\(host):\(port)", error)
         }
     }
 
-    private init(_ channel: any Channel, _ address: BoundAddress) {
+    private init(_ channel: any Channel, _ connections: Connections, _ address: BoundAddress) {
         self.channel = channel
+        self.connections = connections
         self.address = address
     }
 
-    /// Takes no new connections; those that are there end by themselves.
-    package func close() async { try? await channel.close().get() }
+    /// Takes no new connections, and closes those that are there.
+    package func close() async {
+        try? await channel.close().get()
+        connections.close()
+    }
 
     private final class Connections: Sendable {
-        private let count = Atomic<Int>(0)
+        private let open = Mutex<[ObjectIdentifier: any Channel]>([:])
         private let limit: Int
 
         init(limit: Int) { self.limit = limit }
 
+        /// False when there are too many.
         func enter(_ channel: any Channel) -> Bool {
-            let isWelcome = count.add(1, ordering: .relaxed).newValue <= limit
-            channel.closeFuture.whenComplete { [self] _ in count.subtract(1, ordering: .relaxed) }
+            let id = ObjectIdentifier(channel)
+            let isWelcome = open.withLock { open in
+                guard open.count < limit else { return false }
+                open[id] = channel
+                return true
+            }
+            if isWelcome { channel.closeFuture.whenComplete { [self] _ in open.withLock { $0[id] = nil } } }
             return isWelcome
+        }
+
+        func close() {
+            for channel in open.withLock({ Array($0.values) }) { channel.close(promise: nil) }
         }
     }
 }

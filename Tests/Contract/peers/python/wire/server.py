@@ -10,7 +10,7 @@ from .errors import CallError, Close, Code, Processed, WireError, broken
 from .events import CallStarted, MessageArrived, RequestsEnded, StopRequested
 from .flow import Inbound, Outbound
 from .frames import BIDI, CLIENT_STREAM, SERVER_STREAM, UNARY
-from .limits import MAX_DETAILS, MAX_TEXT, NO_DEADLINE, RETIRING_ID, Limits, Timers
+from .limits import MAX_DETAILS, MAX_TEXT, MESSAGE_COST, NO_DEADLINE, RETIRING_ID, Limits, Timers
 
 RECEIVING, RUNNING, SENDING = "receiving", "running", "sending"
 GRACE = 0  # the alarm of the connection itself
@@ -54,6 +54,7 @@ class ServerConnection(Connection):
         super().__init__(limits, timers, now, fingerprints)
         self.streams, self.rules = streams, rules
         self.announced_calls = limits.max_concurrent_calls
+        self.late_credit = 0  # what ended calls have left for frames under way to them
         self.last_call: Optional[int] = None  # of our DRAIN
         self.acknowledged = False
 
@@ -92,6 +93,8 @@ class ServerConnection(Connection):
                 raise CallError(Code.UNAVAILABLE, 100, "The server drains.")
             self.open(frame, now)
         except CallError as error:
+            if not frame.end:
+                self.expect_late(self.limits.call_credit)
             self.refuse(frame.call, error, now)
         if frame.call >= RETIRING_ID and self.last_call is None:
             self.drain(now, "call ids run out")
@@ -142,7 +145,8 @@ class ServerConnection(Connection):
             heapq.heappush(self.alarms, (now + self.timers.message, call.id))
 
     def take_msg(self, msg: frames.Msg, now: float):
-        call = self.find(msg.call, now)
+        cost = len(msg.fragment) + (MESSAGE_COST if msg.length is not None else 0)
+        call = self.find(msg.call, now, cost)
         if not call:
             return
         if call.inbound.ended:
@@ -169,7 +173,7 @@ class ServerConnection(Connection):
             call.message = message
 
     def take_end(self, frame: frames.End, now: float):
-        call = self.find(frame.call, now)
+        call = self.find(frame.call, now, MESSAGE_COST)
         if not call:
             return
         if call.inbound.ended:
@@ -202,14 +206,26 @@ class ServerConnection(Connection):
         if call:
             call.outbound.grow(credit.bytes)
 
-    def find(self, id: int, now: float, counted: bool = False) -> Optional[ServerCall]:
-        """None for a call that has ended, whose frames are late."""
+    def find(self, id: int, now: float, cost: Optional[int] = None, counted: bool = False) -> Optional[ServerCall]:
+        """None for a call that has ended, whose frames are late. `cost`: the credit that pays for such a frame."""
         if id > self.highest:
             raise broken(29, f"a frame for call {id}, which never started")
         call = self.calls.get(id)
         if not call and not counted:
-            self.floods[125].add(now)
+            self.take_late(cost, now)
         return call
+
+    def take_late(self, cost: Optional[int], now: float):
+        """A frame of an ended call: the credit that the call left pays for it, or it counts (W-125)."""
+        if cost is not None and cost <= self.late_credit:
+            self.late_credit -= cost
+        else:
+            self.floods[125].add(now)
+
+    def expect_late(self, credit: int):
+        """A call has ended before its client's END: so much, and an END, may be under way."""
+        most = self.limits.max_concurrent_calls * (self.limits.call_credit + MESSAGE_COST)
+        self.late_credit = min(most, self.late_credit + credit + MESSAGE_COST)
 
     def take_ack(self, frame: frames.DrainAck):
         if self.last_call is None or self.acknowledged:
@@ -312,16 +328,20 @@ class ServerConnection(Connection):
     def end_call(self, call: ServerCall, error: CallError, now: float):
         """A call error within a call: STATUS goes out at once; a handler that runs owes nothing."""
         if call.state == RECEIVING:
-            del self.calls[call.id]
-            call.inbound.drop()
+            self.forget(call)
             self.refuse(call.id, error, now)
             return self.close_when_drained()
         self.events.append(StopRequested(call.id, error.code))
         self.close_call(call, frames.Status(call.id, error.code, Processed.MAYBE, str(error).encode()))
 
-    def close_call(self, call: ServerCall, status: frames.Status):
+    def forget(self, call: ServerCall):
         del self.calls[call.id]
         call.inbound.drop()
+        if not call.inbound.ended:
+            self.expect_late(call.inbound.left)
+
+    def close_call(self, call: ServerCall, status: frames.Status):
+        self.forget(call)
         self.send(status)
         self.close_when_drained()
 
