@@ -96,6 +96,7 @@ extension RunningSystem {
             // The folder comes with the first message.
             let outbox = state.appending(path: "outbox").path
             for name in (try? FileManager.default.contentsOfDirectory(atPath: outbox)) ?? [] {
+                guard name.hasSuffix(".eml") else { continue }
                 let mail = try String(contentsOf: state.appending(path: "outbox/\(name)"), encoding: .utf8)
                 let head = mail.components(separatedBy: "\r\n\r\n")[0].lowercased()
                 guard head.contains(address), head.contains("subject: "), head.contains(word) else { continue }

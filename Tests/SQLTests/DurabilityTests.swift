@@ -49,6 +49,27 @@ import Testing
         #expect(ids.allSatisfy { ids.contains($0 ^ 1) }, "half a transaction is in the database")
     }
 
+    /// A process that closes any descriptor of a file loses all its locks on it (POSIX), and another that then closes
+    /// the database takes itself for the last, and the log away: whatever is written after that dies with this process.
+    @Test func anotherProcessThatComesAndGoesTakesNothingAlong() async throws {
+        let database = try await fixture.openWithItems()
+        try await database.insert(1)
+        let path = fixture.path
+        await #expect(processExitsWith: .success) { [path = path as String] in
+            let other = try await Database.open(url: "sqlite:\(path)")
+            _ = try await other.count()
+            await other.close()
+        }
+        try await database.insert(2)
+        // What a kill would leave behind.
+        let copy = try Fixture()
+        for suffix in ["", "-wal"] {
+            try FileManager.default.copyItem(atPath: path + suffix, toPath: copy.path + suffix)
+        }
+        let count = try await copy.open().count()
+        #expect(count == 2)
+    }
+
     @Test func aFileThatIsNoDatabaseIsCorrupt() async throws {
         try Data(repeating: 0x58, count: 8192).write(to: URL(fileURLWithPath: fixture.path))
         #expect(await failure { _ = try await fixture.open() } == .corrupt)

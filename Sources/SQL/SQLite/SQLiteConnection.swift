@@ -57,9 +57,13 @@ final class SQLiteConnection: Session {
     private static let stepsBetweenChecks: Int32 = 4000
 
     /// SQLite would create the file readable by all; it holds personal data. WAL files take the same mode.
+    ///
+    /// A file that is there is not even opened: to close it would end all locks that this process's other connections
+    /// hold on it (POSIX), and other processes would take the database for unused.
     private static func createPrivately(_ path: String) throws {
-        let file = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+        let file = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o600)
         guard file >= 0 else {
+            if errno == EEXIST { return }
             throw SQLError(.unavailable, "cannot open database \(path): \(String(cString: strerror(errno)))")
         }
         close(file)
