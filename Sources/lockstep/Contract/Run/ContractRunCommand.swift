@@ -34,7 +34,7 @@ struct ContractRunCommand: AsyncParsableCommand {
     var seed: UInt64?
 
     @Option(help: ArgumentHelp("Cases at the same time.", valueName: "number"))
-    var jobs = 4
+    var jobs = 8
 
     @Option(help: ArgumentHelp("Cases expected to fail: lines of `server NAME` or `client NAME`.", valueName: "file"))
     var knownFailing: String?
@@ -143,18 +143,22 @@ struct CaseSelection: ParsableArguments {
 
 /// `lockstep contract list`
 struct ContractListCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "list", abstract: "List the contract tests.")
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "List the contract tests by their number in the catalogue: what covers it in which role, and what does not.")
 
     @OptionGroup var selection: CaseSelection
 
     func run() async throws {
         try await CommandFailure.reported {
-            for testCase in try selection.library().cases where isWanted(testCase) {
-                let roles = testCase.roles.map(\.rawValue).joined(separator: ", ")
-                print("\(testCase.name)  (\(roles))  \(testCase.rules.joined(separator: " "))")
-                if !testCase.about.isEmpty { print("    \(testCase.about)") }
-                if let reason = testCase.uncovered { print("    uncovered: \(reason)") }
+            let library = try selection.library()
+            let catalogue: CaseCatalogue
+            do {
+                catalogue = try CaseCatalogue(folder: selection.cases)
+            } catch {
+                throw CommandFailure("\(error)", status: 65)
             }
+            print(catalogue.text(library, where: isWanted))
         }
     }
 
