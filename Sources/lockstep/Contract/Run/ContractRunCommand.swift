@@ -66,7 +66,9 @@ struct ContractRunCommand: AsyncParsableCommand {
             var outcomes = try await Self.carriedOut { try await run.run() }
             for name in service {
                 let target = try ServiceTarget(name, environment: state.environment)
-                outcomes += try await Self.carriedOut { try await run.run(against: target.service) }
+                for listener in target.services {
+                    outcomes += try await Self.carriedOut { try await run.run(against: listener) }
+                }
             }
             guard !outcomes.isEmpty else {
                 throw CommandFailure("No case has such a name; `lockstep contract list` shows them.", status: 64)
