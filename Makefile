@@ -124,18 +124,11 @@ PROTOC_SWIFT = --plugin=protoc-gen-swift=$(abspath $(PLUGINS))/protoc-gen-swift 
   --swift_opt=Visibility=Package,FileNaming=DropPath,UseAccessLevelOnImports=true
 PROTOC_LOCKSTEP = --plugin=protoc-gen-lockstep=$(abspath $(PLUGINS))/protoc-gen-lockstep --lockstep_opt=Visibility=Package
 
-# The implementation under test; another's: `make contract SERVER='python3 peer.py' CLIENT='python3 peer.py'`.
-SERVER ?= $(DEBUG)/debug/lockstep-peer
-CLIENT ?= $(DEBUG)/debug/lockstep-peer
-# Names of cases, with `*` for anything.
+# Names of cases, with `*` for anything. Another's implementation: `lockstep contract run --server CMD --client CMD`.
 CASES ?= *
 
-contract: deps ## Run the contract tests against our server and client, and prove that they find faults
-	swift build --scratch-path $(DEBUG) --product lockstep
-	swift build --scratch-path $(DEBUG) --product lockstep-peer
-	@$(DEBUG)/debug/lockstep contract run --server '$(SERVER)' --client '$(CLIENT)' --run '$(CASES)' \
-	  --junit $(DEBUG)/contract.xml --json $(DEBUG)/contract.json
-	@$(DEBUG)/debug/lockstep contract mutants --peer $(DEBUG)/debug/lockstep-peer
+contract: build ## Run the contract tests: our peer, mutants of it, the peer in Python, the five services
+	@BIN=$(DEBUG)/debug PYTHON=$(PYTHON)/bin/python3 CASES='$(CASES)' Tests/Contract/run.sh
 
 generate: deps ## Regenerate Swift from Protocols/*.proto
 	swift build --scratch-path $(DEBUG) --product protoc-gen-swift

@@ -103,6 +103,16 @@ import Testing
         #expect(outcomes.map(\.verdict) == [.uncovered("the peer does not have TRAILERS")])
     }
 
+    @Test func everyNumberOfTheCatalogueHasItsCases() throws {
+        let library = try CaseLibrary(folder: Checkout.cases)
+        let catalogue = try CaseCatalogue(folder: Checkout.cases)
+        #expect(catalogue.entries.count == 84)
+        #expect(catalogue.gaps(in: library) == [])
+        let text = catalogue.text(library) { _ in true }
+        #expect(text.contains("55  age-idle\n    server: NOT COVERED: age-idle"))
+        #expect(text.contains("    client: retry/budget  W-83"))
+    }
+
     @Test(arguments: ["false", "echo hello", "/no/such/program"])
     func aPeerThatIsNoneIsAnError(command: String) async throws {
         var plan = ContractPlan()

@@ -67,6 +67,13 @@ package struct ContractCase: Sendable {
 }
 
 extension ContractCase {
+    /// A step asks the server for its counters.
+    var asksForReports: Bool { steps.contains(where: Self.asksForReport) }
+
+    private static func asksForReport(_ step: JSONValue) -> Bool {
+        step.object?["report"] != nil || step.object?["do"]?.array?.contains(where: asksForReport) == true
+    }
+
     /// Not for peers of the harness.
     var isForServices: Bool { generic == "gateway" || generic == "only-services" }
 
@@ -94,6 +101,9 @@ extension ConformanceDescription {
 
 /// The cases of a folder.
 package struct CaseLibrary: Sendable {
+    /// Files of the folder that are no lists of cases.
+    private static let others: Set = ["mutants.json", "catalogue.json"]
+
     package let cases: [ContractCase]
 
     /// - Parameter folder: Its `*.json` are lists of cases.
@@ -103,7 +113,7 @@ package struct CaseLibrary: Sendable {
             throw CaseError("\(folder) cannot be read; name the folder with the cases with --cases.")
         }
         var cases: [ContractCase] = []
-        for name in names.filter({ $0.hasSuffix(".json") && $0 != "mutants.json" }).sorted() {
+        for name in names.filter({ $0.hasSuffix(".json") && !Self.others.contains($0) }).sorted() {
             do throws(CaseError) {
                 cases += try Self.read("\(folder)/\(name)")
             } catch {

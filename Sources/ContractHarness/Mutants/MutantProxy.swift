@@ -91,7 +91,7 @@ struct MutantProxy: Sendable {
         var filter = MutantFilter(mutant)
         while case .frame(let frame)? = await source.inbox.next(until: .now.advanced(by: .seconds(3600))) {
             // What was no frame goes on as it came.
-            let frames = frame.type == 0 ? [frame.payload] : filter.pass(frame, direction).map(\.bytes)
+            let frames = frame.isFrame ? filter.pass(frame, direction).map(\.bytes) : [frame.payload]
             for bytes in frames { target.sendSoon(bytes) }
         }
         await target.close()

@@ -5,6 +5,8 @@ package struct MutantTrial: Sendable {
     package let mutant: Mutant
     let role: ContractRole
     let about: String
+    /// The rule of WIRE.md that it breaks; at least one of the cases that find it must name it.
+    let rule: String
     /// Names of cases, with `*`.
     let cases: [String]
 
@@ -12,16 +14,22 @@ package struct MutantTrial: Sendable {
     package struct Result: Sendable {
         package let mutant: Mutant
         let about: String
+        let rule: String
         /// The cases that failed with the fault.
-        let found: [String]
+        let found: [ContractCase]
         /// What is wrong with the trial itself: its cases fail without the fault too, or there are none.
         let problem: String?
 
-        package var isCaught: Bool { problem == nil && !found.isEmpty }
+        package var isCaught: Bool { problem == nil && found.contains { $0.rules.contains(rule) } }
 
-        package var line: String {
-            let verdict = problem ?? (found.isEmpty ? "NOT CAUGHT" : "caught by \(found.joined(separator: ", "))")
-            return "\(mutant.rawValue): \(about): \(verdict)"
+        /// `server-drops-pong: PING is not answered: caught by ping/echo (W-90)`
+        package var line: String { "\(mutant.rawValue): \(about): \(verdict)" }
+
+        private var verdict: String {
+            if let problem { return problem }
+            guard !found.isEmpty else { return "NOT CAUGHT" }
+            let names = found.map(\.name).joined(separator: ", ")
+            return isCaught ? "caught by \(names) (\(rule))" : "FOUND by \(names), NONE OF WHICH NAMES \(rule)"
         }
     }
 
@@ -45,11 +53,17 @@ package struct MutantTrial: Sendable {
         }
         (self.mutant, self.role) = (mutant, role)
         about = try fields.string("about") ?? ""
+        rule = try fields.string("rule") ?? ""
         cases = try fields.strings("cases")
         try fields.finish()
     }
 
-    /// Runs the trials one after the other; the cases without a fault first, once for each role.
+    /// Trials at the same time. Most of a trial is waiting for what the fault keeps from coming.
+    private static let jobs = 6
+
+    /// Runs the cases without a fault, once for each role, and then the trials.
+    ///
+    /// - Parameter report: Told of each mutant as its trial ends.
     package static func run(
         _ trials: [MutantTrial], library: CaseLibrary, peer: String, _ report: (Result) -> Void
     ) async throws -> [Result] {
@@ -57,35 +71,47 @@ package struct MutantTrial: Sendable {
         for role in ContractRole.allCases {
             let patterns = trials.filter { $0.role == role }.flatMap(\.cases)
             guard !patterns.isEmpty else { continue }
-            let outcomes = try await outcomes(.none, role, patterns, library, peer)
-            healthy[role] = Set(outcomes.filter { $0.verdict == .passed }.map(\.name))
+            let outcomes = try await outcomes(.none, role, patterns, library, peer, patience: ContractPlan().patience)
+            healthy[role] = Set(outcomes.map(\.name)).subtracting(outcomes.filter(\.isBad).map(\.name))
         }
-        var results: [Result] = []
-        for trial in trials {
-            let result = try await trial.run(library, peer, healthy[trial.role] ?? [])
-            report(result)
-            results.append(result)
+        return try await withThrowingTaskGroup(of: Result.self) { [healthy] group in
+            var rest = trials[...]
+            func add() {
+                guard let trial = rest.popFirst() else { return }
+                group.addTask { try await trial.run(library, peer, healthy[trial.role] ?? []) }
+            }
+            for _ in 0..<jobs { add() }
+            var results: [Result] = []
+            while let result = try await group.next() {
+                report(result)
+                results.append(result)
+                add()
+            }
+            return results
         }
-        return results
     }
 
     private func run(_ library: CaseLibrary, _ peer: String, _ healthy: Set<String>) async throws -> Result {
-        let outcomes = try await Self.outcomes(mutant, role, cases, library, peer)
-        let sick = outcomes.map(\.name).filter { !healthy.contains($0) }
+        // What fails here fails by waiting in vain, so the wait is short; a case that is too slow has failed above.
+        let outcomes = try await Self.outcomes(mutant, role, cases, library, peer, patience: 1)
+        let sick = Set(outcomes.map(\.name)).subtracting(healthy).sorted()
         let problem =
             outcomes.isEmpty
             ? "NO SUCH CASES: \(cases.joined(separator: ", "))"
             : sick.isEmpty ? nil : "FAILS WITHOUT THE FAULT: \(sick.joined(separator: ", "))"
-        return Result(mutant: mutant, about: about, found: outcomes.filter(\.isBad).map(\.name), problem: problem)
+        let found = outcomes.filter(\.isBad).map(\.testCase)
+        return Result(mutant: mutant, about: about, rule: rule, found: found, problem: problem)
     }
 
     private static func outcomes(
-        _ mutant: Mutant, _ role: ContractRole, _ patterns: [String], _ library: CaseLibrary, _ peer: String
+        _ mutant: Mutant, _ role: ContractRole, _ patterns: [String], _ library: CaseLibrary, _ peer: String,
+        patience: Int
     ) async throws -> [CaseOutcome] {
         var plan = ContractPlan()
         let command = "\(peer) --mutant \(mutant.rawValue)"
         if role == .server { plan.server = command } else { plan.client = command }
         plan.patterns = patterns
+        plan.patience = patience
         return try await ContractRun(library: library, plan: plan).run()
     }
 }

@@ -7,7 +7,9 @@ package final class PeerCore: Sendable {
     private let mutant: Mutant?
 
     /// What our own implementation can do.
-    static let features: [ConformanceFeature] = [.streams, .sync, .report, .limits, .forward, .drain]
+    static let features: [ConformanceFeature] = [
+        .streams, .sync, .report, .limits, .forward, .rawDetails, .drain, .retry,
+    ]
 
     /// - Parameter mutant: The fault to plant, for tests of the harness itself.
     package init(mutant: Mutant? = nil) { self.mutant = mutant }

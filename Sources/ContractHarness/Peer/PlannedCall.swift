@@ -83,8 +83,20 @@ struct PlannedCall: Sendable {
 
 /// The bytes that payloads are made of.
 package enum ConformancePayload {
+    private static let period = 251
+    /// Long enough that payloads are put together from few pieces: debug builds are slow byte by byte.
+    private static let pattern = Data((0..<period * 256).map { UInt8($0 % period) })
+
     /// Byte i of message n is (n + i) mod 251.
-    package static func bytes(_ index: Int, size: Int) -> Data { Data((0..<size).map { UInt8((index + $0) % 251) }) }
+    package static func bytes(_ index: Int, size: Int) -> Data {
+        var bytes = Data(capacity: size)
+        var start = index % period
+        while bytes.count < size {
+            bytes.append(pattern[start..<min(pattern.count, start + size - bytes.count)])
+            start = (start + pattern.count - start) % period
+        }
+        return bytes
+    }
 }
 
 extension ConformanceFailure {
@@ -95,10 +107,12 @@ extension ConformanceFailure {
 
     var error: any Error {
         if untyped { return Untyped(text: message) }
-        return RPCError(
+        var error = RPCError(
             StatusCode(rawValue: code) ?? .unknown, message, reason: reason,
             violations: violations.map { FieldViolation(field: $0, message: "is not what it should be") },
             retryAfter: retryAfterMs > 0 ? .milliseconds(retryAfterMs) : nil)
+        if !details.isEmpty { error.details = [ErrorDetail(type: "", value: [UInt8](details))] }
+        return error
     }
 }
 

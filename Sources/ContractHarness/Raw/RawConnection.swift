@@ -14,9 +14,18 @@ final class RawConnection: Sendable {
     /// Nothing is answered by itself: no PONG, no DRAIN_ACK.
     let isSilent: Bool
     private let calls = Mutex<[UInt32]>([])
+    private let counters = Mutex(Traffic())
     private let negotiated = Mutex<String?>(nil)
     /// Open once the handshake is done, or the connection is.
     private let settled = Latch()
+
+    /// Counted as it arrives, however late anybody looks at it.
+    struct Traffic: Sendable {
+        /// Bytes in MSG frames.
+        var messageBytes = 0
+        /// The same when the last PONG came.
+        var beforePong = 0
+    }
 
     init(channel: any Channel, isSilent: Bool) {
         self.channel = channel
@@ -36,6 +45,8 @@ final class RawConnection: Sendable {
 
     /// Ids of the CALLs that came, in order.
     var callIDs: [UInt32] { calls.withLock { $0 } }
+
+    var traffic: Traffic { counters.withLock { $0 } }
 
     /// What ALPN agreed upon, once the handshake is done.
     var alpn: String? { negotiated.withLock { $0 } }
@@ -80,7 +91,12 @@ final class RawConnection: Sendable {
     // MARK: From the channel
 
     fileprivate func received(_ frame: RawFrame) {
-        if frame.kind == .call { calls.withLock { $0.append(frame.call) } }
+        switch frame.kind {
+        case .call: calls.withLock { $0.append(frame.call) }
+        case .message: counters.withLock { $0.messageBytes += frame.payload.count }
+        case .pong: counters.withLock { $0.beforePong = $0.messageBytes }
+        default: break
+        }
         if !isSilent, frame.kind == .ping {
             return sendSoon(RawFrame(.pong, payload: frame.payload).bytes)
         }

@@ -32,6 +32,8 @@ struct RawFrame: Sendable, Equatable {
     var reserved: UInt16 = 0
     var call: UInt32 = 0
     var payload: [UInt8] = []
+    /// False for bytes that are no frame of this protocol: they are the payload, and nothing else here counts.
+    var isFrame = true
     /// Another length than the payload's, for lies.
     var declaredLength: UInt32?
 
@@ -93,7 +95,7 @@ struct RawFrameCutter: Sendable {
     /// Bytes of a frame that has begun.
     var pending: Int { bytes.count - start }
 
-    /// The next whole frame. Bytes that are no frame of this protocol come as they are, in one frame of type 0.
+    /// The next whole frame. Bytes that are no frame of this protocol come as they are, in one that says so.
     mutating func next() -> RawFrame? {
         var reader = ByteReader(bytes[start...])
         guard let length: UInt32 = reader.read(), let type: UInt8 = reader.read(), let flags: UInt8 = reader.read(),
@@ -111,7 +113,9 @@ struct RawFrameCutter: Sendable {
 
     private mutating func takeAll() -> RawFrame {
         defer { (bytes, start) = ([], 0) }
-        return RawFrame(type: 0, flags: 0, reserved: 0, call: 0, payload: Array(bytes[start...]))
+        var raw = RawFrame(type: 0, flags: 0, reserved: 0, call: 0, payload: Array(bytes[start...]))
+        raw.isFrame = false
+        return raw
     }
 }
 

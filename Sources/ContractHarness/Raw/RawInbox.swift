@@ -1,3 +1,4 @@
+import NIOCore
 import Synchronization
 
 /// What a raw connection has received and nobody has looked at yet, for one reader.
@@ -9,10 +10,16 @@ final class RawInbox: Sendable {
     }
 
     private struct State {
-        var items: [Item] = []
+        var items = CircularBuffer<Item>()
         var hasEnded = false
         var reader: (number: Int, continuation: CheckedContinuation<Item?, Never>)?
         var readers = 0
+
+        mutating func take() -> Item? {
+            guard let first = items.first else { return hasEnded ? .end(nil) : nil }
+            if case .frame = first { items.removeFirst() }
+            return first
+        }
     }
 
     private let state = Mutex(State())
@@ -35,6 +42,7 @@ final class RawInbox: Sendable {
 
     /// The next item; nil when none comes in time. The end comes again and again.
     func next(until deadline: ContinuousClock.Instant) async -> Item? {
+        if let item = state.withLock({ $0.take() }) { return item }
         let number = state.withLock { state in
             state.readers += 1
             return state.readers
@@ -46,11 +54,7 @@ final class RawInbox: Sendable {
         defer { timer.cancel() }
         return await withCheckedContinuation { continuation in
             let item = state.withLock { state -> Item?? in
-                if let first = state.items.first {
-                    if case .frame = first { state.items.removeFirst() }
-                    return .some(first)
-                }
-                if state.hasEnded { return .some(.end(nil)) }
+                if let item = state.take() { return .some(item) }
                 if deadline <= .now { return .some(nil) }
                 state.reader = (number, continuation)
                 return nil

@@ -114,17 +114,20 @@ extension CaseRun {
         }
     }
 
-    /// `{"expect_spent_ms": 400, "at_most": 16384}`: message bytes that come meanwhile, and 32 for each message (W-55).
+    /// `{"expect_spent_ms": 400, "at_least": 8000, "at_most": 16384}`: message bytes that come, and 32 for each message
+    /// (W-55). Once the least has come, it looks so long for more.
     func expectSpent(_ fields: inout JSONFields) async throws {
         let connection = try connection(&fields)
         let limit = Duration.milliseconds(try fields.int("expect_spent_ms") ?? 100)
         let (least, most) = (try fields.int("at_least") ?? 0, try fields.int("at_most") ?? 0)
-        let deadline = ContinuousClock.now.advanced(by: limit)
+        let patient = self.deadline
+        var quiet = ContinuousClock.now.advanced(by: limit)
         var spent = 0
-        while let item = await connection.inbox.next(until: deadline) {
+        while let item = await connection.inbox.next(until: spent < least ? patient : quiet) {
             guard case .frame(let frame) = item else { throw StepFailure("the connection ended") }
             guard frame.kind == .message else { continue }
             spent += frame.payload.count + (frame.hasMessage ? 32 - 4 : 0)
+            if spent >= least, spent - frame.payload.count < least { quiet = .now.advanced(by: limit) }
         }
         guard (least...most).contains(spent) else {
             throw StepFailure("\(spent) bytes of credit were spent, not \(least) to \(most)")
@@ -152,7 +155,7 @@ extension CaseRun {
         guard text.hasPrefix(expected) else { throw StepFailure("\(text.debugDescription) came") }
     }
 
-    /// `{"ping": "p", "within_ms": 100}`: PING and its PONG. The connection lives.
+    /// `{"ping": "p", "before_bytes": 1000000}`: PING and its PONG, before so many bytes of messages. The connection lives.
     func ping(_ fields: inout JSONFields) async throws {
         let connection = try connection(named: try fields.string("ping") ?? "p")
         let value = UInt64.random(in: 0...UInt64.max, using: &random)
@@ -161,8 +164,12 @@ extension CaseRun {
         let deadline = ContinuousClock.now.advanced(by: try limit(&fields, default: 5_000))
         var writer = ByteWriter()
         writer.write(value)
+        let (most, earlier) = (try fields.int("before_bytes") ?? .max, connection.traffic.messageBytes)
         try await connection.send(RawFrame(.ping, payload: writer.bytes).bytes)
         let pong = try await Self.frame(of: .pong, on: connection, until: deadline, skipping: skipping)
         guard pong.payload == writer.bytes else { throw StepFailure("PONG has another value than PING") }
+        let between = connection.traffic.beforePong - earlier
+        note("\(between) bytes of messages came before PONG")
+        guard between <= most else { throw StepFailure("\(between) bytes of messages came before PONG, not \(most)") }
     }
 }

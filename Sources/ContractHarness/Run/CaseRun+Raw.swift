@@ -68,7 +68,6 @@ extension CaseRun {
             host: server.host, port: Int(server.port), tls: tls, isSilent: isSilent)
         connections[name] = connection
         guard greets != .bool(false) else { return }
-        let deadline = ContinuousClock.now.advanced(by: .seconds(5))
         _ = try await Self.frame(of: .hello, on: connection, until: deadline, skipping: [])
         var members = greets.object ?? [:]
         members["type"] = .string("HELLO")

@@ -62,12 +62,11 @@ extension CaseRun {
             let raw = try await RawEndpoint.connect(
                 host: server.ready.host, port: Int(server.ready.port),
                 tls: RawTLS(files: try stage.authority.credentials(stage.caller)), isSilent: false)
-            let limit = ContinuousClock.now.advanced(by: .seconds(5))
-            _ = try await Self.frame(of: .hello, on: raw, until: limit, skipping: [])
+            _ = try await Self.frame(of: .hello, on: raw, until: deadline, skipping: [])
             try await raw.send(RawFrame(.hello, payload: Self.plainHello).bytes)
             let ping = RawFrame(.ping, payload: [1, 2, 3, 4, 5, 6, 7, 8])
             try await raw.send(ping.bytes)
-            _ = try await Self.frame(of: .pong, on: raw, until: limit, skipping: [.credit])
+            _ = try await Self.frame(of: .pong, on: raw, until: deadline, skipping: [.credit])
             await raw.reset()
         }
     }

@@ -18,6 +18,8 @@ final class CaseRun {
     var drain: Task<Void, any Error>?
     /// What happened, for the report of a failure.
     var trace: [String] = []
+    /// The implementation under test, once it is known.
+    private var underTest: (any PeerLink)?
     private var memoryAtStart: Int?
 
     struct StartedCall {
@@ -26,20 +28,27 @@ final class CaseRun {
         let task: Task<ConformanceCallResult, any Error>
     }
 
-    init(_ testCase: ContractCase, _ role: ContractRole, _ stage: Stage, seed: UInt64, number: Int) {
+    private let patience: Int
+
+    init(
+        _ testCase: ContractCase, _ role: ContractRole, _ stage: Stage, seed: UInt64, number: Int, patience: Int
+    ) {
+        self.patience = patience
         self.testCase = testCase
         self.role = role
         self.stage = stage
+        underTest = role == .client ? stage.client : nil
         tag = "\(testCase.name)-\(number)"
         variables = stage.variables.merging(["tag": .string(tag)]) { $1 }
         random = SeededGenerator(seed: seed)
     }
 
     func run() async throws {
-        if testCase.needs.contains(.forward) {
-            let server = try await stage.server(testCase).ready
-            variables["host"] = .string(server.host)
-            variables["port"] = .int(Int(server.port))
+        if role == .server {
+            let server = try await stage.server(testCase)
+            underTest = server.link
+            variables["host"] = .string(server.ready.host)
+            variables["port"] = .int(Int(server.ready.port))
         }
         memoryAtStart = residentMegabytes
         for value in testCase.steps { try await perform(value) }
@@ -85,7 +94,7 @@ final class CaseRun {
         case "fuzz", "fuzz_client": try await fuzz(verb, &fields)
         case "log_lacks":
             let word = try fields.string("log_lacks") ?? ""
-            if let line = stage.log.first(where: { $0.contains(word) }) {
+            if let line = log.first(where: { $0.contains(word) }) {
                 throw StepFailure("the peer's log says: \(line)")
             }
         case "set":
@@ -140,12 +149,19 @@ final class CaseRun {
         if trace.count > 60 { trace.removeFirst(trace.count - 60) }
     }
 
+    /// How long to wait for something to come.
     func limit(_ fields: inout JSONFields, default millis: Int = 10_000) throws -> Duration {
-        .milliseconds(try fields.int("within_ms") ?? millis)
+        .milliseconds((try fields.int("within_ms") ?? millis) * patience)
     }
 
+    /// The end of such a wait, where the case has no say.
+    var deadline: ContinuousClock.Instant { .now.advanced(by: .seconds(5 * patience)) }
+
+    /// What the implementation under test has written on standard error.
+    var log: [String] { (underTest as? ChildPeer)?.log ?? [] }
+
     private var residentMegabytes: Int? {
-        guard let pid = stage.underTest?.pid,
+        guard let pid = underTest?.pid,
             let text = try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8),
             let line = text.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }),
             let kilobytes = line.split(separator: " ").dropFirst().compactMap({ Int($0) }).first

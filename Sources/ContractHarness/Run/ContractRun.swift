@@ -9,7 +9,10 @@ package struct ContractPlan: Sendable {
     package var patterns: [String] = []
     package var seed: UInt64 = 1
     /// Cases at the same time.
-    package var jobs = 4
+    package var jobs = 8
+    /// Times as long as a case says does it wait for something to come. Only what fails gets slower by it; a busy machine
+    /// needs it.
+    package var patience = 4
     /// `server unary/echo`: cases that are expected to fail.
     package var knownFailing: Set<String> = []
     /// What peers write on standard error is shown.
@@ -135,7 +138,10 @@ package struct ContractRun: Sendable {
         let start = ContinuousClock.now
         var trace: [String] = []
         var verdict: CaseOutcome.Verdict
-        let missing = testCase.needs.filter { !features.contains($0) }
+        var needs = testCase.needs
+        // A client's server is the reference, which counts.
+        if stage.role == .server, testCase.asksForReports { needs.append(.report) }
+        let missing = needs.filter { !features.contains($0) }
         if let reason = testCase.uncovered {
             verdict = .uncovered(reason)
         } else if !missing.isEmpty {
@@ -153,7 +159,7 @@ package struct ContractRun: Sendable {
     private func attempt(
         _ testCase: ContractCase, _ stage: Stage, _ number: Int
     ) async -> (CaseOutcome.Verdict, [String]) {
-        let run = CaseRun(testCase, stage.role, stage, seed: plan.seed, number: number)
+        let run = CaseRun(testCase, stage.role, stage, seed: plan.seed, number: number, patience: plan.patience)
         var verdict = CaseOutcome.Verdict.passed
         do {
             try await run.run()
@@ -163,7 +169,7 @@ package struct ContractRun: Sendable {
         await run.cleanUp()
         await stage.release(testCase)
         if verdict == .passed { return (verdict, []) }
-        return (verdict, run.trace + stage.log.suffix(20).map { "peer: \($0)" })
+        return (verdict, run.trace + run.log.suffix(20).map { "peer: \($0)" })
     }
 
     private func expected(_ verdict: CaseOutcome.Verdict, _ name: String) -> CaseOutcome.Verdict {

@@ -28,7 +28,16 @@ final class HarnessAuthority: Sendable {
     /// - Parameter name: A service's name for a good certificate, or such as `expired:operator` for a wrong one:
     ///   `expired`, `not-yet`, `wrong-ca`, `wrong-eku-server`, `wrong-eku-client`, `no-san`, `two-sans`, `foreign-san`.
     func credentials(_ name: String) throws -> ConformanceCredentials {
-        if let known = made.withLock({ $0[name] }) { return known }
+        // Made within the lock: two cases that ask at once must not write the certificate of one and the key of the other.
+        try made.withLock { made in
+            if let known = made[name] { return known }
+            let new = try make(name)
+            made[name] = new
+            return new
+        }
+    }
+
+    private func make(_ name: String) throws -> ConformanceCredentials {
         let parts = name.split(separator: ":", maxSplits: 1).map(String.init)
         let wrong = parts.count == 2 ? parts[0] : ""
         let service = parts.last ?? name
@@ -37,13 +46,11 @@ final class HarnessAuthority: Sendable {
         let certificate = try issue(wrong, service, Certificate.PublicKey(key.publicKey))
         try write(certificate.serializeAsPEM().pemString, "\(file).pem", mode: 0o644)
         try write(key.pemRepresentation, "\(file).key", mode: 0o600)
-        let credentials = ConformanceCredentials.with {
+        return .with {
             $0.certificateFile = "\(folder)/\(file).pem"
             $0.keyFile = "\(folder)/\(file).key"
             $0.authorityFile = "\(folder)/ca.pem"
         }
-        made.withLock { $0[name] = credentials }
-        return credentials
     }
 
     func keep(_ credentials: ConformanceCredentials, as name: String) { made.withLock { $0[name] = credentials } }

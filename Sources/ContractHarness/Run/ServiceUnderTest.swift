@@ -6,7 +6,7 @@ package struct ServiceUnderTest: Sendable {
     let credentials: ConformanceCredentials
     /// A unary method that the certificate's owner may call with an empty request.
     let method: UInt32
-    /// False for the gateway, whose listener speaks HTTPS: then only what a stranger may expect of it is tested.
+    /// False for the gateway's HTTPS: then only what a stranger may expect of it is tested.
     let speaksRPC: Bool
 
     /// - Parameters: The certificate's files are PEM.

@@ -18,7 +18,6 @@ final class Stage: Sendable {
     let variables: [String: JSONValue]
     private let makeServer: @Sendable () throws -> any PeerLink
     private let servers = Mutex<[String: Task<RunningServer, any Error>]>([:])
-    private let current = Mutex<(any PeerLink)?>(nil)
     private let fixed: RunningServer?
 
     /// - Parameters:
@@ -35,7 +34,6 @@ final class Stage: Sendable {
         caller = "operator"
         variables = ["method": .int(Int(ConformanceServiceContract.unary.id))]
         fixed = nil
-        if role == .client { current.withLock { $0 = client } }
     }
 
     /// A service that runs already.
@@ -49,9 +47,6 @@ final class Stage: Sendable {
         variables = ["method": .int(Int(method))]
     }
 
-    /// The implementation under test, for its memory.
-    var underTest: (any PeerLink)? { current.withLock { $0 } }
-
     /// The server for a case: shared by all cases with the same limits, but not with those that want one alone.
     func server(_ testCase: ContractCase) async throws -> RunningServer {
         if let fixed { return fixed }
@@ -62,9 +57,7 @@ final class Stage: Sendable {
             servers[key] = task
             return task
         }
-        let server = try await task.value
-        if role == .server { current.withLock { $0 = server.link } }
-        return server
+        return try await task.value
     }
 
     private func start(_ settings: JSONValue) async throws -> RunningServer {
@@ -97,9 +90,6 @@ final class Stage: Sendable {
             throw error
         }
     }
-
-    /// What the implementation under test has written on standard error.
-    var log: [String] { (underTest as? ChildPeer)?.log ?? [] }
 
     func end() async {
         for task in servers.withLock({ Array($0.values) }) {

@@ -171,9 +171,13 @@ package final class ClientPool: RPCChannel, TrustObserver {
     /// The call that has waited longest.
     func nextWaiting() -> PendingCall? { state.withLock { $0.nextWaiting() } }
 
+    /// The deadline passed before the call was sent. Where connecting has failed, that is why; else time is all there was
+    /// too little of.
     private func expire(_ call: PendingCall) {
         state.withLock { $0.forget(call) }
-        call.end(.failure(noConnection(call)))
+        var error = noConnection(call)
+        if error.timeline.waitedFor == nil { (error.code, error.reason) = (.deadlineExceeded, "deadline_exceeded") }
+        call.end(.failure(error))
     }
 
     private func full(_ call: PendingCall) -> RPCError {

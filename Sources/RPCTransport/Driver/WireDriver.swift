@@ -61,9 +61,17 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     /// The transport may not have taken all that the machine wants to send.
     private var hasMore = false
     private var isLingering = false
+    /// Bytes sent since the loop last turned to its connections, as far as this one can tell.
+    private var burst = 0
+    private var isResting = false
 
     /// How long a closed connection waits for its last bytes to leave.
     private static var lingerTimeout: TimeAmount { .seconds(5) }
+    /// More than a stream sends on the credit that is usual. A loop runs its tasks to the last one before it reads, so a
+    /// stream with credit without end, to a peer that reads as fast, would keep it from every other connection, and this
+    /// one's PING from its PONG.
+    private static var longestBurst: Int { 4 * 1024 * 1024 }
+    private static var rest: TimeAmount { .milliseconds(1) }
 
     package init(handshakeTimeout: Duration, makeMachine: @escaping MakeMachine) {
         self.handshakeTimeout = handshakeTimeout
@@ -102,6 +110,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let now = MonotonicInstant.now
         lastRead = now
+        burst = 0
         machine?.receive(unwrapInboundIn(data), now: WireClock.instant(at: now))
     }
 
@@ -178,11 +187,15 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
         guard !isPumping, machine != nil else { return }
         isPumping = true
         repeat {
-            while let event = machine?.nextEvent() { session?.handle(event) }
+            while !isOverfull, let event = machine?.nextEvent() { session?.handle(event) }
         } while flush()
         isPumping = false
         if hasEnded { conclude() } else { settle() }
     }
+
+    /// More waits to be sent than may: what the peer asked for beside it has to wait, also what has been read already
+    /// (W-133). One read can bring thousands of calls.
+    private var isOverfull: Bool { machine?.isCongested == true && machine?.isClosed == false && !hasEnded }
 
     /// `pump()` at the end of this turn of the loop, once for however many answers come in it.
     package func pumpSoon() {
@@ -202,14 +215,30 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
         var hasWritten = false
         hasMore = true
         while context.channel.isWritable {
+            guard burst < Self.longestBurst else {
+                rest(context)
+                break
+            }
             guard let bytes = machine?.takeOutbound() else {
                 hasMore = false
                 break
             }
+            burst += bytes.readableBytes
             context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
             hasWritten = true
         }
         return hasWritten
+    }
+
+    /// Lets the loop turn to its connections before this one sends on.
+    private func rest(_ context: ChannelHandlerContext) {
+        guard !isResting else { return }
+        isResting = true
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.rest) { [weak self] () -> Void in
+            self?.isResting = false
+            self?.burst = 0
+            self?.pump()
+        }
     }
 
     private func settle() {

@@ -34,7 +34,7 @@ struct ContractRunCommand: AsyncParsableCommand {
     var seed: UInt64?
 
     @Option(help: ArgumentHelp("Cases at the same time.", valueName: "number"))
-    var jobs = 4
+    var jobs = 8
 
     @Option(help: ArgumentHelp("Cases expected to fail: lines of `server NAME` or `client NAME`.", valueName: "file"))
     var knownFailing: String?
@@ -66,7 +66,9 @@ struct ContractRunCommand: AsyncParsableCommand {
             var outcomes = try await Self.carriedOut { try await run.run() }
             for name in service {
                 let target = try ServiceTarget(name, environment: state.environment)
-                outcomes += try await Self.carriedOut { try await run.run(against: target.service) }
+                for listener in target.services {
+                    outcomes += try await Self.carriedOut { try await run.run(against: listener) }
+                }
             }
             guard !outcomes.isEmpty else {
                 throw CommandFailure("No case has such a name; `lockstep contract list` shows them.", status: 64)
@@ -143,18 +145,22 @@ struct CaseSelection: ParsableArguments {
 
 /// `lockstep contract list`
 struct ContractListCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "list", abstract: "List the contract tests.")
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "List the contract tests by their number in the catalogue: what covers it in which role, and what does not.")
 
     @OptionGroup var selection: CaseSelection
 
     func run() async throws {
         try await CommandFailure.reported {
-            for testCase in try selection.library().cases where isWanted(testCase) {
-                let roles = testCase.roles.map(\.rawValue).joined(separator: ", ")
-                print("\(testCase.name)  (\(roles))  \(testCase.rules.joined(separator: " "))")
-                if !testCase.about.isEmpty { print("    \(testCase.about)") }
-                if let reason = testCase.uncovered { print("    uncovered: \(reason)") }
+            let library = try selection.library()
+            let catalogue: CaseCatalogue
+            do {
+                catalogue = try CaseCatalogue(folder: selection.cases)
+            } catch {
+                throw CommandFailure("\(error)", status: 65)
             }
+            print(catalogue.text(library, where: isWanted))
         }
     }
 

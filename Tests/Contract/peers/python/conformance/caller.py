@@ -159,10 +159,12 @@ class Caller:
             await self.rest(self.command.pause_ms)
         return True
 
-    @staticmethod
-    async def rest(milliseconds: int):
-        """As a slow application would: whether the call is over does not matter."""
-        await asyncio.sleep(milliseconds / 1000)
+    async def rest(self, milliseconds: int):
+        """As a slow application would, which takes its time unless it hears that the call has failed."""
+        end = time.monotonic() + milliseconds / 1000
+        done, _ = await asyncio.wait([self.call.result], timeout=milliseconds / 1000)
+        if done and self.call.result.result().code == Code.OK:
+            await asyncio.sleep(max(0, end - time.monotonic()))
 
     # ---- The result --------------------------------------------------------------------------------------------------
 

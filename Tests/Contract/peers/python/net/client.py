@@ -124,8 +124,10 @@ class OutgoingCall:
     async def first(self, event: asyncio.Event):
         """Waits for an event, or for the call's end."""
         wait = asyncio.ensure_future(event.wait())
-        await asyncio.wait([wait, self.result], return_when=asyncio.FIRST_COMPLETED)
-        wait.cancel()
+        try:
+            await asyncio.wait([wait, self.result], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            wait.cancel()
 
 
 class Channel:
@@ -213,7 +215,10 @@ class Channel:
             link.connection.leave()
             link.wake()
         if links:
-            await asyncio.wait([asyncio.ensure_future(link.ended.wait()) for link in links], timeout=grace or 0.01)
+            waits = [asyncio.ensure_future(link.ended.wait()) for link in links]
+            await asyncio.wait(waits, timeout=grace or 0.01)
+            for wait in waits:
+                wait.cancel()
         for link in links:
             link.close()
 
