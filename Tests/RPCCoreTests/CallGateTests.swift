@@ -67,7 +67,7 @@ import Testing
     }
 
     @Test func placesAreGivenBack() throws {
-        let gate = try gate(Fixture.method(concurrency: 1), Fixture.method(id: 9, name: "Other"), concurrency: 3)
+        let gate = try gate(Fixture.method(concurrency: 1), Fixture.method(id: 9, name: "Other"), concurrency: 2)
         let first = try admit(gate, request())
         #expect(refusal(gate, try request())?.reason == "busy")
         #expect(gate.openCalls == 1, "a refused call holds no place")

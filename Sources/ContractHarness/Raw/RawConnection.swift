@@ -64,7 +64,9 @@ final class RawConnection: Sendable {
     // MARK: Misbehaving
 
     func setReading(_ isReading: Bool) async throws {
-        try await channel.setOption(.autoRead, value: isReading).get()
+        // A connection that the other side has ended has nothing more to read.
+        guard channel.isActive else { return }
+        try? await channel.setOption(.autoRead, value: isReading).get()
         if isReading { channel.read() }
     }
 

@@ -11,8 +11,8 @@ package struct LaneShares: Sendable, Hashable {
     /// - Parameter limit: Places.
     package init(limit: Int) { self.limit = max(limit, 0) }
 
-    /// Places for emergencies alone; at least one, where there are two or more.
-    package var reserve: Int { limit < 2 ? 0 : max(limit / Self.emergencyShare, 1) }
+    /// Places for emergencies alone: none of fewer than five.
+    package var reserve: Int { limit / Self.emergencyShare }
     /// Places that routine work may take at most.
     package var routine: Int { limit - reserve }
     /// Places that emergencies may take at most.

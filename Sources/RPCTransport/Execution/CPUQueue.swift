@@ -127,11 +127,11 @@ package struct CPUQueue<Payload> {
     package mutating func finish(_ id: UInt64, now: MonotonicInstant) {
         guard let (method, lane, since) = running.removeValue(forKey: id) else { return }
         let ran = since.duration(to: now)
-        if costs[method] == nil {
-            routine.expect(ran, of: method)
-            emergency.expect(ran, of: method)
-        }
         costs[method, default: RunTime()].add(ran)
+        if let cost = costs[method], cost.samples == policy.samples {
+            routine.expect(cost.mean, of: method)
+            emergency.expect(cost.mean, of: method)
+        }
         charge(ran, to: lane)
     }
 
@@ -178,7 +178,7 @@ package struct CPUQueue<Payload> {
 
     /// What is not known yet takes as long as it has run so far, wherever it runs.
     private func expectedRun(_ method: UInt32, now: MonotonicInstant) -> Duration {
-        if let mean = costs[method]?.mean { return mean }
+        if let cost = costs[method], cost.samples >= policy.samples { return cost.mean }
         return running.values.reduce(.zero) { $1.method == method ? max($0, $1.since.duration(to: now)) : $0 }
     }
 }
@@ -193,14 +193,19 @@ package struct QueuePolicy: Sendable, Hashable {
     package var longestWait: Duration
     /// How much more time than routine work emergencies may get while both wait.
     package var allowance: Duration
+    /// Runs of a method after which its time is known, at least 1. The first are slow, and where all run in microseconds
+    /// a burst behind one that is not must not be refused for it.
+    package var samples: Int
 
     package init(
-        capacity: Int, workers: Int, longestWait: Duration = .milliseconds(1500), allowance: Duration = .seconds(1)
+        capacity: Int, workers: Int, longestWait: Duration = .milliseconds(1500), allowance: Duration = .seconds(1),
+        samples: Int = 1
     ) {
         self.capacity = max(capacity, 1)
         self.workers = max(workers, 1)
         self.longestWait = longestWait
         self.allowance = allowance
+        self.samples = max(samples, 1)
     }
 
     /// How long a routine job may really wait.
@@ -216,10 +221,11 @@ package enum QueueRefusal: Error, Hashable {
 
 /// An exponentially weighted mean of run times: each new one counts one eighth.
 private struct RunTime {
-    private(set) var mean: Duration?
+    private(set) var mean = Duration.zero
+    private(set) var samples = 0
 
     mutating func add(_ sample: Duration) {
-        guard let mean else { return self.mean = sample }
-        self.mean = mean + (sample - mean) / 8
+        mean = samples == 0 ? sample : mean + (sample - mean) / 8
+        samples += 1
     }
 }

@@ -17,6 +17,8 @@ final class LoopQueue {
     /// How long a routine call may have to wait: with what it does then, it is to end within the two seconds that
     /// callers are promised.
     static let longestWait = Duration.seconds(1)
+    /// Runs after which a method's time is known.
+    static let samples = 32
     /// How much longer than routine calls emergencies may run while both wait.
     static let allowance = Duration.milliseconds(20)
     /// Long enough for the loop to find nothing to do and ask for what has come.
@@ -27,7 +29,7 @@ final class LoopQueue {
     private var queue = CPUQueue<Work>(
         QueuePolicy(
             capacity: LoopQueue.capacity, workers: 1, longestWait: LoopQueue.longestWait,
-            allowance: LoopQueue.allowance))
+            allowance: LoopQueue.allowance, samples: LoopQueue.samples))
     private var isScheduled = false
 
     init(_ loop: any EventLoop, clock: @escaping () -> MonotonicInstant = { .now }) {
