@@ -250,8 +250,8 @@ let package = Package(
             .executableTarget(
                 name: "lockstep-echo",
                 dependencies: [
-                    "RPCCore", "RPCTransport", "RPCClient", "WireCore", "ServiceKit", protobuf, nioCore, nioPosix, nioSSL, nioTLS,
-                    arguments,
+                    "RPCCore", "RPCTransport", "RPCClient", "WireCore", "ServiceKit", "CXCrypt", protobuf, nioCore, nioPosix,
+                    nioSSL, nioTLS, arguments,
                 ],
                 path: "Tests/Benchmarks/Echo", swiftSettings: settings),
             // Our own implementation as a peer of the contract tests.

@@ -1,182 +1,129 @@
 #!/usr/bin/env python3
 """What users of either lane wait for while others ask for five times what a service can do, each against its unloaded figure.
 
-Server, load and probe are processes of their own. In the first part the server has one core to itself, with one event loop
-and one CPU worker, and the callers share the other: what is measured is the server's order of work, not who gets the core. In
-the second part everything has both cores, as in a deployment: password hashing saturates the CPU pool, and what is measured
-is whether the pool's threads give way to event loops.
+Server, load and probe are processes of their own. The server has one core to itself, with one event loop and one CPU worker,
+and the callers share the other: what is measured is the server's order of work, not who gets a core. The probe comes ahead of
+the load on the callers' core (SCHED_FIFO where that is allowed, else the load is nice), and the same probe gives the unloaded
+figure. Times count from when a call was sent; how late the probe's calls were sent is told beside them. Capacity is what the
+server answers when the same load asks for more, found just before. Nobody tries a refused call again.
 """
 
 import argparse
-import json
-import os
+import math
 import pathlib
-import statistics
-import subprocess
 import tempfile
 
-SERVER, CALLERS = {0}, {1}
-# Method, microseconds of one call, what its emergencies may take: times unloaded p99, and calls of work beside that.
-METHODS = [("inline", 250, 2, 0), ("async", 5000, 2, 0), ("adaptive", 5000, 2, 0), ("pool", 50_000, 1, 1)]
-PROBE = 20
-FIELDS = "{:<11} {:<34} {:>11} {:>11} {:>11}   {}"
+from processes import CORES, Client, Neighbours, Server, Verdicts, can_be_urgent, certificates, median, milliseconds
 
-
-class Server:
-    def __init__(self, program, state, arguments, cores=None):
-        self.process = subprocess.Popen(
-            [program, "serve-overload", "--state", state, *map(str, arguments)], stdout=subprocess.PIPE, text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores) if cores else None)
-        self.port = self.process.stdout.readline().strip()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-
-class Caller:
-    """A steady stream of calls; `nice` for a load that is not to get into the way of the probe beside it."""
-
-    def __init__(self, program, state, port, method, lane, rate, seconds, connections=1, cores=None, nice=0, outstanding=2000):
-        def prepare():
-            if cores:
-                os.sched_setaffinity(0, cores)
-            os.nice(nice)
-
-        self.process = subprocess.Popen(
-            [program, "call-overload", "--state", state, "--port", port, "--method", method, "--lane", lane, "--rate", str(rate),
-             "--seconds", str(seconds), "--connections", str(connections), "--outstanding", str(outstanding)],
-            stdout=subprocess.PIPE, text=True, preexec_fn=prepare)
-
-    def started(self):
-        self.process.stdout.readline()
-        return self
-
-    def result(self):
-        line = self.process.stdout.readlines()[-1]
-        self.process.wait()
-        return json.loads(line)
-
-
-def milliseconds(micros):
-    return f"{micros / 1000:.2f} ms"
+SERVER, CALLERS = {CORES[0]}, {CORES[-1]}
+# Method, microseconds of one call, times its unloaded p99 that an emergency may take, and calls that may run beside it.
+METHODS = [("inline", 250, 2, 0), ("async", 5000, 2, 0), ("adaptive", 5000, 2, 0), ("pool", 20_000, 1, 1)]
+TIMES = 5
+# Emergencies at a tenth of what the service can do: half of what is theirs alone.
+PROBE_SHARE, MOST_PROBES = 0.1, 200
+# A load that only asks for more than there is, to see how much that is.
+PLENTY = {"inline": 2.0, "async": 40.0, "adaptive": 16.0, "pool": 2.0}
 
 
 class Bench:
-    def __init__(self, program, state, seconds):
-        self.program, self.state, self.seconds = program, state, seconds
-        self.broken = []
+    def __init__(self, program, state, options):
+        self.program, self.state, self.seconds, self.rounds = program, state, options.seconds, options.rounds
+        self.verdicts = Verdicts()
+        self.is_urgent = can_be_urgent()
+        self.ahead = 1 if options.ahead and self.is_urgent else 0
 
-    def server(self, method, micros, **options):
-        return Server(self.program, self.state, ["--method", method, "--micros", micros], **options)
+    def server(self, method, micros):
+        return Server([self.program, "serve-overload", "--state", self.state, "--method", method, "--micros", micros],
+                      cores=SERVER, urgency=self.ahead)
 
-    def caller(self, server, method, lane, rate, seconds=None, cores=CALLERS, **options):
-        return Caller(self.program, self.state, server.port, method, lane, rate, seconds or self.seconds, cores=cores, **options)
+    def caller(self, server, method, lane, rate, seconds, connections=1, outstanding=2000, **place):
+        command = [
+            self.program, "call-overload", "--state", self.state, "--port", server.port, "--method", method, "--lane", lane,
+            "--rate", rate, "--seconds", seconds, "--connections", connections, "--outstanding", outstanding]
+        return Client(command, cores=CALLERS, **place)
 
-    def row(self, what, name, unloaded, loaded, allowed, text=""):
-        holds = allowed is None or loaded <= allowed
-        if not holds:
-            self.broken.append(f"{what}: {name}")
-        limit = "" if allowed is None else milliseconds(allowed)
-        print(FIELDS.format(what, name, milliseconds(unloaded) if unloaded else "", milliseconds(loaded), limit,
-                            text + ("" if holds else " NOT REACHED")), flush=True)
+    def load(self, *arguments, **options):
+        return self.caller(*arguments, connections=4, nice=5, urgency=self.ahead, **options)
 
-    def check(self, what, name, holds, text):
-        if not holds:
-            self.broken.append(f"{what}: {name}")
-        print(FIELDS.format(what, name, "", "", "", text + ("" if holds else " NOT REACHED")), flush=True)
+    def probe(self, server, method, rate):
+        return self.caller(server, method, "emergency", rate, self.seconds, urgency=2 if self.is_urgent else 0).started().result()
 
-    # What the server can do: the answers that it gives when asked for more.
     def capacity(self, method, micros):
-        with self.server(method, micros, cores=SERVER) as server:
-            asked = {"inline": 1.1e6 / micros, "async": 25e6 / micros, "adaptive": 16e6 / micros, "pool": 2e6 / micros}[method]
-            load = self.caller(server, method, "routine", asked, connections=4, outstanding=200).started().result()
+        with self.server(method, micros) as server:
+            load = self.load(server, method, "routine", PLENTY[method] * 1e6 / micros, 2, outstanding=100).started().result()
             return load["ok"] / load["seconds"]
 
-    def unloaded(self, method, micros):
-        with self.server(method, micros, cores=SERVER) as server:
-            return self.caller(server, method, "emergency", PROBE * 5 if method != "pool" else 4, self.seconds * 2).started().result()
-
     def method(self, method, micros, times, jobs):
-        capacity, quiet = self.capacity(method, micros), self.unloaded(method, micros)
-        probe_rate = min(PROBE * 5, capacity * 0.1)
-        with self.server(method, micros, cores=SERVER) as server:
-            load = self.caller(server, method, "routine", capacity * 5, self.seconds * 2 + 2, connections=4, nice=5).started()
-            probe = self.caller(server, method, "emergency", probe_rate, self.seconds * 2).started().result()
-            routine = load.result()
-        p99 = quiet["p99_us"]
-        self.row(method, "emergency p99", p99, probe["p99_us"], p99 * times + jobs * micros * 1.1,
-                 f"{probe['ok']:.0f} calls, {probe['refused']:.0f} refused, {probe['failed']:.0f} failed")
-        self.check(method, "emergencies refused below a fifth", probe["refused"] + probe["failed"] == 0, "none" if probe["refused"] == 0 else "some")
-        self.row(method, "routine calls that were let in, max", None, routine["max_us"], 2e6,
-                 f"{routine['ok'] / routine['seconds']:.0f}/s of {capacity:.0f}/s; offered {capacity * 5:.0f}/s, {routine['skipped']:.0f} unsent")
-        self.row(method, "routine refusals, p99", None, routine["refused_p99_us"], 5e3 if method != "pool" else 5e3,
-                 f"p50 {milliseconds(routine['refused_p50_us'])}; {routine['refused']:.0f} refused, {routine['failed']:.0f} failed")
-        self.flood(method, micros, capacity)
+        neighbours = Neighbours()
+        rounds = [self.round(method, micros) for _ in range(self.rounds)]
+        capacity = median([r["capacity"] for r in rounds])
+        quiet, probes, loads = ([r[key] for r in rounds] for key in ("quiet", "probe", "load"))
+        print(f"\n{method}, {micros / 1000:g} ms a call: {capacity:,.0f}/s at most, routine load of {capacity * TIMES:,.0f}/s; {neighbours}")
+        p99 = median([q["p99_us"] for q in quiet])
+        row, line = self.verdicts.row, self.verdicts.line
+        name = f"{method}: emergency p99"
+        row(f"{name}, unloaded", [q["p99_us"] for q in quiet], None, milliseconds, self.lateness(quiet))
+        row(name, [p["p99_us"] for p in probes], p99 * times + jobs * micros, milliseconds,
+            f"{median([p['p99_us'] for p in probes]) / p99:.2f}x; p50 {milliseconds(median([p['p50_us'] for p in probes]))}, "
+            f"p90 {milliseconds(median([p['p90_us'] for p in probes]))}; "
+            + self.lateness(probes))
+        turned_away = sum(p["refused"] + p["failed"] for p in probes)
+        line(f"{method}: emergencies not answered", f"{turned_away:.0f} of {sum(p['ok'] for p in probes) + turned_away:.0f}",
+             turned_away == 0, "none")
+        row(f"{method}: routine calls let in, longest", [r["max_us"] for r in loads], 2e6, milliseconds,
+            f"{median([r['ok'] / r['seconds'] for r in loads]):,.0f}/s")
+        row(f"{method}: routine refusals, p99", [r["refused_p99_us"] for r in loads], 5e3, milliseconds,
+            f"p50 {milliseconds(median([r['refused_p50_us'] for r in loads]))}; {median([r['refused'] / r['seconds'] for r in loads]):,.0f}/s, "
+            f"{sum(r['failed'] for r in loads):.0f} failed, {sum(r['skipped'] for r in loads):.0f} not sent")
+        shares = [r["share"] for r in rounds]
+        line(f"{method}: routine's share in a flood of emergencies", f"{median(shares):.0%}", median(shares) >= 0.495, "at least 50 %",
+             f"of {median([r['both'] for r in rounds]):,.0f}/s")
+
+    def round(self, method, micros):
+        capacity = self.capacity(method, micros)
+        rate = min(capacity * PROBE_SHARE, MOST_PROBES)
+        with self.server(method, micros) as server:
+            quiet = self.probe(server, method, rate)
+        with self.server(method, micros) as server:
+            load = self.load(server, method, "routine", capacity * TIMES, math.ceil(self.seconds) + 2).started()
+            probe = self.probe(server, method, rate)
+            load = load.result()
+        return {"capacity": capacity, "quiet": quiet, "probe": probe, "load": load, **self.flood(method, micros, capacity)}
 
     # Both lanes ask for more than there is.
     def flood(self, method, micros, capacity):
-        with self.server(method, micros, cores=SERVER) as server:
-            urgent = self.caller(server, method, "emergency", capacity * 2, self.seconds + 2, connections=2, nice=5).started()
-            routine = self.caller(server, method, "routine", capacity * 2, self.seconds, connections=2, nice=5).started().result()
+        with self.server(method, micros) as server:
+            urgent = self.load(server, method, "emergency", capacity * TIMES, self.seconds + 2).started()
+            routine = self.load(server, method, "routine", capacity * TIMES, self.seconds).started().result()
             urgent = urgent.result()
         done = routine["ok"] / routine["seconds"]
         both = done + urgent["ok"] / urgent["seconds"]
-        self.check(method, "emergency flood: routine's share", done >= both * 0.45, f"{done / both:.0%} of {both:.0f}/s")
+        return {"share": done / both, "both": both}
 
-    # Bcrypt-like jobs fill the pool; small calls go on beside them.
-    def pool_beside(self, scheduling, rounds):
-        flags = [] if scheduling is None else ["--policy", scheduling[0], "--niceness", scheduling[1]]
-        quiet, busy, quiet_async, busy_async, hashes = [], [], [], [], []
-        with Server(self.program, self.state, ["--method", "pool", "--micros", 100_000, "--threads", 2, *flags]) as sync, \
-                Server(self.program, self.state, ["--method", "async", "--micros", 2000, "--threads", 2]) as other:
-            def probes():
-                inline = self.caller(sync, "inline", "routine", 200, cores=None).started()
-                asynchronous = self.caller(other, "async", "routine", 200, cores=None)
-                return inline.result()["p99_us"], asynchronous.result()["p99_us"]
-
-            for _ in range(rounds):
-                inline, asynchronous = probes()
-                quiet.append(inline)
-                quiet_async.append(asynchronous)
-                load = self.caller(sync, "pool", "routine", 60, self.seconds + 2, cores=None, outstanding=40).started()
-                inline, asynchronous = probes()
-                busy.append(inline)
-                busy_async.append(asynchronous)
-                hashes.append(load.result()["ok"] / (self.seconds + 2))
-        name = "as it is" if scheduling is None else f"{scheduling[0]} {scheduling[1]}"
-        middle = statistics.median
-        pairs = [("INLINE, same process", quiet, busy, 3), ("ASYNC, another process", quiet_async, busy_async, 1.2)]
-        for title, before, after, times in pairs:
-            self.row("pool full", f"{title} ({name}), p99", middle(before), middle(after), middle(before) * times if scheduling is None else None,
-                     f"{middle(after) / middle(before):.1f}x; {middle(hashes):.1f} jobs of 100 ms/s")
+    @staticmethod
+    def lateness(results):
+        return f"sent late by {milliseconds(median([r['late_p99_us'] for r in results]))} (p99)"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", default=".build-release/release", help="where the programs are")
-    parser.add_argument("--certs", help="the `lockstep` that makes certificates; the one beside them when absent")
-    parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", help="one method, or `beside`")
-    parser.add_argument("--schedulings", help="compare these for the pool, such as batch:0,normal:5,idle:0")
+    parser.add_argument("--seconds", type=float, default=6, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--only", help="one method")
+    parser.add_argument("--ahead", action="store_true", help="all of it ahead of the rest of the machine, where others are busy")
     options = parser.parse_args()
     programs = pathlib.Path(options.bin)
     with tempfile.TemporaryDirectory() as state:
-        subprocess.run([options.certs or programs / "lockstep", "certs", "--state", state], check=True, stdout=subprocess.DEVNULL)
-        bench = Bench(programs / "lockstep-echo", state, options.seconds)
-        print(FIELDS.format("method", "", "unloaded", "at 5x", "allowed", ""))
+        certificates(programs, state)
+        bench = Bench(programs / "lockstep-echo", state, options)
+        urgency = "ahead of it (SCHED_FIFO)" if bench.is_urgent else "beside it; the load is nice"
+        print(f"Overload: server on core {CORES[0]}, load on core {CORES[-1]}, probe on the same, {urgency}. "
+              f"Medians of {options.rounds} rounds of {options.seconds:g} s.")
         for method, micros, times, jobs in METHODS:
             if options.only in (None, method):
                 bench.method(method, micros, times, jobs)
-        if options.only in (None, "beside"):
-            for item in options.schedulings.split(",") if options.schedulings else [None]:
-                bench.pool_beside(item and item.split(":"), options.rounds)
-    if bench.broken:
-        print("\nNot reached: " + "; ".join(bench.broken))
+        bench.verdicts.summary()
 
 
 if __name__ == "__main__":

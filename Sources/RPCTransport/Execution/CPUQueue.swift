@@ -70,6 +70,7 @@ package struct CPUQueue<Payload> {
     private var nextID: UInt64 = 1
     /// What emergencies have had more than routine jobs while such waited.
     private var lead = Duration.zero
+    private var strain = Strain()
 
     package init(_ policy: QueuePolicy) {
         self.policy = policy
@@ -141,6 +142,10 @@ package struct CPUQueue<Payload> {
         lead = max(.zero, lane == .emergency ? lead + ran : lead - ran)
     }
 
+    /// Workers had jobs for `worked` out of `elapsed`, with something waiting all the while: what else they do makes
+    /// everybody wait longer.
+    package mutating func observe(worked: Duration, of elapsed: Duration) { strain.add(worked, of: elapsed) }
+
     /// Takes a waiting job out; nil when it runs already or is gone.
     package mutating func remove(_ id: UInt64) -> Job? { routine.remove(id) ?? emergency.remove(id) }
 
@@ -173,7 +178,7 @@ package struct CPUQueue<Payload> {
         case .emergency: emergency.work + min(routine.work, max(.zero, emergency.work - allowance))
         case .routine: routine.work + min(emergency.work, allowance + routine.work)
         }
-        return (started + before) / policy.workers
+        return (started + before) / policy.workers * strain.factor
     }
 
     /// What is not known yet takes as long as it has run so far, wherever it runs.
@@ -217,6 +222,20 @@ package enum QueueRefusal: Error, Hashable {
     case full(retryAfter: Duration)
     /// The time it would have to wait and run is longer than what is left.
     case tooLate(needs: Duration)
+}
+
+/// How much longer than its work a queue takes, of late.
+private struct Strain {
+    private var worked = Duration.zero
+    private var elapsed = Duration.zero
+
+    var factor: Double { worked > .zero ? max(1, elapsed / worked) : 1 }
+
+    /// What was before counts for a sixteenth less each time.
+    mutating func add(_ worked: Duration, of elapsed: Duration) {
+        self.worked = self.worked * 15 / 16 + worked
+        self.elapsed = self.elapsed * 15 / 16 + elapsed
+    }
 }
 
 /// An exponentially weighted mean of run times: each new one counts one eighth.

@@ -4,14 +4,17 @@ import RPCCore
 /// Calls that wait for their turn on one event loop.
 ///
 /// A loop that ran whatever it has read would read nothing meanwhile: neither an emergency nor the calls that it has to
-/// refuse. So it works in slices. What has waited for more than one, behind others that were read with it, is queued
-/// here and run from the queue slice by slice, with a look at the sockets between any two. An emergency runs as soon as
-/// it is read, unless emergencies have had more than their share while routine work waits. Lives on its loop.
+/// refuse. So what has waited for long behind others that were read with it is queued here and run from the queue in
+/// short slices, with a look at the sockets between any two. An emergency runs as soon as it is read, unless emergencies
+/// have had more than their share while routine work waits. Lives on its loop.
 final class LoopQueue {
     typealias Work = (CPUPool.Turn) -> Void
 
-    /// How long a loop works before it looks at its sockets.
-    static let slice = Duration.microseconds(500)
+    /// How long a loop may work on what it has read before the rest is queued.
+    static let burst = Duration.microseconds(500)
+    /// How long it works on what is queued before it looks at its sockets. An emergency waits for one slice at most, a
+    /// slice costs a few microseconds.
+    static let slice = Duration.microseconds(200)
     /// Calls that may wait for one loop.
     static let capacity = 4096
     /// How long a routine call may have to wait: with what it does then, it is to end within the two seconds that
@@ -22,7 +25,7 @@ final class LoopQueue {
     /// How much longer than routine calls emergencies may run while both wait.
     static let allowance = Duration.milliseconds(20)
     /// Long enough for the loop to find nothing to do and ask for what has come.
-    private static let pause = TimeAmount.microseconds(20)
+    private static let pause = TimeAmount.microseconds(10)
 
     let loop: any EventLoop
     private let clock: () -> MonotonicInstant
@@ -31,6 +34,8 @@ final class LoopQueue {
             capacity: LoopQueue.capacity, workers: 1, longestWait: LoopQueue.longestWait,
             allowance: LoopQueue.allowance, samples: LoopQueue.samples))
     private var isScheduled = false
+    /// When the last slice ended, if it left anything.
+    private var since: MonotonicInstant?
 
     init(_ loop: any EventLoop, clock: @escaping () -> MonotonicInstant = { .now }) {
         self.loop = loop
@@ -44,7 +49,7 @@ final class LoopQueue {
     ///
     /// - Parameter waited: Since it was read.
     func isFree(for lane: Lane, waited: Duration) -> Bool {
-        if queue.isEmpty { return waited < Self.slice }
+        if queue.isEmpty { return waited < Self.burst }
         return lane == .emergency && queue.waiting(.emergency) == 0 && !queue.isShared
     }
 
@@ -71,9 +76,16 @@ final class LoopQueue {
     func remove(_ ticket: UInt64) -> Bool { queue.remove(ticket) != nil }
 
     /// A timer, not `execute`: what tasks add, the loop runs before it looks at its sockets.
-    private func schedule() {
+    ///
+    /// - Parameter behindTasks: Set the timer once the loop has run the tasks that it has now. Answers leave in such, and
+    ///   would take longer than the pause: then the timer would be due before the loop had looked.
+    private func schedule(behindTasks: Bool = false) {
         guard !isScheduled, !queue.isEmpty else { return }
         isScheduled = true
+        if behindTasks { loop.assumeIsolated().execute { [self] in setTimer() } } else { setTimer() }
+    }
+
+    private func setTimer() {
         loop.assumeIsolated().scheduleTask(in: Self.pause) { [self] () -> Void in
             isScheduled = false
             runSlice()
@@ -88,7 +100,14 @@ final class LoopQueue {
             now = clock()
             if case .run(let job) = next { queue.finish(job.id, now: now) }
         }
-        schedule()
+        note(start, now)
+        schedule(behindTasks: true)
+    }
+
+    /// What the loop reads and refuses between its slices is time that those who wait have to wait too.
+    private func note(_ start: MonotonicInstant, _ end: MonotonicInstant) {
+        if let since { queue.observe(worked: start.duration(to: end), of: since.duration(to: end)) }
+        since = queue.isEmpty ? nil : end
     }
 
     private func run(_ next: CPUQueue<Work>.Next) {

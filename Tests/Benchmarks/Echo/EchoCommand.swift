@@ -7,7 +7,7 @@ import ArgumentParser
 @main struct EchoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lockstep-echo", abstract: "One side of a benchmark of the RPC.",
-        subcommands: [Serve.self, Call.self, ServeOverload.self, CallOverload.self])
+        subcommands: [Serve.self, Call.self, Connect.self, ServeOverload.self, CallOverload.self])
 }
 
 /// Whose echo it is.

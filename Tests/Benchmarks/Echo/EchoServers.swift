@@ -28,14 +28,21 @@ enum EchoServers {
         }
     }
 
+    /// As many connections as anybody asks for.
+    private static var options: ServerOptions {
+        var options = ServerOptions()
+        options.maximumConnections = 50_000
+        return options
+    }
+
     static func sync(_ tls: TLSIdentity) async throws {
-        let server = try SyncServer(handlers: [Echo()], tls: tls)
+        let server = try SyncServer(handlers: [Echo()], tls: tls, options: options)
         announce(try await server.start().port)
         try await server.run()
     }
 
     static func async(_ tls: TLSIdentity) async throws {
-        let server = try AsyncServer(handlers: [Relay()], tls: tls)
+        let server = try AsyncServer(handlers: [Relay()], tls: tls, options: options)
         announce(try await server.start().port)
         try await server.run()
     }

@@ -11,12 +11,13 @@ struct FloorLoad {
     let plan: LoadPlan
 
     func run() async throws -> LoadReport {
+        let loops = Array(MultiThreadedEventLoopGroup.singleton.makeIterator())
+        var connections: [Connection] = []
+        for index in 0..<plan.connections { connections.append(try await connect(loops[index % loops.count])) }
         let start = ContinuousClock.now.advanced(by: LoadPlan.warmUp)
         let end = start.advanced(by: .seconds(plan.seconds))
-        let loops = Array(MultiThreadedEventLoopGroup.singleton.makeIterator())
-        var parts: [EventLoopFuture<LoadReport>] = []
-        for index in 0..<plan.connections {
-            parts.append(try await connect(loops[index % loops.count], start, end))
+        let parts = connections.map { connection in
+            connection.loop.flatSubmit { connection.handler.value.begin(start, end) }
         }
         try await Task.sleep(until: start)
         LoadPlan.announceStart()
@@ -31,29 +32,37 @@ struct FloorLoad {
         return report
     }
 
-    private func connect(
-        _ loop: any EventLoop, _ start: ContinuousClock.Instant, _ end: ContinuousClock.Instant
-    ) async throws -> EventLoopFuture<LoadReport> {
-        let done = loop.makePromise(of: LoadReport.self)
-        _ = try await ClientBootstrap(group: loop)
+    private struct Connection: Sendable {
+        let loop: any EventLoop
+        let handler: NIOLoopBound<Handler>
+    }
+
+    private func connect(_ loop: any EventLoop) async throws -> Connection {
+        let isReady = loop.makePromise(of: Void.self)
+        let channel = try await ClientBootstrap(group: loop)
             .channelInitializer { [tls, plan] channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([
-                        NIOSSLClientHandler(context: tls.clientContext, serverHostname: nil),
-                        Handler(plan, start, end, done),
+                        NIOSSLClientHandler(context: tls.clientContext, serverHostname: nil), Handler(plan, isReady),
                     ])
                 }
             }
             .connect(host: "127.0.0.1", port: plan.port).get()
-        return done.futureResult
+        try await isReady.futureResult.get()
+        return try await loop.submit {
+            let handler = try channel.pipeline.syncOperations.handler(type: Handler.self)
+            return Connection(loop: loop, handler: NIOLoopBound(handler, eventLoop: loop))
+        }.get()
     }
 
     private final class Handler: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         typealias OutboundOut = ByteBuffer
         private let plan: LoadPlan
-        private let (start, end): (ContinuousClock.Instant, ContinuousClock.Instant)
-        private let done: EventLoopPromise<LoadReport>
+        private var (start, end) = (ContinuousClock.now, ContinuousClock.now)
+        private let isReady: EventLoopPromise<Void>
+        private var done: EventLoopPromise<LoadReport>?
+        private var context: ChannelHandlerContext?
         private var report = LoadReport()
         private var received = ByteBuffer()
         private var out = ByteBuffer()
@@ -61,21 +70,26 @@ struct FloorLoad {
         private var sent = CircularBuffer<ContinuousClock.Instant>()
         private var isDone = false
 
-        init(
-            _ plan: LoadPlan, _ start: ContinuousClock.Instant, _ end: ContinuousClock.Instant,
-            _ done: EventLoopPromise<LoadReport>
-        ) {
-            (self.plan, self.start, self.end, self.done) = (plan, start, end, done)
-        }
+        init(_ plan: LoadPlan, _ isReady: EventLoopPromise<Void>) { (self.plan, self.isReady) = (plan, isReady) }
+
+        func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+        func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
         func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-            if case TLSUserEvent.handshakeCompleted? = event as? TLSUserEvent { begin(context) }
+            if case TLSUserEvent.handshakeCompleted? = event as? TLSUserEvent { isReady.succeed() }
         }
 
-        private func begin(_ context: ChannelHandlerContext) {
+        func begin(
+            _ start: ContinuousClock.Instant, _ end: ContinuousClock.Instant
+        ) -> EventLoopFuture<LoadReport> {
+            (self.start, self.end) = (start, end)
+            guard let context else { return isReady.futureResult.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
+            let done = context.eventLoop.makePromise(of: LoadReport.self)
+            self.done = done
             if plan.stream { out.writeFrame(ByteBuffer()) }
             for _ in 0..<(plan.stream ? 1 : plan.outstanding) { send(ByteBuffer(bytes: plan.payload), .now) }
             context.writeAndFlush(wrapOutboundOut(out), promise: nil)
+            return done.futureResult
         }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -109,11 +123,12 @@ struct FloorLoad {
         private func finish() {
             guard !isDone else { return }
             isDone = true
-            done.succeed(report)
+            done?.succeed(report)
         }
 
         func errorCaught(context: ChannelHandlerContext, error: any Error) {
-            if !isDone { done.fail(error) }
+            isReady.fail(error)
+            if !isDone { done?.fail(error) }
             isDone = true
             context.close(promise: nil)
         }

@@ -8,23 +8,28 @@ import ServiceKit
 import Synchronization
 
 /// Calls one method at a steady pace, however long the answers take: the load of many who do not wait for each other.
+///
+/// Every call is sent once: a refusal that is tried again behind the caller's back would be no figure. Times count from
+/// when a call was sent; how late that was, which is this process's doing and its neighbours', is told beside them.
 struct CallOverload: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "call-overload", abstract: "Calls at a steady pace and says how it went.")
 
     @Option(help: "The state directory, with certificates.") var state = ".lockstep"
     @Option(help: "Where the server listens.") var port: Int
-    @Option(help: "inline, pool, async or adaptive.") var method = OverloadMethod.inline
+    @Option(help: "inline, pool, async, adaptive or mixed.") var method = OverloadMethod.inline
     @Option(help: "routine or emergency.") var lane = "routine"
     @Option(help: "Calls a second.") var rate = 100.0
     @Option(help: "Connections.") var connections = 1
     @Option(help: "Calls under way at most; what would be more is not sent, and counted.") var outstanding = 2000
+    @Option(help: "Each so manieth call asks the server to be slow, and is not measured; 0: none.") var slowEvery = 0
     @Option(help: "Seconds that are measured, after one that is not.") var seconds = 3.0
 
     func run() async throws {
         let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
         var options = ClientOptions(connections: connections)
         options.group = loop
+        options.retry = .none
         let pool = try ClientPool(
             service: method.service, host: "127.0.0.1", port: port, tls: StateOptions.tls(state, "gateway"),
             options: options)
@@ -71,6 +76,7 @@ final class OverloadCaller: @unchecked Sendable {
         var skipped = 0
         var answers = Latencies()
         var refusals = Latencies()
+        var delays = Latencies()
     }
 
     private static let tick = TimeAmount.milliseconds(1)
@@ -84,7 +90,7 @@ final class OverloadCaller: @unchecked Sendable {
         self.options = options
     }
 
-    func warmUp() async throws { _ = try? await pool.call(plan.method.descriptor, request: [1], options: options) }
+    func warmUp() async throws { _ = try? await pool.call(plan.method.descriptor, request: OverloadMethod.request, options: options) }
 
     func start() {
         began = .now
@@ -97,31 +103,37 @@ final class OverloadCaller: @unchecked Sendable {
         let due = Int((Double(seconds) + Double(attoseconds) / 1e18) * plan.rate)
         while sent < due {
             sent += 1
-            if underWay < plan.outstanding { call() } else { report.skipped += 1 }
+            if underWay < plan.outstanding { call() } else if isMeasured(.now) { report.skipped += 1 }
         }
     }
 
+    private func isMeasured(_ start: ContinuousClock.Instant) -> Bool { start > began.advanced(by: LoadPlan.warmUp) }
+
     private func call() {
         underWay += 1
+        let isSlow = plan.slowEvery > 0 && sent % plan.slowEvery == 0
+        let due = began.advanced(by: .seconds(Double(sent) / plan.rate))
         Task.immediate(executorPreference: executor) { [self] in
             let start = ContinuousClock.now
+            if isMeasured(start) { report.delays.add(due.duration(to: start)) }
             do throws(RPCError) {
-                _ = try await pool.call(plan.method.descriptor, request: [1], options: options)
-                end(start, nil)
+                let request = isSlow ? OverloadMethod.slowRequest : OverloadMethod.request
+                _ = try await pool.call(plan.method.descriptor, request: request, options: options)
+                end(start, nil, isSlow)
             } catch {
-                end(start, error)
+                end(start, error, isSlow)
             }
         }
     }
 
-    private func end(_ start: ContinuousClock.Instant, _ error: RPCError?) {
+    private func end(_ start: ContinuousClock.Instant, _ error: RPCError?, _ isSlow: Bool) {
         underWay -= 1
         let now = ContinuousClock.now
-        guard start > began.advanced(by: LoadPlan.warmUp) else { return }
+        guard isMeasured(start) else { return }
         switch error {
         case nil:
             report.ok += 1
-            report.answers.add(start.duration(to: now))
+            if !isSlow { report.answers.add(start.duration(to: now)) }
         case let error? where error.processed == .no && error.retryAfter != nil:
             report.refused += 1
             report.refusals.add(start.duration(to: now))
@@ -133,8 +145,11 @@ final class OverloadCaller: @unchecked Sendable {
         let values: [(String, Double)] = [
             ("seconds", plan.seconds), ("ok", Double(report.ok)), ("refused", Double(report.refused)),
             ("failed", Double(report.failed)), ("skipped", Double(report.skipped)),
-            ("p50_us", report.answers.quantile(0.5)), ("p99_us", report.answers.quantile(0.99)),
-            ("max_us", report.answers.quantile(1)), ("refused_p50_us", report.refusals.quantile(0.5)),
+            ("p50_us", report.answers.quantile(0.5)), ("p90_us", report.answers.quantile(0.9)),
+            ("p99_us", report.answers.quantile(0.99)),
+            ("p999_us", report.answers.quantile(0.999)), ("max_us", report.answers.quantile(1)),
+            ("late_p50_us", report.delays.quantile(0.5)), ("late_p99_us", report.delays.quantile(0.99)),
+            ("refused_p50_us", report.refusals.quantile(0.5)),
             ("refused_p99_us", report.refusals.quantile(0.99)),
         ]
         return "{" + values.map { "\"\($0)\": \($1)" }.joined(separator: ", ") + "}"

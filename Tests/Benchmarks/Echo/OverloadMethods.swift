@@ -1,3 +1,4 @@
+import CXCrypt
 import Glibc
 import RPCCore
 
@@ -11,12 +12,14 @@ enum OverloadMethod: String, CaseIterable {
     case async
     /// ASYNC, for something else that only a few can have at once, which nobody has told the server: adaptive.
     case adaptive
+    /// ASYNC, answers at once, unless the request asks it to wait first.
+    case mixed
 
     /// The name in the certificate of its server.
     var service: String {
         switch self {
         case .inline, .pool: "encryption"
-        case .async, .adaptive: "auth"
+        case .async, .adaptive, .mixed: "auth"
         }
     }
 
@@ -36,10 +39,13 @@ enum OverloadMethod: String, CaseIterable {
         switch self {
         case .inline: .inline(limit: 64)
         case .pool: .pool
-        case .async, .adaptive: nil
+        case .async, .adaptive, .mixed: nil
         }
     }
 
+    static let request: [UInt8] = [1]
+    /// Asks `mixed` to wait.
+    static let slowRequest: [UInt8] = [2]
     /// Calls of the ASYNC method that run at once.
     static let atOnce = 20
     /// Calls that what the adaptive method waits for serves at once.
@@ -69,5 +75,19 @@ struct CPUWork: Sendable {
             state ^= state << 17
         }
         return UInt8(truncatingIfNeeded: state)
+    }
+}
+
+extension CPUWork {
+    /// One password hash.
+    static func bcrypt(_ rounds: Int) -> [UInt8] {
+        let setting = "$2b$" + (rounds < 10 ? "0" : "") + "\(rounds)$abcdefghijklmnopqrstuu"
+        return withUnsafeTemporaryAllocation(
+            byteCount: MemoryLayout<crypt_data>.size, alignment: MemoryLayout<crypt_data>.alignment
+        ) { memory in
+            memory.initializeMemory(as: UInt8.self, repeating: 0)
+            let hash = crypt_rn("correct horse battery staple", setting, memory.baseAddress, Int32(memory.count))
+            return [hash == nil ? 0 : 1]
+        }
     }
 }

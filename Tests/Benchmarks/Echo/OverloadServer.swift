@@ -11,8 +11,9 @@ struct ServeOverload: AsyncParsableCommand {
         commandName: "serve-overload", abstract: "Serves methods of a given cost until it is killed.")
 
     @Option(help: "The state directory, with certificates.") var state = ".lockstep"
-    @Option(help: "inline, pool, async or adaptive.") var method = OverloadMethod.inline
+    @Option(help: "inline, pool, async, adaptive or mixed.") var method = OverloadMethod.inline
     @Option(help: "Microseconds that a call of the method takes.") var micros = 250
+    @Option(help: "Rounds of bcrypt, as a power of two, that a call to the pool takes instead; 0: none.") var rounds = 0
     @Option(help: "Event loops, and threads of the CPU pool.") var threads = 1
     @Option(help: "How the pool's threads are scheduled: normal, batch or idle.") var policy = "batch"
     @Option(help: "How nice they are.") var niceness: Int32?
@@ -31,7 +32,7 @@ struct ServeOverload: AsyncParsableCommand {
                 handlers: [SyncService(syncMethods: both)], tls: tls, users: users, options: options)
             EchoServers.announce(try await server.start().port)
             try await server.run()
-        case .async, .adaptive:
+        case .async, .adaptive, .mixed:
             let server = try AsyncServer(
                 handlers: [AsyncService(asyncMethods: [asyncMethod])], tls: tls, users: users, options: options)
             EchoServers.announce(try await server.start().port)
@@ -47,9 +48,10 @@ struct ServeOverload: AsyncParsableCommand {
     /// Both SYNC methods, so that one can be called while the other is saturated; what is not asked for takes 100 us,
     /// or 100 ms in the pool.
     private var both: [SyncMethod] {
-        let work = CPUWork()
+        let (work, rounds) = (CPUWork(), rounds)
         return [OverloadMethod.inline, .pool].map { kind in
             let cost = kind == method ? micros : kind == .pool ? 100_000 : 100
+            if kind == .pool, rounds > 0 { return SyncMethod(bytes: kind.descriptor) { _, _ in CPUWork.bcrypt(rounds) } }
             return SyncMethod(bytes: kind.descriptor) { _, _ in [work.run(microseconds: cost)] }
         }
     }
@@ -57,8 +59,9 @@ struct ServeOverload: AsyncParsableCommand {
     private var asyncMethod: AsyncMethod {
         let wait = Duration.microseconds(micros)
         guard method == .adaptive else {
+            let waits = method == .async
             return AsyncMethod(bytes: method.descriptor) { request, _ in
-                try await Task.sleep(for: wait)
+                if waits || request == OverloadMethod.slowRequest { try await Task.sleep(for: wait) }
                 return request
             }
         }
