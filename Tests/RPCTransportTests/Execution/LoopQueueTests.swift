@@ -97,18 +97,24 @@ import Testing
     @Test("What would wait longer than a call of microseconds may is refused at once, with advice")
     func refusal() throws {
         let bench = Bench()
-        _ = try bench.add("teaches", takes: .milliseconds(30))
-        bench.turn()
+        let takes = Duration.milliseconds(300)
+        for _ in 1..<LoopQueue.samples {
+            _ = try bench.add("teaches", takes: takes)
+            bench.turn()
+        }
+        // Nobody is refused for what so few have taken.
+        for _ in 0..<10 { _ = try bench.add("teaches", takes: takes, timeout: .seconds(60)) }
+        while !bench.queue.isEmpty { bench.turn() }
         var refusals: [QueueRefusal] = []
         for _ in 0..<10 {
             do {
-                _ = try bench.add("r", takes: .milliseconds(30))
+                _ = try bench.add("r", takes: takes, timeout: .seconds(60))
             } catch let refusal as QueueRefusal {
                 refusals.append(refusal)
             }
         }
-        // Four wait for 90 ms and less; one more would for 120 ms.
-        #expect(refusals == Array(repeating: .full(retryAfter: .milliseconds(20)), count: 6))
+        // Four wait for 900 ms and less; one more would for 1.2 s.
+        #expect(refusals == Array(repeating: .full(retryAfter: .milliseconds(200)), count: 6))
         _ = try bench.add("e", .emergency)
     }
 
