@@ -63,8 +63,9 @@ final class RawConnection: Sendable {
 
     // MARK: Misbehaving
 
-    func setReading(_ isReading: Bool) async throws {
-        try await channel.setOption(.autoRead, value: isReading).get()
+    /// On a connection that has ended meanwhile it does nothing: the end is what is read then.
+    func setReading(_ isReading: Bool) async {
+        try? await channel.setOption(.autoRead, value: isReading).get()
         if isReading { channel.read() }
     }
 
