@@ -26,7 +26,7 @@ import Testing
         let trials = try MutantTrial.load(folder: Checkout.cases)
         #expect(trials.count >= 20)
         let results = try await MutantTrial.run(trials, library: library, peer: Checkout.peer) { _ in }
-        for result in results { #expect(result.isCaught, "\(result.line)") }
+        for result in results where !result.isCaught { Issue.record("\(result.line)") }
     }
 }
 

@@ -79,7 +79,23 @@ import Testing
 
     @Test func knownFailingListsNameRoleAndCase() throws {
         #expect(try KnownFailing.parse("# remark\nserver a/b # why\n\nclient c/d\n") == ["server a/b", "client c/d"])
+        #expect(try KnownFailing.parse("server auth: a/b") == ["server auth: a/b"])
         #expect(throws: CaseError.self) { try KnownFailing.parse("a/b") }
+    }
+
+    @Test func aKnownFailureThatNoCaseHasIsNamed() throws {
+        let library = try library(one(Self.good))
+        let list: Set = ["server a/b", "server auth: a/b", "client a/b", "server c/d"]
+        #expect(KnownFailing.strangers(list, in: library) == ["client a/b", "server c/d"])
+    }
+
+    @Test func aFileOfKnownFailuresSkipsThemInXML() async throws {
+        let outcomes = try await ContractRun(library: library(one(Self.bad)), plan: plan(known: ["server a/b"])).run()
+        let files = OutcomeFiles(outcomes, seed: 7)
+        #expect(files.junit.contains("failures=\"0\" errors=\"0\" skipped=\"1\""))
+        #expect(files.json.contains("\"outcome\":\"known\"") && files.json.contains("\"seed\":\"7\""))
+        let passed = try await ContractRun(library: library(one(Self.good)), plan: plan(known: ["server a/b"])).run()
+        #expect(OutcomeFiles(passed, seed: 7).junit.contains("failures=\"1\""))
     }
 
     @Test func patternsSelectCases() async throws {
@@ -111,6 +127,23 @@ import Testing
         let text = catalogue.text(library) { _ in true }
         #expect(text.contains("55  age-idle\n    server: NOT COVERED: age-idle"))
         #expect(text.contains("    client: retry/budget  W-83"))
+    }
+
+    @Test func aServerWithoutCountersIsSparedTheCasesThatAskForThem() async throws {
+        let peer = NSTemporaryDirectory() + "lockstep-peer-\(UUID().uuidString)"
+        // Turns the command `describe` into the reply of a peer that can do nothing beside: the field's number changes.
+        try """
+            dd bs=64 count=1 2> /dev/null | LC_ALL=C sed 's/\\x12\\x00$/\\x1a\\x00/'
+            cat > /dev/null
+
+            """
+            .write(toFile: peer, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(atPath: peer) }
+        var plan = ContractPlan()
+        plan.server = "sh \(peer)"
+        let text = one("{\"for\": {\"i\": [1]}, \"do\": [{\"report\": \"$tag\"}]}")
+        let outcomes = try await ContractRun(library: library(text), plan: plan).run()
+        #expect(outcomes.map(\.verdict) == [.uncovered("the peer does not have REPORT")])
     }
 
     @Test(arguments: ["false", "echo hello", "/no/such/program"])

@@ -72,6 +72,7 @@ struct MutantProxy: Sendable {
                         let (inside, outside) = try await pair(connection)
                         await relay(inside, outside)
                     } catch {
+                        FileHandle.standardError.write(Data("mutant: a connection goes nowhere: \(error)\n".utf8))
                         await connection.close()
                     }
                 }

@@ -67,18 +67,20 @@ package struct MutantTrial: Sendable {
     package static func run(
         _ trials: [MutantTrial], library: CaseLibrary, peer: String, _ report: (Result) -> Void
     ) async throws -> [Result] {
-        var healthy: [ContractRole: Set<String>] = [:]
+        // How each case fails without a fault; empty: it does not.
+        var healthy: [ContractRole: [String: String]] = [:]
         for role in ContractRole.allCases {
             let patterns = trials.filter { $0.role == role }.flatMap(\.cases)
             guard !patterns.isEmpty else { continue }
             let outcomes = try await outcomes(.none, role, patterns, library, peer, patience: ContractPlan().patience)
-            healthy[role] = Set(outcomes.map(\.name)).subtracting(outcomes.filter(\.isBad).map(\.name))
+            let verdicts = outcomes.map { ($0.name, $0.isBad ? $0.verdict.detail : "") }
+            healthy[role] = Dictionary(verdicts, uniquingKeysWith: max)
         }
         return try await withThrowingTaskGroup(of: Result.self) { [healthy] group in
             var rest = trials[...]
             func add() {
                 guard let trial = rest.popFirst() else { return }
-                group.addTask { try await trial.run(library, peer, healthy[trial.role] ?? []) }
+                group.addTask { try await trial.run(library, peer, healthy[trial.role] ?? [:]) }
             }
             for _ in 0..<jobs { add() }
             var results: [Result] = []
@@ -91,10 +93,13 @@ package struct MutantTrial: Sendable {
         }
     }
 
-    private func run(_ library: CaseLibrary, _ peer: String, _ healthy: Set<String>) async throws -> Result {
+    private func run(_ library: CaseLibrary, _ peer: String, _ healthy: [String: String]) async throws -> Result {
         // What fails here fails by waiting in vain, so the wait is short; a case that is too slow has failed above.
         let outcomes = try await Self.outcomes(mutant, role, cases, library, peer, patience: 1)
-        let sick = Set(outcomes.map(\.name)).subtracting(healthy).sorted()
+        let sick = Set(outcomes.map(\.name)).sorted().compactMap { name -> String? in
+            guard let failure = healthy[name] else { return "\(name) was not tried" }
+            return failure.isEmpty ? nil : "\(name): \(failure)"
+        }
         let problem =
             outcomes.isEmpty
             ? "NO SUCH CASES: \(cases.joined(separator: ", "))"

@@ -5,6 +5,7 @@ package final class PeerCore: Sendable {
     private let client = ReferenceClient()
     private let server = Mutex<ReferenceServer?>(nil)
     private let mutant: Mutant?
+    private let hidden = Mutex<HiddenAuthority?>(nil)
 
     /// What our own implementation can do.
     static let features: [ConformanceFeature] = [
@@ -63,7 +64,7 @@ package final class PeerCore: Sendable {
             let server = try await ReferenceServer(start)
             return (server, server.address.host, server.address.port)
         }
-        let hidden = try HiddenAuthority()
+        let hidden = try hiddenAuthority()
         let server = try await ReferenceServer(hidden.server(start))
         let port = try await MutantProxy(mutant, role: .server).beforeServer(server.address, start.credentials, hidden)
         return (server, "127.0.0.1", port)
@@ -71,9 +72,22 @@ package final class PeerCore: Sendable {
 
     private func openChannel(_ channel: ConformanceOpenChannel) async throws {
         guard let mutant else { return try client.open(channel) }
-        let hidden = try HiddenAuthority()
+        let hidden = try hiddenAuthority()
         try client.open(try await MutantProxy(mutant, role: .client).beforeClient(channel, hidden))
     }
+
+    /// One for all that this process puts behind a mutant's filter.
+    private func hiddenAuthority() throws -> HiddenAuthority {
+        try hidden.withLock { hidden in
+            if let hidden { return hidden }
+            let new = try HiddenAuthority()
+            hidden = new
+            return new
+        }
+    }
+
+    /// Leaves nothing behind.
+    func end() { hidden.withLock { $0 }?.remove() }
 
     private func running() throws -> ReferenceServer {
         guard let server = server.withLock({ $0 }) else { throw PeerFailure("no server runs") }

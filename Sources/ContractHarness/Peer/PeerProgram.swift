@@ -9,6 +9,7 @@ package struct PeerProgram: Sendable {
     }
 
     package func run() async throws {
+        defer { core.end() }
         for try await command in pipe.messages(ConformanceCommand.self) {
             if Self.keepsOrder(command) {
                 try pipe.send(await core.reply(command))

@@ -63,9 +63,8 @@ final class RawConnection: Sendable {
 
     // MARK: Misbehaving
 
-    func setReading(_ isReading: Bool) async throws {
-        // A connection that the other side has ended has nothing more to read.
-        guard channel.isActive else { return }
+    /// On a connection that has ended meanwhile it does nothing: the end is what is read then.
+    func setReading(_ isReading: Bool) async {
         try? await channel.setOption(.autoRead, value: isReading).get()
         if isReading { channel.read() }
     }

@@ -36,7 +36,7 @@ package struct OutcomeFiles: Sendable {
         let (bad, skipped) = (mine.count(where: \.isBad), mine.count { $0.isSkipped })
         let head =
             "  <testsuite name=\"\(role.rawValue)\" tests=\"\(mine.count)\" failures=\"\(bad)\" errors=\"0\" skipped=\"\(skipped)\" "
-            + "time=\"\(mine.reduce(0) { $0 + $1.seconds })\">\n"
+            + "time=\"\(CaseOutcome.rounded(mine.reduce(0) { $0 + $1.seconds }))\">\n"
         return head + mine.map(element).joined() + "  </testsuite>\n"
     }
 
@@ -82,7 +82,8 @@ extension CaseOutcome {
         }
     }
 
-    fileprivate var seconds: Double {
-        (Double(duration.microseconds) / 1000).rounded() / 1000
-    }
+    fileprivate var seconds: Double { Self.rounded(Double(duration.microseconds) / 1_000_000) }
+
+    /// To milliseconds.
+    fileprivate static func rounded(_ seconds: Double) -> Double { (seconds * 1000).rounded() / 1000 }
 }

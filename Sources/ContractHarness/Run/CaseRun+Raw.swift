@@ -38,8 +38,8 @@ extension CaseRun {
         case "half_close": try await connection.halfClose()
         case "hang_up": await connection.close()
         case "reset": await connection.reset()
-        case "pause_reading": try await connection.setReading(false)
-        default: try await connection.setReading(true)
+        case "pause_reading": await connection.setReading(false)
+        default: await connection.setReading(true)
         }
     }
 

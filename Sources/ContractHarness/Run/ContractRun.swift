@@ -204,17 +204,26 @@ package struct NamePattern: Sendable, Hashable {
 
 /// The list of cases that are expected to fail.
 package enum KnownFailing {
-    /// Lines of `role name`; what follows `#` is a remark.
+    /// Lines of `role name`, such as `server unary/echo` or `server auth: ping/echo`; what follows `#` is a remark.
     package static func parse(_ text: String) throws(CaseError) -> Set<String> {
         var names: Set<String> = []
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let words = line.split(separator: "#", omittingEmptySubsequences: false)[0].split(separator: " ")
             guard !words.isEmpty else { continue }
-            guard words.count == 2, ContractRole(rawValue: String(words[0])) != nil else {
+            guard words.count >= 2, ContractRole(rawValue: String(words[0])) != nil else {
                 throw CaseError("line \(number + 1) is \"\(line)\"; it takes `server NAME` or `client NAME`.")
             }
-            names.insert("\(words[0]) \(words[1])")
+            names.insert(words.joined(separator: " "))
         }
         return names
+    }
+
+    /// Names on a list that no case has any more, or never had.
+    package static func strangers(_ names: Set<String>, in library: CaseLibrary) -> [String] {
+        let known = Set(library.cases.flatMap { testCase in testCase.roles.map { "\($0.rawValue) \(testCase.name)" } })
+        return names.filter { name in
+            let words = name.split(separator: " ")
+            return !known.contains("\(words.first ?? "") \(words.last ?? "")")
+        }.sorted()
     }
 }

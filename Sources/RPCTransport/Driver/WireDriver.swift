@@ -71,7 +71,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     /// stream with credit without end, to a peer that reads as fast, would keep it from every other connection, and this
     /// one's PING from its PONG.
     private static var longestBurst: Int { 4 * 1024 * 1024 }
-    private static var rest: TimeAmount { .milliseconds(1) }
+    private static var rest: TimeAmount { .milliseconds(5) }
 
     package init(handshakeTimeout: Duration, makeMachine: @escaping MakeMachine) {
         self.handshakeTimeout = handshakeTimeout

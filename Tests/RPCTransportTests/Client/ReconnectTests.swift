@@ -1,3 +1,4 @@
+import NIOCore
 import NIOPosix
 import RPCClient
 import RPCCore
@@ -122,6 +123,22 @@ struct ReconnectTests {
             #expect(error.message.hasSuffix("last failure: connection refused"))
             #expect(error.timeline.waitedFor == "connection refused")
         }
+    }
+
+    @Test("A deadline that passes before anything has failed is just that, and says what the call waited for")
+    func tooLittleTime() async throws {
+        // Takes connections, and says nothing on them.
+        let silent = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = try #require(silent.localAddress?.port)
+        try await withClient(BoundAddress(host: "127.0.0.1", port: port)) { client in
+            let error = try await client.failure(named, timeout: .milliseconds(200))
+            #expect(error.code == .deadlineExceeded)
+            #expect(error.processed == .no)
+            #expect(error.message.contains("for a connection to auth at 127.0.0.1:\(port)"))
+            #expect(error.timeline.waitedForConnection != nil && error.timeline.waitedFor == nil)
+        }
+        try await silent.close().get()
     }
 
     @Test("A call that does not want to wait fails with the first attempt")

@@ -60,7 +60,7 @@ struct ContractRunCommand: AsyncParsableCommand {
     func run() async throws {
         try await CommandFailure.reported {
             let library = try selection.library()
-            let plan = try plan()
+            let plan = try plan(library)
             StandardError.print("seed \(plan.seed)")
             let run = ContractRun(library: library, plan: plan)
             var outcomes = try await Self.carriedOut { try await run.run() }
@@ -85,7 +85,7 @@ struct ContractRunCommand: AsyncParsableCommand {
         }
     }
 
-    private func plan() throws -> ContractPlan {
+    private func plan(_ library: CaseLibrary) throws -> ContractPlan {
         var plan = ContractPlan()
         plan.server = server
         plan.client = client
@@ -101,6 +101,10 @@ struct ContractRunCommand: AsyncParsableCommand {
             plan.knownFailing = try KnownFailing.parse(text)
         } catch {
             throw CommandFailure("\(knownFailing): \(error)", status: 65)
+        }
+        let strangers = KnownFailing.strangers(plan.knownFailing, in: library)
+        guard strangers.isEmpty else {
+            throw CommandFailure("\(knownFailing): there is no case \(strangers.joined(separator: ", ")).", status: 65)
         }
         return plan
     }
