@@ -63,6 +63,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     private var isLingering = false
     /// Bytes sent since the loop last turned to its connections, as far as this one can tell.
     private var burst = 0
+    private var burstBegan = MonotonicInstant.now
     private var isResting = false
 
     /// How long a closed connection waits for its last bytes to leave.
@@ -71,7 +72,9 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     /// stream with credit without end, to a peer that reads as fast, would keep it from every other connection, and this
     /// one's PING from its PONG.
     private static var longestBurst: Int { 4 * 1024 * 1024 }
-    private static var rest: TimeAmount { .milliseconds(5) }
+    private static var rest: TimeAmount { .microseconds(200) }
+    /// Who takes longer for such a burst has not kept the loop.
+    private static var burstTime: Duration { .milliseconds(20) }
 
     package init(handshakeTimeout: Duration, makeMachine: @escaping MakeMachine) {
         self.handshakeTimeout = handshakeTimeout
@@ -110,7 +113,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let now = MonotonicInstant.now
         lastRead = now
-        burst = 0
+        (burst, burstBegan) = (0, now)
         machine?.receive(unwrapInboundIn(data), now: WireClock.instant(at: now))
     }
 
@@ -215,7 +218,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
         var hasWritten = false
         hasMore = true
         while context.channel.isWritable {
-            guard burst < Self.longestBurst else {
+            guard mayGoOn() else {
                 rest(context)
                 break
             }
@@ -230,15 +233,29 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
         return hasWritten
     }
 
+    private func mayGoOn() -> Bool {
+        guard burst >= Self.longestBurst, !isResting else { return !isResting }
+        let now = MonotonicInstant.now
+        guard burstBegan.duration(to: now) > Self.burstTime else { return false }
+        (burst, burstBegan) = (0, now)
+        return true
+    }
+
     /// Lets the loop turn to its connections before this one sends on.
     private func rest(_ context: ChannelHandlerContext) {
         guard !isResting else { return }
         isResting = true
-        context.eventLoop.assumeIsolated().scheduleTask(in: Self.rest) { [weak self] () -> Void in
-            self?.isResting = false
-            self?.burst = 0
-            self?.pump()
+        let loop = context.eventLoop.assumeIsolated()
+        // Behind the tasks that there are: a timer that is due before they are done would run with them.
+        loop.execute { [weak self] in
+            loop.scheduleTask(in: Self.rest) { [weak self] () -> Void in self?.goOn() }
         }
+    }
+
+    private func goOn() {
+        isResting = false
+        (burst, burstBegan) = (0, .now)
+        pump()
     }
 
     private func settle() {

@@ -17,7 +17,7 @@ final class LoopQueue {
     static let slice = Duration.microseconds(200)
     /// Calls that may wait for one loop.
     static let capacity = 4096
-    /// How long a routine call may have to wait: with what it does then, it is to end within the two seconds that
+    /// How long a routine call may have to wait, unless said otherwise: with what it does then, it is to end within the two seconds that
     /// callers are promised.
     static let longestWait = Duration.seconds(1)
     /// Runs after which a method's time is known.
@@ -29,17 +29,21 @@ final class LoopQueue {
 
     let loop: any EventLoop
     private let clock: () -> MonotonicInstant
-    private var queue = CPUQueue<Work>(
-        QueuePolicy(
-            capacity: LoopQueue.capacity, workers: 1, longestWait: LoopQueue.longestWait,
-            allowance: LoopQueue.allowance, samples: LoopQueue.samples))
+    private var queue: CPUQueue<Work>
     private var isScheduled = false
     /// When the last slice ended, if it left anything.
     private var since: MonotonicInstant?
 
-    init(_ loop: any EventLoop, clock: @escaping () -> MonotonicInstant = { .now }) {
+    init(
+        _ loop: any EventLoop, longestWait: Duration = LoopQueue.longestWait,
+        clock: @escaping () -> MonotonicInstant = { .now }
+    ) {
         self.loop = loop
         self.clock = clock
+        queue = CPUQueue(
+            QueuePolicy(
+                capacity: LoopQueue.capacity, workers: 1, longestWait: longestWait, allowance: LoopQueue.allowance,
+                samples: LoopQueue.samples))
     }
 
     /// Nothing waits.

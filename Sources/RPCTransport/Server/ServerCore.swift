@@ -164,7 +164,7 @@ final class ServerCore: TrustObserver {
         queues.withLock { queues in
             let id = ObjectIdentifier(loop)
             if let known = queues[id] { return known }
-            let queue = NIOLoopBound(LoopQueue(loop), eventLoop: loop)
+            let queue = NIOLoopBound(LoopQueue(loop, longestWait: options.longestLoopWait), eventLoop: loop)
             queues[id] = queue
             return queue
         }.value

@@ -27,6 +27,8 @@ package struct ServerOptions: Sendable {
     package var poolWorkers: Int?
     /// Jobs that may wait for such a thread.
     package var poolQueue = CPUPool.defaultCapacity
+    /// How long routine calls that run on an event loop may have to wait for it; who would wait longer is refused.
+    package var longestLoopWait = LoopQueue.longestWait
     /// How these threads give way to event loops.
     package var poolScheduling = Scheduling.standard
     /// Sees into the server, when somebody is to.

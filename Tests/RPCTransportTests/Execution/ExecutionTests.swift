@@ -279,7 +279,9 @@ struct ExecutionTests {
             _ = CPUSteps.spin(work * 4)
             return request
         }
-        try await withSyncServer([busy]) { server, address in
+        var options = ServerOptions()
+        options.longestLoopWait = .milliseconds(100)
+        try await withSyncServer([busy], options: options) { server, address in
             try await client(address) { client in
                 let outcomes = await withTaskGroup(of: RPCError?.self) { group in
                     for _ in 0..<400 {
