@@ -15,8 +15,8 @@ final class LoopQueue {
     /// How long it works on what is queued before it looks at its sockets. An emergency waits for one slice at most, a
     /// slice costs a few microseconds.
     static let slice = Duration.microseconds(200)
-    /// Calls that may wait for one loop.
-    static let capacity = 1024
+    /// Calls that may wait for one loop: so many that of microseconds it is `longestWait` that says no.
+    static let capacity = 4096
     /// How long a routine call may have to wait for work that is meant to take microseconds.
     static let longestWait = Duration.milliseconds(100)
     /// How much longer than routine calls emergencies may run while both wait.

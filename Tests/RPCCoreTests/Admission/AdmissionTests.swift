@@ -45,7 +45,7 @@ import Testing
     func adaptive() {
         let admission = Admission(.adaptive(LatencyGradient.Policy()), now: start)
         let places = admission.places
-        for index in 1...2000 {
+        for index in 1...60 {
             while admission.current < admission.places, admission.enter(.routine) {}
             admission.leave(.routine, latency: .milliseconds(index < 40 ? 10 : 200), now: at(index * 10))
         }
