@@ -96,7 +96,7 @@ baseline: deps ## Take the present contract as the released one, which the next 
 GO_PACKAGES := golang-go golang-google-grpc-dev golang-goprotobuf-dev gcc libc6-dev
 PEERS := .build-peers
 
-bench: release ## Measure a system under load, and the RPC against its floor, grpc-swift-2 and grpc-go
+bench: release ## Measure a system under load; the RPC against its floor and others; overload, tails, scale
 	@$(MAKE) -s deps PACKAGES="$(PACKAGES) $(GO_PACKAGES)"
 	swift build -c release --scratch-path $(RELEASE) --product lockstep-load
 	swift build -c release --scratch-path $(RELEASE) --product lockstep-echo
@@ -109,7 +109,7 @@ bench: release ## Measure a system under load, and the RPC against its floor, gr
 	@cp $(PEERS)/swift/release/grpc-swift-echo $(RELEASE)/release/
 	@BIN=$(RELEASE)/release Tests/Benchmarks/bench.sh
 	@$(PYTHON)/bin/python3 Tests/Benchmarks/echo.py --bin $(RELEASE)/release --counter $(PEERS)/malloc-count.so
-	@$(PYTHON)/bin/python3 Tests/Benchmarks/overload.py --bin $(RELEASE)/release
+	@for part in overload tail scale; do $(PYTHON)/bin/python3 Tests/Benchmarks/$$part.py --bin $(RELEASE)/release; done
 
 # Where the plugins are; `make generate` builds them.
 PLUGINS := $(DEBUG)/debug

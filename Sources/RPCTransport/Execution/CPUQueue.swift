@@ -16,8 +16,6 @@ package struct CPUQueue<Payload> {
         package let deadline: Deadline
         package let payload: Payload
         fileprivate let since: MonotonicInstant
-        /// How long it is expected to run.
-        fileprivate var expected: Duration
     }
 
     package typealias Refusal = QueueRefusal
@@ -31,14 +29,15 @@ package struct CPUQueue<Payload> {
         case overdue(Job)
     }
 
-    /// The jobs of one lane in order of arrival, and what they are expected to take together.
+    /// The jobs of one lane in order of arrival, and how many there are of each method: what they take together is
+    /// always reckoned with what is known by then.
     private struct Line {
         private(set) var jobs = Deque<Job>()
-        private(set) var work = Duration.zero
+        private(set) var counts: [UInt32: Int] = [:]
 
         mutating func append(_ job: Job) {
             jobs.append(job)
-            work += job.expected
+            counts[job.method, default: 0] += 1
         }
 
         mutating func popFirst() -> Job? { jobs.popFirst().map { taken($0) } }
@@ -47,16 +46,9 @@ package struct CPUQueue<Payload> {
             jobs.firstIndex { $0.id == id }.map { taken(jobs.remove(at: $0)) }
         }
 
-        /// The first of a method's jobs has ended: those that wait will take as long.
-        mutating func expect(_ time: Duration, of method: UInt32) {
-            for index in jobs.indices where jobs[index].method == method {
-                work += time - jobs[index].expected
-                jobs[index].expected = time
-            }
-        }
-
         private mutating func taken(_ job: Job) -> Job {
-            work = jobs.isEmpty ? .zero : work - job.expected
+            let left = (counts[job.method] ?? 1) - 1
+            counts[job.method] = left > 0 ? left : nil
             return job
         }
     }
@@ -108,8 +100,7 @@ package struct CPUQueue<Payload> {
         }
         let run = expectedRun(method, now: now)
         guard isIdle || wait + run <= deadline.remaining(now: now) else { throw .tooLate(needs: wait + run) }
-        let job = Job(
-            id: nextID, method: method, lane: lane, deadline: deadline, payload: payload, since: now, expected: run)
+        let job = Job(id: nextID, method: method, lane: lane, deadline: deadline, payload: payload, since: now)
         nextID += 1
         if lane == .emergency { emergency.append(job) } else { routine.append(job) }
         return job.id
@@ -129,10 +120,6 @@ package struct CPUQueue<Payload> {
         guard let (method, lane, since) = running.removeValue(forKey: id) else { return }
         let ran = since.duration(to: now)
         costs[method, default: RunTime()].add(ran)
-        if let cost = costs[method], cost.samples == policy.samples {
-            routine.expect(cost.mean, of: method)
-            emergency.expect(cost.mean, of: method)
-        }
         charge(ran, to: lane)
     }
 
@@ -174,11 +161,17 @@ package struct CPUQueue<Payload> {
             sum + max(.zero, expectedRun(job.method, now: now) - job.since.duration(to: now))
         }
         let allowance = max(.zero, policy.allowance - lead)
+        let (urgent, ordinary) = (work(of: emergency, now: now), work(of: routine, now: now))
         let before = switch lane {
-        case .emergency: emergency.work + min(routine.work, max(.zero, emergency.work - allowance))
-        case .routine: routine.work + min(emergency.work, allowance + routine.work)
+        case .emergency: urgent + min(ordinary, max(.zero, urgent - allowance))
+        case .routine: ordinary + min(urgent, allowance + ordinary)
         }
         return (started + before) / policy.workers * strain.factor
+    }
+
+    /// What the jobs of a lane are expected to take together.
+    private func work(of line: Line, now: MonotonicInstant) -> Duration {
+        line.counts.reduce(.zero) { $0 + expectedRun($1.key, now: now) * $1.value }
     }
 
     /// What is not known yet takes as long as it has run so far, wherever it runs.
@@ -238,13 +231,20 @@ private struct Strain {
     }
 }
 
-/// An exponentially weighted mean of run times: each new one counts one eighth.
+/// A mean of run times: of the first eight as it is, from then on exponentially weighted. A new one counts no more than
+/// four times the mean.
+///
+/// A thread that loses its core within a job of microseconds seems to take a thousand times as long; as many calls as
+/// wait would then be refused for that one. Jobs that really have become slower are known after a few.
 private struct RunTime {
     private(set) var mean = Duration.zero
     private(set) var samples = 0
 
+    private static let leastWeight = 8
+
     mutating func add(_ sample: Duration) {
-        mean = samples == 0 ? sample : mean + (sample - mean) / 8
         samples += 1
+        guard samples > 1 else { return mean = sample }
+        mean += (min(sample, max(mean * 4, .microseconds(1))) - mean) / min(samples, Self.leastWeight)
     }
 }

@@ -15,10 +15,10 @@ final class LoopQueue {
     /// How long it works on what is queued before it looks at its sockets. An emergency waits for one slice at most, a
     /// slice costs a few microseconds.
     static let slice = Duration.microseconds(200)
-    /// Calls that may wait for one loop.
+    /// Calls that may wait for one loop: so many that of microseconds it is `longestWait` that says no.
     static let capacity = 4096
-    /// How long a routine call may have to wait, unless said otherwise: with what it does then, it is to end within the two seconds that
-    /// callers are promised.
+    /// How long a routine call may have to wait, unless said otherwise: with what it does then, it is to end within the
+    /// two seconds that callers are promised.
     static let longestWait = Duration.seconds(1)
     /// Runs after which a method's time is known.
     static let samples = 32

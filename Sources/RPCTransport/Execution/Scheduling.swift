@@ -19,8 +19,9 @@ package struct Scheduling: Sendable, Hashable {
         self.niceness = niceness
     }
 
-    /// What CPU pools use.
-    package static let standard = Scheduling(.batch)
+    /// What CPU pools use: event loops take a core at once when they wake, and a pool that has one to itself loses nothing.
+    /// Not `idle`: with that, who else is on the machine decides how long a thread that holds a lock is without a core.
+    package static let standard = Scheduling(.batch, niceness: 10)
 
     /// For the calling thread. Being refused this is no reason not to work.
     func apply() {

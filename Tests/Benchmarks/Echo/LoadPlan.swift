@@ -26,6 +26,8 @@ struct LoadPlan: Sendable {
 /// What came of it, in the measured time.
 struct LoadReport: Sendable {
     var calls = 0
+    /// From the beginning on.
+    var refused = 0
     var seconds = 0.0
     var latencies = Latencies()
     /// CPU that this process used, microseconds.
@@ -34,8 +36,9 @@ struct LoadReport: Sendable {
     var json: String {
         let rate = seconds > 0 ? Double(calls) / seconds : 0
         let values: [(String, Double)] = [
-            ("calls", Double(calls)), ("seconds", seconds), ("rate", rate), ("p50_us", latencies.quantile(0.5)),
-            ("p99_us", latencies.quantile(0.99)), ("p999_us", latencies.quantile(0.999)), ("cpu_us", cpu),
+            ("calls", Double(calls)), ("refused", Double(refused)), ("seconds", seconds), ("rate", rate),
+            ("p50_us", latencies.quantile(0.5)), ("p99_us", latencies.quantile(0.99)),
+            ("p999_us", latencies.quantile(0.999)), ("cpu_us", cpu),
         ]
         return "{" + values.map { "\"\($0)\": \($1)" }.joined(separator: ", ") + "}"
     }

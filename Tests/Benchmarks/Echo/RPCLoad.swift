@@ -45,6 +45,7 @@ struct RPCLoad {
             }
             return try await group.reduce(into: LoadReport()) { total, part in
                 total.calls += part.calls
+                total.refused += part.refused
                 total.cpu += part.cpu
                 total.latencies.add(part.latencies)
             }
@@ -69,6 +70,7 @@ struct RPCLoad {
 
     private func call(_ pool: ClientPool) async throws { try await caller(pool)() }
 
+    /// A call that is refused is made again when the server says: it counts as refused, not as a call.
     private func repeatCalls(
         _ pool: ClientPool, _ start: ContinuousClock.Instant, _ end: ContinuousClock.Instant
     ) async throws -> LoadReport {
@@ -76,7 +78,15 @@ struct RPCLoad {
         var report = LoadReport()
         var before = ContinuousClock.now
         while before < end {
-            try await call()
+            do {
+                try await call()
+            } catch let error as RPCError {
+                guard let pause = error.retryAfter else { throw error }
+                report.refused += 1
+                try await Task.sleep(for: pause)
+                before = .now
+                continue
+            }
             let after = ContinuousClock.now
             if before >= start, after <= end {
                 report.calls += 1

@@ -135,13 +135,12 @@ import Testing
         _ = queue.next(now: start)
         _ = try queue.add("second", method: 1, lane: .routine, deadline: far, now: start)
         let now = start.advanced(by: .milliseconds(400))
-        _ = try queue.add("third", method: 1, lane: .routine, deadline: far, now: now)
-        #expect(throws: QueueRefusal.self, "the third takes 400 ms at least") {
-            try queue.add("fourth", method: 1, lane: .routine, deadline: far, now: now)
+        #expect(throws: QueueRefusal.self, "the second takes 400 ms at least") {
+            try queue.add("third", method: 1, lane: .routine, deadline: far, now: now)
         }
         queue.finish(first, now: now)
-        #expect(throws: QueueRefusal.full(retryAfter: .milliseconds(500)), "two of 400 ms wait") {
-            try queue.add("fourth", method: 1, lane: .routine, deadline: far, now: now)
+        #expect(throws: QueueRefusal.full(retryAfter: .milliseconds(100)), "one of 400 ms waits") {
+            try queue.add("third", method: 1, lane: .routine, deadline: far, now: now)
         }
     }
 
@@ -224,6 +223,41 @@ import Testing
         let soon = Deadline.after(.milliseconds(100), now: now)
         let tried = try queue.add("tried", method: 1, lane: .routine, deadline: soon, now: now)
         #expect(tried > slow)
+    }
+
+    @Test("One slow run among quick ones, the first too, turns nobody away for long", arguments: [0, 50])
+    func outlier(at slow: Int) throws {
+        var queue = queue(capacity: 4096, workers: 1, longestWait: .milliseconds(100))
+        var now = start
+        for _ in 0..<1000 { _ = try queue.add("x", method: 1, lane: .routine, deadline: far, now: now) }
+        for index in 0..<100 {
+            guard case .run(let job) = queue.next(now: now) else {
+                Issue.record("nothing to run")
+                return
+            }
+            now = now.advanced(by: index == slow ? .milliseconds(3) : .microseconds(5))
+            queue.finish(job.id, now: now)
+            // Nobody comes at the moment when the first one is all that is known.
+            guard index > slow + 40 || index < slow else { continue }
+            _ = try queue.add("y", method: 1, lane: .routine, deadline: far, now: now)
+        }
+    }
+
+    @Test("Jobs that have become slower are known after a few")
+    func slower() throws {
+        var queue = queue(capacity: 4096, workers: 1, longestWait: .milliseconds(100))
+        var now = start
+        for index in 0..<60 {
+            _ = try queue.add("x", method: 1, lane: .routine, deadline: far, now: now)
+            guard case .run(let job) = queue.next(now: now) else {
+                Issue.record("nothing to run")
+                return
+            }
+            now = now.advanced(by: index < 30 ? .microseconds(5) : .milliseconds(20))
+            queue.finish(job.id, now: now)
+        }
+        for _ in 0..<10 { _ = try? queue.add("x", method: 1, lane: .routine, deadline: far, now: now) }
+        #expect((5...7).contains(queue.waiting), "\(queue.waiting) of 20 ms wait")
     }
 
     @Test("More workers wait less")
