@@ -37,7 +37,7 @@ demo: deps ## Repeat the walk on a running system
 build: deps ## Build everything, debug, with tests
 	swift build --scratch-path $(DEBUG) --build-tests
 
-release:
+release: deps
 	@echo "Building release (the first time takes some minutes) ..."
 	swift build -c release --scratch-path $(RELEASE) --product lockstep
 	@for service in encryption email auth token gateway; do \
@@ -96,7 +96,7 @@ baseline: deps ## Take the present contract as the released one, which the next 
 GO_PACKAGES := golang-go golang-google-grpc-dev golang-goprotobuf-dev gcc libc6-dev
 PEERS := .build-peers
 
-bench: release ## Measure a system under load; the RPC against its floor and others; overload, tails, scale
+bench: deps release ## Measure a system under load; the RPC against its floor and others; overload, tails, scale
 	@$(MAKE) -s deps PACKAGES="$(PACKAGES) $(GO_PACKAGES)"
 	swift build -c release --scratch-path $(RELEASE) --product lockstep-load
 	swift build -c release --scratch-path $(RELEASE) --product lockstep-echo

@@ -86,8 +86,8 @@ extension DevelopmentCertificates {
 }
 
 extension CertificateKind {
-    /// Services check what the gateway signs with the key that they read when they started: a rotation keeps it.
-    fileprivate var isKeptKey: Bool {
+    /// Services check what the gateway signs with the key that they read when they started: who renews keeps it.
+    var isKeptKey: Bool {
         if case .gatewayIdentity = self { true } else { false }
     }
 }

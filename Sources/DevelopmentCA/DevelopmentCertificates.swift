@@ -47,7 +47,8 @@ package struct DevelopmentCertificates {
         let (authority, report) = try ensureAuthority(force: force)
         var reports = [report]
         for kind in CertificateKind.all {
-            reports.append(try ensure(kind, authority, force: force || report.outcome != .kept, keepsKey: false))
+            reports.append(try ensure(kind, authority, force: force || report.outcome != .kept,
+                keepsKey: !force && kind.isKeptKey))
         }
         return reports + [try ensureMasterKey()]
     }

@@ -10,7 +10,10 @@ part() {
   local name=$1
   shift
   echo "== $name"
-  "$BIN/lockstep" contract "$@" --cases "$here/Cases" || failed+=("$name")
+  local status=0
+  "$BIN/lockstep" contract "$@" --cases "$here/Cases" || status=$?
+  # 64: services have no case of that name.
+  [ $status = 0 ] || { [ $status = 64 ] && [ "$name" = services ] && [ "$CASES" != '*' ]; } || failed+=("$name")
   echo
 }
 
@@ -40,8 +43,8 @@ import json, socket, sys
 sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(6)]
 free = ["127.0.0.1:%d" % s.getsockname()[1] for s in sockets]
 peers = dict(zip(["encryption", "email", "auth", "token"], free))
-config = {name: {"listen": address} for name, address in peers.items()}
-config["gateway"] = {"listen": free[4], "operations": free[5]}
+config = {name: {"listen": address, "metrics": "off"} for name, address in peers.items()}
+config["gateway"] = {"listen": free[4], "operations": free[5], "metrics": "off"}
 config["peers"] = peers
 with open(sys.argv[1], "w") as file:
     json.dump(config, file)

@@ -183,6 +183,9 @@ extension DiffCase {
         DiffCase(.adaptive, .compatible, "ledger", 20, "`adaptive` true -> false") { golden in
             golden.method("PutEntry") { $0.adaptive = false }
         },
+        DiffCase(.adaptive, .breaking, "ledger", 46, "`adaptive` false -> true") { golden in
+            golden.method("FindEntries") { $0.adaptive = true }
+        },
         DiffCase(
             .rate, .breaking, "digest", 32, "`rate` 600 in 60 s for each ADDRESS -> 599 in 1 s for each ADDRESS"
         ) { golden in

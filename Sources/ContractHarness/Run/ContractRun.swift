@@ -87,10 +87,12 @@ package struct ContractRun: Sendable {
     ) async throws -> [CaseOutcome] {
         do {
             let features = service == nil ? try await stage.describe().features : []
-            let cases = library.cases.compactMap { testCase in
-                guard let service else { return testCase.isForServices ? nil : testCase }
-                return testCase.adapted(to: service)
-            }.filter { $0.roles.contains(stage.role) && isWanted($0) }
+            let cases = library.cases.compactMap { testCase -> ContractCase? in
+                guard let service else { return !testCase.isForServices && isWanted(testCase) ? testCase : nil }
+                // Wanted by the case's own name, or by the one that it has for this service.
+                guard let adapted = testCase.adapted(to: service) else { return nil }
+                return isWanted(testCase) || isWanted(adapted) ? adapted : nil
+            }.filter { $0.roles.contains(stage.role) }
             var outcomes = try await crowd(cases.filter { !$0.isAlone }, stage, features, report)
             for (index, testCase) in cases.filter(\.isAlone).enumerated() {
                 outcomes.append(await play(testCase, stage, features, cases.count + index, report))

@@ -72,6 +72,7 @@ final class ChildPeer: PeerLink {
     private let output = Pipe()
     private let errors = Pipe()
     private let state = Mutex(State())
+    private let writes = DispatchQueue(label: "contract.commands")
     private static let logLines = 200
 
     var pid: Int32? { process.processIdentifier }
@@ -79,14 +80,14 @@ final class ChildPeer: PeerLink {
     /// What it wrote on standard error, the last lines.
     var log: [String] { state.withLock { $0.log } }
 
-    /// - Parameter command: As a shell takes it.
+    /// - Parameter command: As a shell takes one command: variables may stand before it.
     init(command: String, echoesLog: Bool) throws(StepFailure) {
         // A child that ends must not end the harness that writes to it.
         signal(SIGPIPE, SIG_IGN)
         pipe = MessagePipe(
             input: output.fileHandleForReading.fileDescriptor, output: input.fileHandleForWriting.fileDescriptor)
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = ["-c", "exec \(command)"]
+        process.arguments = ["-c", "exec env \(command)"]
         (process.standardInput, process.standardOutput, process.standardError) = (input, output, errors)
         do {
             try process.run()
@@ -111,14 +112,17 @@ final class ChildPeer: PeerLink {
                 return state.end
             }
             if let end { return continuation.resume(returning: .failure(StepFailure(end))) }
-            do {
-                try pipe.send(
-                    ConformanceCommand.with {
-                        $0.id = id
-                        $0.body = body
-                    })
-            } catch {
-                resolve(id, .failure(StepFailure("the peer takes no commands: \(error)")))
+            let command = ConformanceCommand.with {
+                $0.id = id
+                $0.body = body
+            }
+            // A peer that reads no commands blocks the pipe, and nobody but the writer is to wait for that.
+            writes.async { [self] in
+                do {
+                    try pipe.send(command)
+                } catch {
+                    resolve(id, .failure(StepFailure("the peer takes no commands: \(error)")))
+                }
             }
         }
         let reply = try result.get()

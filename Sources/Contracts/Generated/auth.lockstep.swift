@@ -24,7 +24,7 @@ package enum AuthServiceContract {
             watchRevocations,
             checkSession,
         ],
-        fingerprint: 0x7a39a54621680de0
+        fingerprint: 0x2c7de984deb08442
     )
 
     /// Makes an account and sends a link to confirm its address. A known address gets the same answer after the same work.
@@ -340,7 +340,7 @@ package enum AuthServiceContract {
         name: "CheckSession",
         execution: .async, cost: nil,
         callers: ["gateway"],
-        exposure: .internal, maximumLane: .routine,
+        exposure: .internal, maximumLane: .emergency,
         deadline: DeadlineRule(default: .milliseconds(1000), maximum: .milliseconds(5000)),
         requestLimit: 65536, responseLimit: 65536,
         concurrency: nil,

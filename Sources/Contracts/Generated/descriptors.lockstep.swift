@@ -82,7 +82,7 @@ package enum ContractFiles {
                 dGlvbnMYASADKAsyHC5sb2Nrc3RlcC5hdXRoLnYxLlJldm9jYXRpb25SC3Jldm9jYXRpb25zEhoKCHNlcXVlbmNlGAIgASgDUghz
                 ZXF1ZW5jZSJmCgpSZXZvY2F0aW9uEh0KCnNlc3Npb25faWQYASABKAlSCXNlc3Npb25JZBI5CgpyZXZva2VkX2F0GAIgASgLMhou
                 Z29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcFIJcmV2b2tlZEF0Ij4KE0NoZWNrU2Vzc2lvblJlcXVlc3QSJwoKc2Vzc2lvbl9pZBgB
-                IAEoCUII2vMYBBABIEBSCXNlc3Npb25JZCIqChRDaGVja1Nlc3Npb25SZXNwb25zZRISCgRsaXZlGAEgASgIUgRsaXZlMpcSCgtB
+                IAEoCUII2vMYBBABIEBSCXNlc3Npb25JZCIqChRDaGVja1Nlc3Npb25SZXNwb25zZRISCgRsaXZlGAEgASgIUgRsaXZlMpkSCgtB
                 dXRoU2VydmljZRKCAQoIUmVnaXN0ZXISIS5sb2Nrc3RlcC5hdXRoLnYxLlJlZ2lzdGVyUmVxdWVzdBoiLmxvY2tzdGVwLmF1dGgu
                 djEuUmVnaXN0ZXJSZXNwb25zZSIv0vMYKwoHZ2F0ZXdheRACWgYIChA8GAFgAmoREgkvdjEvdXNlcnMyASo4ygGoAQESggEKC1Zl
                 cmlmeUVtYWlsEiQubG9ja3N0ZXAuYXV0aC52MS5WZXJpZnlFbWFpbFJlcXVlc3QaFi5sb2Nrc3RlcC5hdXRoLnYxLlVzZXIiNdLz
@@ -112,34 +112,34 @@ package enum ContractFiles {
                 a3N0ZXAuYXV0aC52MS5SZXNldFBhc3N3b3JkUmVzcG9uc2UiQdLzGD0KB2dhdGV3YXkQAjoGCJBOEJh1WgYIChA8GAFgAmobEhMv
                 djEvcGFzc3dvcmQtcmVzZXRzMgEqOMwBqAEBEooBChBXYXRjaFJldm9jYXRpb25zEikubG9ja3N0ZXAuYXV0aC52MS5XYXRjaFJl
                 dm9jYXRpb25zUmVxdWVzdBoqLmxvY2tzdGVwLmF1dGgudjEuV2F0Y2hSZXZvY2F0aW9uc1Jlc3BvbnNlIh+QAgHS8xgYCgdnYXRl
-                d2F5EAE6BwiIJxCw6gFIgIBAEnkKDENoZWNrU2Vzc2lvbhIlLmxvY2tzdGVwLmF1dGgudjEuQ2hlY2tTZXNzaW9uUmVxdWVzdBom
-                LmxvY2tzdGVwLmF1dGgudjEuQ2hlY2tTZXNzaW9uUmVzcG9uc2UiGpACAdLzGBMKB2dhdGV3YXkQAToGCOgHEIgnGgbK8xgCCAJC
-                B7oCBEF1dGhK1A4KOQoBDBo0IEFjY291bnRzLCBzZXNzaW9ucyBhbmQgdGhlIHRva2VucyB0aGF0IHByb3ZlIHRoZW0uCgp9CgQG
-                AAIAGnUgTWFrZXMgYW4gYWNjb3VudCBhbmQgc2VuZHMgYSBsaW5rIHRvIGNvbmZpcm0gaXRzIGFkZHJlc3MuIEEga25vd24gYWRk
-                cmVzcyBnZXRzIHRoZSBzYW1lIGFuc3dlciBhZnRlciB0aGUgc2FtZSB3b3JrLgoKTwoEBgACARpHIENvbmZpcm1zIGFuIGFkZHJl
-                c3Mgd2l0aCB0aGUgdG9rZW4gZnJvbSB0aGUgbGluay4gQSB0b2tlbiB3b3JrcyBvbmNlLgoKlgEKBAYAAgIajQEgU2VuZHMgdGhl
-                IGxpbmsgYWdhaW47IHdoZXJlIGFuIGFkZHJlc3Mgd2FzIHJlZ2lzdGVyZWQgbW9yZSB0aGFuIG9uY2UsIGEgbGluayB0byBjaG9v
-                c2UgYSBwYXNzd29yZCB3aXRoLiBUaGUgc2FtZQogYW5zd2VyIGZvciBldmVyeSBhZGRyZXNzLgoK6wEKBAYAAgMa4gEgU2lnbnMg
-                aW4gd2l0aCBhZGRyZXNzIGFuZCBwYXNzd29yZC4gQWZ0ZXIgODAgd3JvbmcgcGFzc3dvcmRzIGluIGEgcm93IGZyb20gbmV0d29y
-                a3MgdGhhdCB0aGUgYWNjb3VudCBkb2VzIG5vdCBrbm93LAogb3IgMjAgZnJvbSB0aG9zZSBpdCBkb2VzLCB0aGUgcmlnaHQgb25l
-                IGlzIHJlZnVzZWQgdGhlcmUsIHRvbywgdW50aWwgYSBzaWduLWluIGVsc2V3aGVyZSBvciBhIGxpbmsgaW4gbWFpbC4KCmMKBAYA
-                AgQaWyBFeGNoYW5nZXMgYSByZWZyZXNoIHRva2VuIGZvciB0aGUgbmV4dCBwYWlyLiBBIHJlcGxheSBvdXRzaWRlIHRoZSBncmFj
-                ZSBlbmRzIHRoZSBzZXNzaW9uLgoKHQoEBgACBRoVIFRoZSBzaWduZWQtaW4gdXNlci4KClkKBAYAAgYaUSBDaGFuZ2VzIHRoZSBw
-                YXNzd29yZDsgbmVlZHMgdGhlIGN1cnJlbnQgb25lIGFuZCBlbmRzIHRoZSB1c2VyJ3Mgb3RoZXIgc2Vzc2lvbnMuCgoyCgQGAAIH
-                GiogVGhlIGxpdmUgc2Vzc2lvbnMgb2YgdGhlIHNpZ25lZC1pbiB1c2VyLgoKRwoEBgACCBo/IEVuZHMgYWxsIHNlc3Npb25zIG9m
-                IHRoZSBzaWduZWQtaW4gdXNlciwgdGhlIGN1cnJlbnQgb25lIHRvby4KChQKBAYAAgkaDCBTaWducyBvdXQuCgpOCgQGAAIKGkYg
-                RW5kcyBvbmUgc2Vzc2lvbiBvZiB0aGUgc2lnbmVkLWluIHVzZXI7IGFub3RoZXIgdXNlcidzIGlzIE5PVF9GT1VORC4KCkAKBAYA
-                AgsaOCBTZW5kcyBhIHJlc2V0IGxpbmsuIFRoZSBzYW1lIGFuc3dlciBmb3IgZXZlcnkgYWRkcmVzcy4KCmUKBAYAAgwaXSBTZXRz
-                IGEgbmV3IHBhc3N3b3JkIHdpdGggdGhlIHRva2VuIGZyb20gdGhlIGxpbmsgYW5kIGVuZHMgYWxsIHNlc3Npb25zLiBBIHRva2Vu
-                IHdvcmtzIG9uY2UuCgp+CgQGAAINGnYgU2Vzc2lvbnMgcmV2b2tlZCBhZnRlciBhIHNlcXVlbmNlIG51bWJlcjsgYW5zd2VycyBh
-                dCBvbmNlIHdoZW4gdGhlcmUgYXJlIGFueSwgZWxzZSB3aGVuIG9uZSBjb21lcyBvciBgd2FpdF9tc2AgZW5kcy4KCkcKBAYAAg4a
-                PyBXaGV0aGVyIGEgc2Vzc2lvbiBpcyBsaXZlLCBmb3IgYSBnYXRld2F5IHdob3NlIGZlZWQgaXMgc3RhbGUuCgolCgQEAQIAGh0g
-                QWx3YXlzICJ2ZXJpZmljYXRpb25fc2VudCIuCgolCgQEBAIAGh0gQWx3YXlzICJ2ZXJpZmljYXRpb25fc2VudCIuCgoaCgQEBwIC
-                GhIgQWx3YXlzICJCZWFyZXIiLgoKLAoEBAcCAxokIExpZmUgb2YgdGhlIGFjY2VzcyB0b2tlbiwgc2Vjb25kcy4KCh4KBAQUAgAa
-                FiBBbHdheXMgInJlc2V0X3NlbnQiLgoKSgoEBBcCABpCIFRoZSBsYXN0IHNlcXVlbmNlIG51bWJlciBzZWVuOyAwIGFza3MgZm9y
-                IGFsbCB0aGF0IHN0aWxsIG1hdHRlci4KClIKBAQXAgEaSiBIb3cgbG9uZyB0byB3YWl0IHdoZW4gdGhlcmUgaXMgbm90aGluZyBu
-                ZXcsIG1pbGxpc2Vjb25kczsgYXQgbW9zdCAyMDAwMC4KCjQKBAQYAgEaLCBUbyBiZSBnaXZlbiBhcyBgYWZ0ZXJfc2VxdWVuY2Vg
-                IG5leHQgdGltZS4KYgZwcm90bzM=
+                d2F5EAE6BwiIJxCw6gFIgIBAEnsKDENoZWNrU2Vzc2lvbhIlLmxvY2tzdGVwLmF1dGgudjEuQ2hlY2tTZXNzaW9uUmVxdWVzdBom
+                LmxvY2tzdGVwLmF1dGgudjEuQ2hlY2tTZXNzaW9uUmVzcG9uc2UiHJACAdLzGBUKB2dhdGV3YXkQATACOgYI6AcQiCcaBsrzGAII
+                AkIHugIEQXV0aErUDgo5CgEMGjQgQWNjb3VudHMsIHNlc3Npb25zIGFuZCB0aGUgdG9rZW5zIHRoYXQgcHJvdmUgdGhlbS4KCn0K
+                BAYAAgAadSBNYWtlcyBhbiBhY2NvdW50IGFuZCBzZW5kcyBhIGxpbmsgdG8gY29uZmlybSBpdHMgYWRkcmVzcy4gQSBrbm93biBh
+                ZGRyZXNzIGdldHMgdGhlIHNhbWUgYW5zd2VyIGFmdGVyIHRoZSBzYW1lIHdvcmsuCgpPCgQGAAIBGkcgQ29uZmlybXMgYW4gYWRk
+                cmVzcyB3aXRoIHRoZSB0b2tlbiBmcm9tIHRoZSBsaW5rLiBBIHRva2VuIHdvcmtzIG9uY2UuCgqWAQoEBgACAhqNASBTZW5kcyB0
+                aGUgbGluayBhZ2Fpbjsgd2hlcmUgYW4gYWRkcmVzcyB3YXMgcmVnaXN0ZXJlZCBtb3JlIHRoYW4gb25jZSwgYSBsaW5rIHRvIGNo
+                b29zZSBhIHBhc3N3b3JkIHdpdGguIFRoZSBzYW1lCiBhbnN3ZXIgZm9yIGV2ZXJ5IGFkZHJlc3MuCgrrAQoEBgACAxriASBTaWdu
+                cyBpbiB3aXRoIGFkZHJlc3MgYW5kIHBhc3N3b3JkLiBBZnRlciA4MCB3cm9uZyBwYXNzd29yZHMgaW4gYSByb3cgZnJvbSBuZXR3
+                b3JrcyB0aGF0IHRoZSBhY2NvdW50IGRvZXMgbm90IGtub3csCiBvciAyMCBmcm9tIHRob3NlIGl0IGRvZXMsIHRoZSByaWdodCBv
+                bmUgaXMgcmVmdXNlZCB0aGVyZSwgdG9vLCB1bnRpbCBhIHNpZ24taW4gZWxzZXdoZXJlIG9yIGEgbGluayBpbiBtYWlsLgoKYwoE
+                BgACBBpbIEV4Y2hhbmdlcyBhIHJlZnJlc2ggdG9rZW4gZm9yIHRoZSBuZXh0IHBhaXIuIEEgcmVwbGF5IG91dHNpZGUgdGhlIGdy
+                YWNlIGVuZHMgdGhlIHNlc3Npb24uCgodCgQGAAIFGhUgVGhlIHNpZ25lZC1pbiB1c2VyLgoKWQoEBgACBhpRIENoYW5nZXMgdGhl
+                IHBhc3N3b3JkOyBuZWVkcyB0aGUgY3VycmVudCBvbmUgYW5kIGVuZHMgdGhlIHVzZXIncyBvdGhlciBzZXNzaW9ucy4KCjIKBAYA
+                AgcaKiBUaGUgbGl2ZSBzZXNzaW9ucyBvZiB0aGUgc2lnbmVkLWluIHVzZXIuCgpHCgQGAAIIGj8gRW5kcyBhbGwgc2Vzc2lvbnMg
+                b2YgdGhlIHNpZ25lZC1pbiB1c2VyLCB0aGUgY3VycmVudCBvbmUgdG9vLgoKFAoEBgACCRoMIFNpZ25zIG91dC4KCk4KBAYAAgoa
+                RiBFbmRzIG9uZSBzZXNzaW9uIG9mIHRoZSBzaWduZWQtaW4gdXNlcjsgYW5vdGhlciB1c2VyJ3MgaXMgTk9UX0ZPVU5ELgoKQAoE
+                BgACCxo4IFNlbmRzIGEgcmVzZXQgbGluay4gVGhlIHNhbWUgYW5zd2VyIGZvciBldmVyeSBhZGRyZXNzLgoKZQoEBgACDBpdIFNl
+                dHMgYSBuZXcgcGFzc3dvcmQgd2l0aCB0aGUgdG9rZW4gZnJvbSB0aGUgbGluayBhbmQgZW5kcyBhbGwgc2Vzc2lvbnMuIEEgdG9r
+                ZW4gd29ya3Mgb25jZS4KCn4KBAYAAg0adiBTZXNzaW9ucyByZXZva2VkIGFmdGVyIGEgc2VxdWVuY2UgbnVtYmVyOyBhbnN3ZXJz
+                IGF0IG9uY2Ugd2hlbiB0aGVyZSBhcmUgYW55LCBlbHNlIHdoZW4gb25lIGNvbWVzIG9yIGB3YWl0X21zYCBlbmRzLgoKRwoEBgAC
+                Dho/IFdoZXRoZXIgYSBzZXNzaW9uIGlzIGxpdmUsIGZvciBhIGdhdGV3YXkgd2hvc2UgZmVlZCBpcyBzdGFsZS4KCiUKBAQBAgAa
+                HSBBbHdheXMgInZlcmlmaWNhdGlvbl9zZW50Ii4KCiUKBAQEAgAaHSBBbHdheXMgInZlcmlmaWNhdGlvbl9zZW50Ii4KChoKBAQH
+                AgIaEiBBbHdheXMgIkJlYXJlciIuCgosCgQEBwIDGiQgTGlmZSBvZiB0aGUgYWNjZXNzIHRva2VuLCBzZWNvbmRzLgoKHgoEBBQC
+                ABoWIEFsd2F5cyAicmVzZXRfc2VudCIuCgpKCgQEFwIAGkIgVGhlIGxhc3Qgc2VxdWVuY2UgbnVtYmVyIHNlZW47IDAgYXNrcyBm
+                b3IgYWxsIHRoYXQgc3RpbGwgbWF0dGVyLgoKUgoEBBcCARpKIEhvdyBsb25nIHRvIHdhaXQgd2hlbiB0aGVyZSBpcyBub3RoaW5n
+                IG5ldywgbWlsbGlzZWNvbmRzOyBhdCBtb3N0IDIwMDAwLgoKNAoEBBgCARosIFRvIGJlIGdpdmVuIGFzIGBhZnRlcl9zZXF1ZW5j
+                ZWAgbmV4dCB0aW1lLgpiBnByb3RvMw==
                 """
         ),
         ContractFile(

@@ -20,6 +20,8 @@ final class PendingCall: Sendable {
         var continuation: Continuation?
         var answer: Answer?
         var place: Place?
+        /// Where it is, or was last.
+        var peer: PeerID?
         var attempts: Attempts
         var timer: Scheduled<Void>?
         var started: MonotonicInstant?
@@ -56,8 +58,8 @@ final class PendingCall: Sendable {
     /// May be sent again.
     var repeats: Bool { onEnd == nil && options.repeats }
     var attempts: Attempts { state.withLock { $0.attempts } }
-    /// Where it was sent, while it is there.
-    var peer: PeerID? { state.withLock { $0.place?.connection.peer } }
+    /// Where it was sent last.
+    var peer: PeerID? { state.withLock { $0.peer } }
     var isEnded: Bool { state.withLock { $0.answer != nil } }
 
     /// How long the call waited before it was sent; until now if it was not.
@@ -86,6 +88,11 @@ final class PendingCall: Sendable {
         let ended = state.withLock { state -> (Continuation?, Place?, Scheduled<Void>?)? in
             guard state.answer == nil else { return nil }
             timeline = time(&answer, state.started, there)
+            // What ends the last attempt says nothing of those before.
+            if state.attempts.mayHaveRun, case .failure(var error) = answer, error.processed == .no {
+                error.processed = .maybe
+                answer = .failure(error)
+            }
             state.answer = answer
             return (state.continuation.take(), state.place.take(), state.timer.take())
         }
@@ -129,6 +136,7 @@ final class PendingCall: Sendable {
         let (isWanted, timer) = state.withLock { state -> (Bool, Scheduled<Void>?) in
             guard state.answer == nil else { return (false, nil) }
             state.place = place
+            state.peer = place.connection.peer
             state.started = now
             defer { state.timer = nil }
             return (true, state.timer)

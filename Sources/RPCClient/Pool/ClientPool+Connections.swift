@@ -55,6 +55,7 @@ extension ClientPool {
     }
 
     private func prepare(_ channel: any Channel, _ attempt: ConnectionAttempt) throws {
+        guard !state.withLock({ $0.isClosing }) else { throw HandshakeError("the client is shutting down") }
         let session = ClientSession(pool: self, attempt: attempt)
         let handlers = channel.pipeline.syncOperations
         do {

@@ -209,7 +209,7 @@ package final class ClientPool: RPCChannel, TrustObserver {
         for connection in live { connection.run { $0.shutdown() } }
         let grace = WireDuration(options.shutdownGrace).nanoseconds
         let cut = loops[0].scheduleTask(in: .nanoseconds(Int64(clamping: grace))) {
-            for connection in live { connection.channel.close(promise: nil) }
+            for connection in self.state.withLock({ Array($0.live.values) }) { connection.channel.close(promise: nil) }
         }
         await finished.wait()
         cut.cancel()

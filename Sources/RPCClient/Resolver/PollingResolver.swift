@@ -55,23 +55,25 @@ package final class PollingResolver: PeerResolver {
     private func step(
         _ event: (inout ResolutionSchedule, ContinuousClock.Instant) -> ResolutionSchedule.Action?
     ) {
-        switch state.withLock({ event(&$0.schedule, .now) }) {
-        case .look: threads.submit { [self] _ in look() }
-        case .wait(let until): arm(until)
-        case nil: break
-        }
-    }
-
-    private func arm(_ until: ContinuousClock.Instant) {
-        let delay = WireDuration(ContinuousClock.now.duration(to: until)).nanoseconds
-        let timer = loop.scheduleTask(in: .nanoseconds(Int64(clamping: delay))) { [weak self] () -> Void in
-            self?.step { $0.time(now: $1) }
-        }
-        let old = state.withLock { state in
-            defer { state.timer = timer }
-            return state.timer
+        // Decided and armed in one: a later decision must not lose to the timer of an earlier one.
+        let (isDue, old) = state.withLock { state -> (Bool, Scheduled<Void>?) in
+            switch event(&state.schedule, .now) {
+            case .look: return (true, nil)
+            case .wait(let until):
+                defer { state.timer = timer(until) }
+                return (false, state.timer)
+            case nil: return (false, nil)
+            }
         }
         old?.cancel()
+        if isDue { threads.submit { [self] _ in look() } }
+    }
+
+    private func timer(_ until: ContinuousClock.Instant) -> Scheduled<Void> {
+        let delay = WireDuration(ContinuousClock.now.duration(to: until)).nanoseconds
+        return loop.scheduleTask(in: .nanoseconds(Int64(clamping: delay))) { [weak self] () -> Void in
+            self?.step { $0.time(now: $1) }
+        }
     }
 
     /// On a thread of its own.

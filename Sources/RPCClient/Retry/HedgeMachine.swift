@@ -7,6 +7,7 @@
 /// | time | start the next (with a token), arm while one is left | – |
 /// | success | finish with it, cancel the others | finish with it |
 /// | failure that may pass | wait for the others | start the next (with a token), else finish with it |
+/// | the same, and the server has said when to come back | wait for the others | finish with it |
 /// | failure that will not | finish with it, cancel the others | finish with it |
 /// | cancelled | cancel all | – |
 package struct HedgeMachine: Sendable {
@@ -45,13 +46,17 @@ package struct HedgeMachine: Sendable {
 
     package mutating func succeeded(_ leg: Int) -> [Action] { finish(leg) }
 
-    /// - Parameter mayPass: Another attempt could end otherwise.
-    package mutating func failed(_ leg: Int, mayPass: Bool, _ spend: () -> Bool) -> [Action] {
+    /// - Parameters:
+    ///   - mayPass: Another attempt could end otherwise.
+    ///   - mayFollow: And one may begin now.
+    package mutating func failed(
+        _ leg: Int, mayPass: Bool, mayFollow: Bool = true, _ spend: () -> Bool
+    ) -> [Action] {
         guard !isFinished, legs.indices.contains(leg), legs[leg] == .running else { return [] }
         guard mayPass else { return finish(leg) }
         legs[leg] = .over
         guard !legs.contains(.running) else { return [] }
-        if legs.count < most, spend() { return start() }
+        if mayFollow, legs.count < most, spend() { return start() }
         isFinished = true
         return [.finish(leg)]
     }

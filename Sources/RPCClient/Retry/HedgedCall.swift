@@ -64,17 +64,22 @@ final class HedgedCall: Sendable {
 
     /// Attempts hold this, and this holds them: until all is decided.
     private func forgetIfFinished() {
-        let timer = state.withLock { state -> Scheduled<Void>? in
-            guard state.machine.isFinished else { return nil }
+        let (timer, left) = state.withLock { state -> (Scheduled<Void>?, [PendingCall]) in
+            guard state.machine.isFinished else { return (nil, []) }
             defer { (state.legs, state.timer) = ([], nil) }
-            return state.timer
+            return (state.timer, state.legs)
         }
         timer?.cancel()
+        // One that began while all was being decided.
+        for call in left { pool.cancel(call) }
     }
 
     private func start(_ leg: Int) {
+        var options = whole.options
+        // The whole call tells of its end.
+        options.onEnd = nil
         let call = PendingCall(
-            whole.method, whole.request, whole.options, deadline: whole.deadline, now: .now, attempt: leg + 1
+            whole.method, whole.request, options, deadline: whole.deadline, now: .now, attempt: leg + 1
         ) { [self] answer in ended(leg, answer) }
         let (isWanted, first) = state.withLock { state -> (Bool, PendingCall?) in
             guard !state.machine.isFinished else { return (false, nil) }
@@ -99,7 +104,9 @@ final class HedgedCall: Sendable {
             state.answers[leg] = answer
             switch answer {
             case .success: return state.machine.succeeded(leg)
-            case .failure(let error): return state.machine.failed(leg, mayPass: error.mayPass, pool.spend)
+            case .failure(let error):
+                return state.machine.failed(
+                    leg, mayPass: error.mayPass, mayFollow: error.retryAfter == nil, pool.spend)
             }
         }
         perform(actions)

@@ -33,6 +33,8 @@ package struct Attempts: Sendable, Hashable {
     package fileprivate(set) var number: Int
     /// It has come to the wrong place before.
     package fileprivate(set) var hasMissed = false
+    /// An earlier one may have run.
+    package fileprivate(set) var mayHaveRun = false
 
     package init(number: Int = 1) { self.number = number }
 }
@@ -91,6 +93,7 @@ package struct RetryPolicy: Sendable {
         let pause = pause(failure, attempts, using: &random)
         guard pause < remaining else { return .giveUp }
         attempts.number += 1
+        if failure.processed != .no { attempts.mayHaveRun = true }
         return .again(after: pause)
     }
 

@@ -7,7 +7,7 @@ extension ContractDiff {
         // A wider one costs nothing that worked: callers of old refuse what their servers would not have sent.
         limit(.responseLimit, "response_limit", old.responseLimit, new.responseLimit, " bytes", place)
         limit(.concurrency, "concurrency", old.rules.concurrency, new.rules.concurrency, " calls", place)
-        compare(.adaptive, "adaptive", old.rules.adaptive, new.rules.adaptive, place, breaks: false)
+        compare(.adaptive, "adaptive", old.rules.adaptive, new.rules.adaptive, place, breaks: new.rules.adaptive)
         compareRates(old, new)
     }
 

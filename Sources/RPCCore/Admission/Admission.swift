@@ -17,6 +17,12 @@ package final class Admission: Sendable {
     private let learner: Learner?
     /// Nanoseconds that calls took at least of late.
     private let least = Atomic<Int64>(0)
+    /// When that was learnt, nanoseconds of the clock.
+    private let learnt = Atomic<UInt64>(0)
+
+    /// How long what was learnt is believed. Who is refused for it teaches nothing: a stall that is over, with one call of it
+    /// that still hangs, would keep everybody out.
+    private static let memory = Duration.seconds(1)
 
     package init(_ limit: AdmissionLimit, now: MonotonicInstant = .now) {
         switch limit {
@@ -39,9 +45,12 @@ package final class Admission: Sendable {
 
     /// How much longer a call takes, at the least, than `remaining`, when it cannot end in time; else nil.
     ///
-    /// With nothing under way a call is let in all the same: an estimate that is wrong must be able to heal.
-    package func shortfall(_ remaining: @autoclosure () -> Duration) -> Duration? {
+    /// With nothing under way, or when the last that is known is old, a call is let in all the same: an estimate that is
+    /// wrong must be able to heal.
+    package func shortfall(_ remaining: @autoclosure () -> Duration, now: MonotonicInstant) -> Duration? {
         guard learner != nil else { return nil }
+        let learnt = MonotonicInstant(nanoseconds: learnt.load(ordering: .relaxed))
+        guard learnt.duration(to: now) <= Self.memory else { return nil }
         let needs = Duration.nanoseconds(least.load(ordering: .relaxed))
         let left = remaining()
         return needs > left && gauge.current > 0 ? needs - left : nil
@@ -58,6 +67,7 @@ package final class Admission: Sendable {
         _ = learner.gradient.withLockIfAvailable { gradient in
             gradient.record(latency, inFlight: inFlight, now: ended)
             gauge.places = gradient.limit
+            learnt.store(gradient.learntAt?.nanoseconds ?? 0, ordering: .relaxed)
             least.store(Int64(clamping: (gradient.leastLatency ?? .zero).wholeNanoseconds), ordering: .relaxed)
         }
     }

@@ -53,6 +53,8 @@ package struct LatencyGradient: Sendable {
     private var isProbing = false
     /// The quickest call of the last whole window.
     private var quickest: Duration?
+    /// When that window ended.
+    package private(set) var learntAt: MonotonicInstant?
 
     package init(_ policy: Policy = Policy(), now: MonotonicInstant) {
         self.policy = policy
@@ -89,6 +91,7 @@ package struct LatencyGradient: Sendable {
         let closed = window
         window = Window(begun: now)
         quickest = closed.least
+        learntAt = now
         if isProbing {
             isProbing = false
             best = closed.mean

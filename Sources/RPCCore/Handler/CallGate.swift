@@ -140,7 +140,7 @@ package final class CallGate: Sendable {
     private func enter(
         _ entry: MethodEntry, _ lane: Lane, _ deadline: Deadline, now: MonotonicInstant
     ) throws(RPCError) {
-        if let wait = entry.running.shortfall(deadline.remaining(now: now)) {
+        if let wait = entry.running.shortfall(deadline.remaining(now: now), now: now) {
             throw .tooLate(entry.descriptor, retryAfter: wait)
         }
         guard running.enter(lane) else { throw .busy("The service") }

@@ -63,7 +63,6 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     private var isLingering = false
     /// Bytes sent since the loop last turned to its connections, as far as this one can tell.
     private var burst = 0
-    private var burstBegan = MonotonicInstant.now
     private var isResting = false
 
     /// How long a closed connection waits for its last bytes to leave.
@@ -72,9 +71,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     /// stream with credit without end, to a peer that reads as fast, would keep it from every other connection, and this
     /// one's PING from its PONG.
     private static var longestBurst: Int { 4 * 1024 * 1024 }
-    private static var rest: TimeAmount { .microseconds(200) }
-    /// Who takes longer for such a burst has not kept the loop.
-    private static var burstTime: Duration { .milliseconds(20) }
+    private static var rest: TimeAmount { .milliseconds(5) }
 
     package init(handshakeTimeout: Duration, makeMachine: @escaping MakeMachine) {
         self.handshakeTimeout = handshakeTimeout
@@ -113,7 +110,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let now = MonotonicInstant.now
         lastRead = now
-        (burst, burstBegan) = (0, now)
+        burst = 0
         machine?.receive(unwrapInboundIn(data), now: WireClock.instant(at: now))
     }
 
@@ -218,7 +215,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
         var hasWritten = false
         hasMore = true
         while context.channel.isWritable {
-            guard mayGoOn() else {
+            guard !isResting, burst < Self.longestBurst else {
                 rest(context)
                 break
             }
@@ -231,14 +228,6 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
             hasWritten = true
         }
         return hasWritten
-    }
-
-    private func mayGoOn() -> Bool {
-        guard burst >= Self.longestBurst, !isResting else { return !isResting }
-        let now = MonotonicInstant.now
-        guard burstBegan.duration(to: now) > Self.burstTime else { return false }
-        (burst, burstBegan) = (0, now)
-        return true
     }
 
     /// Lets the loop turn to its connections before this one sends on.
@@ -254,7 +243,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
 
     private func goOn() {
         isResting = false
-        (burst, burstBegan) = (0, .now)
+        burst = 0
         pump()
     }
 

@@ -133,6 +133,9 @@ package struct CPUQueue<Payload> {
     /// everybody wait longer.
     package mutating func observe(worked: Duration, of elapsed: Duration) { strain.add(worked, of: elapsed) }
 
+    /// Nobody waits any more: what made the others wait says nothing of those who will.
+    package mutating func relax() { strain = Strain() }
+
     /// Takes a waiting job out; nil when it runs already or is gone.
     package mutating func remove(_ id: UInt64) -> Job? { routine.remove(id) ?? emergency.remove(id) }
 

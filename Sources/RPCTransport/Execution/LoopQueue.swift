@@ -25,21 +25,23 @@ final class LoopQueue {
     /// How much longer than routine calls emergencies may run while both wait.
     static let allowance = Duration.milliseconds(20)
     /// Long enough for the loop to find nothing to do and ask for what has come.
-    private static let pause = TimeAmount.microseconds(10)
+    static let pause = TimeAmount.microseconds(10)
 
     let loop: any EventLoop
     private let clock: () -> MonotonicInstant
+    private let pause: TimeAmount
     private var queue: CPUQueue<Work>
     private var isScheduled = false
     /// When the last slice ended, if it left anything.
     private var since: MonotonicInstant?
 
     init(
-        _ loop: any EventLoop, longestWait: Duration = LoopQueue.longestWait,
+        _ loop: any EventLoop, longestWait: Duration = LoopQueue.longestWait, pause: TimeAmount = LoopQueue.pause,
         clock: @escaping () -> MonotonicInstant = { .now }
     ) {
         self.loop = loop
         self.clock = clock
+        self.pause = pause
         queue = CPUQueue(
             QueuePolicy(
                 capacity: LoopQueue.capacity, workers: 1, longestWait: longestWait, allowance: LoopQueue.allowance,
@@ -90,7 +92,7 @@ final class LoopQueue {
     }
 
     private func setTimer() {
-        loop.assumeIsolated().scheduleTask(in: Self.pause) { [self] () -> Void in
+        loop.assumeIsolated().scheduleTask(in: pause) { [self] () -> Void in
             isScheduled = false
             runSlice()
         }
@@ -112,6 +114,7 @@ final class LoopQueue {
     private func note(_ start: MonotonicInstant, _ end: MonotonicInstant) {
         if let since { queue.observe(worked: start.duration(to: end), of: since.duration(to: end)) }
         since = queue.isEmpty ? nil : end
+        if queue.isEmpty { queue.relax() }
     }
 
     private func run(_ next: CPUQueue<Work>.Next) {

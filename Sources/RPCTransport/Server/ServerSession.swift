@@ -161,8 +161,8 @@ final class ServerSession: WireSession {
     }
 
     private func take(_ turn: CPUPool.Turn, _ id: CallID, _ request: [UInt8]) {
-        guard let open = calls[id] else { return }
-        calls[id]?.ticket = nil
+        guard var open = calls[id] else { return }
+        open.ticket = nil
         if let refusal = turn.refusal(open.call.context.method) { return finish(id, .notStarted(refusal)) }
         calls[id] = nil
         begin(id, open, request, .now, on: work.loop)

@@ -50,6 +50,7 @@ extension TLSFiles {
         guard stat(path, &status) == 0 else { return nil }
         return TLSFileWatch.Stamp(
             device: UInt64(status.st_dev), inode: UInt64(status.st_ino), size: Int64(status.st_size),
-            changed: Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec))
+            // Of the file's state too: a key that was refused for its mode is read once the mode is right.
+            changed: Int64(status.st_ctim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_ctim.tv_nsec))
     }
 }

@@ -9,14 +9,18 @@ package struct CallLog: ServerObserver {
 
     package func callEnded(_ record: CallRecord) {
         let level = level(of: record)
-        guard level >= logger.logLevel else { return }
+        // Who used the emergency lane is on record whatever is logged otherwise.
+        let isAudit = record.context.lane == .emergency
+        guard isAudit || level >= logger.logLevel else { return }
+        var logger = logger
+        if isAudit { logger.logLevel = min(level, logger.logLevel) }
         var fields: [LogField] = [
             .request(record.context), .method(record.context.method), .peer(record.context.peer), .code(record.code),
             .duration("queued", record.queued), .duration("ran", record.ran),
         ]
         if let trace = record.context.trace { fields.append(.id("trace_id", trace.traceID.description)) }
         if record.context.attempt > 1 { fields.append(.count("attempt", record.context.attempt)) }
-        if record.context.lane == .emergency { fields += Self.audit(record.context) }
+        if isAudit { fields += Self.audit(record.context) }
         if let error = record.error { fields += [.reason(of: error), .error(error)] }
         logger.event(level, "call", fields)
     }

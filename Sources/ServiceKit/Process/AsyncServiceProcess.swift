@@ -43,6 +43,8 @@ package struct AsyncServiceProcess: Sendable {
     package func main() async -> Never {
         let variables = ProcessInfo.processInfo.environment
         Lifeline.hold(variables)
+        // Until the certificate watch listens; what it would read is read at the start anyway.
+        signal(SIGHUP, SIG_IGN)
         do {
             try await run(environment: variables)
         } catch {

@@ -34,6 +34,8 @@ package struct SyncServiceProcess: Sendable {
     package func main() -> Never {
         let variables = ProcessInfo.processInfo.environment
         Lifeline.hold(variables)
+        // Until the certificate watch listens; what it would read is read at the start anyway.
+        signal(SIGHUP, SIG_IGN)
         Task {
             do {
                 try await run(environment: variables)

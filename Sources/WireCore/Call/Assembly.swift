@@ -11,7 +11,7 @@ struct Assembly: Equatable, Sendable {
     init(_ start: MessageStart, discards: Bool = false) {
         length = start.length
         received = UInt32(clamping: start.fragment.readableBytes)
-        buffer = discards ? ByteBuffer() : start.fragment
+        buffer = discards ? ByteBuffer() : start.fragment.compacted
         self.discards = discards
     }
 

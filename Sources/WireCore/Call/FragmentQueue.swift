@@ -202,7 +202,8 @@ extension Sender {
     mutating func enqueue(_ message: ByteBuffer, limit: Int) -> Bool {
         let waiting = (stream?.waiting ?? 0) + message.readableBytes + Int(WireLimits.streamMessageCost)
         stream?.waiting = waiting
-        stream?.owesRoom = waiting >= limit
+        // Never taken back here: another writer may wait for it.
+        if waiting >= limit { stream?.owesRoom = true }
         if rest == nil {
             rest = message
             hasStarted = false

@@ -143,7 +143,7 @@ struct IncomingStream: Sendable {
 
 extension ByteBuffer {
     /// The same bytes without the rest of what was read together with them: a message may wait for long.
-    fileprivate var compacted: ByteBuffer {
+    var compacted: ByteBuffer {
         storageCapacity > 2 * readableBytes + 512 ? ByteBuffer(bytes: readableBytesView) : self
     }
 }

@@ -46,6 +46,10 @@ struct Certs: AsyncParsableCommand {
 
     private func replaceAuthority() async throws {
         let certificates = DevelopmentCertificates(directory: state.directory)
+        if certificates.nextStep != .announce {
+            print("Going on with a rotation. Services read its last step within \(pause) s ...")
+            try await Task.sleep(for: .seconds(pause))
+        }
         while true {
             let step = certificates.nextStep
             let reports = try certificates.rotate()

@@ -97,6 +97,12 @@ struct LiveContract: Sendable {
     }
 
     func unknown(_ what: String, _ name: String, _ known: [String]) -> CommandFailure {
+        if let failure = failures.first {
+            let silent = failures.map { "\($0.target.text) does not answer: \($0.error.message)" }
+            return CommandFailure(
+                "No \(what) of those that answer is called \(name). \(silent.joined(separator: " "))",
+                status: CallReport(error: failure.error).status)
+        }
         let short = known.map { $0.split(separator: ".").last.map(String.init) ?? $0 }
         let meant = EditDistance.closest(to: name, of: short + known).map { " Did you mean \($0)?" } ?? ""
         let who = processes.map(\.target.process.rawValue).joined(separator: ", ")

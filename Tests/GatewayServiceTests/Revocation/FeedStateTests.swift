@@ -83,11 +83,11 @@ import Testing
 
     @Test func whoeverCannotBeAskedIsRefused() async throws {
         struct Gone: Error {}
-        let gone = Revocations { _, _ in throw Gone() }
+        let gone = Revocations { _, _, _ in throw Gone() }
         await #expect(throws: Problem.cannotCheckToken) {
             try await gone.check(session: "s", requestID: "r", now: start)
         }
-        let live = Revocations { session, _ in session == "live" }
+        let live = Revocations { session, _, _ in session == "live" }
         try await live.check(session: "live", requestID: "r", now: start)
         await #expect(throws: Problem.revokedSession) {
             try await live.check(session: "dead", requestID: "r", now: start)

@@ -20,13 +20,21 @@ import Testing
     func tooLate() {
         let admission = taught()
         _ = admission.enter(.routine)
-        #expect(admission.shortfall(.milliseconds(15)) == .milliseconds(5))
-        #expect(admission.shortfall(.milliseconds(20)) == nil)
+        #expect(admission.shortfall(.milliseconds(15), now: at(500)) == .milliseconds(5))
+        #expect(admission.shortfall(.milliseconds(20), now: at(500)) == nil)
     }
 
     @Test("With nothing under way it is tried, so that a wrong estimate heals")
     func heals() {
-        #expect(taught().shortfall(.milliseconds(1)) == nil)
+        #expect(taught().shortfall(.milliseconds(1), now: at(500)) == nil)
+    }
+
+    @Test("What was learnt long ago keeps nobody out, though one call of then still hangs")
+    func forgets() {
+        let admission = taught()
+        _ = admission.enter(.routine)
+        #expect(admission.shortfall(.milliseconds(1), now: at(1300)) != nil)
+        #expect(admission.shortfall(.milliseconds(1), now: at(1500)) == nil)
     }
 
     @Test("A fixed limit knows nothing of time, and stays")
@@ -37,7 +45,7 @@ import Testing
             admission.leave(.routine, latency: .seconds(index), now: at(index * 100))
         }
         _ = admission.enter(.routine)
-        #expect(admission.shortfall(.zero) == nil)
+        #expect(admission.shortfall(.zero, now: at(10_000)) == nil)
         #expect(admission.places == 4 && admission.current == 1)
     }
 

@@ -80,6 +80,9 @@ import Testing
         #expect(machine.failed(1, mayPass: true) { true } == [.finish(1)])
         var poor = begun()
         #expect(poor.failed(0, mayPass: true) { false } == [.finish(0)])
+        var sentAway = HedgeMachine(attempts: 2)
+        _ = sentAway.begin()
+        #expect(sentAway.failed(0, mayPass: true, mayFollow: false) { true } == [.finish(0)], "W-89")
     }
 
     @Test("A failure that would not pass is the answer")

@@ -54,6 +54,16 @@ import Testing
         #expect(!policy.budget.isFull)
     }
 
+    @Test("That an attempt may have run is remembered by those that follow it")
+    func mayHaveRun() {
+        var (policy, attempts, random) = (policy(), Attempts(), SeededRandom(seed: 2))
+        for (processed, remembered) in [(Processed.no, false), (.maybe, true), (.no, true)] {
+            let failure = FailedAttempt(.unavailable, processed)
+            _ = policy.judge(failure, &attempts, isIdempotent: true, remaining: .seconds(9), using: &random)
+            #expect(attempts.mayHaveRun == remembered)
+        }
+    }
+
     @Test("What may have run has not come to the wrong place, whatever the connection")
     func notMissed() {
         #expect(!FailedAttempt(.unavailable, .maybe, missed: true).missed)

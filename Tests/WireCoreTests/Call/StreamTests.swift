@@ -81,6 +81,22 @@ struct StreamTests {
         #expect(sent == 2)
     }
 
+    @Test func aWriterIsToldThoughAnotherHasWrittenSince() throws {
+        let limits = WireLimits.defaults { $0.callCredit = 64 * 1024 }
+        let pair = try Pair(client: limits, acceptsStreams: true)
+        pair.handler = { _ in .keep }
+        let id = try open(pair, .serverStreaming)
+        while pair.server.send(id, message: bytes(60_000)) == .taken {}
+        // What the credit allows has left; there is room for a small message of somebody else's, not for the one who waits.
+        pair.drive()
+        #expect(pair.server.send(id, message: bytes(10)) == .taken)
+        #expect(!pair.serverEvents.contains(.writable(id)))
+        pair.onClient = { if case .message(let id, _) = $0 { pair.client.take(id) } }
+        for case .message(let id, _) in pair.clientEvents { pair.client.take(id) }
+        pair.drive()
+        #expect(pair.serverEvents.count { $0 == .writable(id) } == 1)
+    }
+
     @Test func emptyMessagesCostCredit() throws {
         let limits = WireLimits.defaults { $0.callCredit = 16 * 1024 }
         let pair = try Pair(client: limits, acceptsStreams: true)

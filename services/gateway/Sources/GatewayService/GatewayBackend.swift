@@ -41,7 +41,7 @@ package struct GatewayBackend: Sendable {
         let auth = AuthServiceClient(channels["auth"] ?? MissingChannel())
         let encryption = JWTServiceClient(channels["encryption"] ?? MissingChannel())
         let keys = KeySetCache { try await encryption.keySet() }
-        let revocations = Revocations { try await auth.isLive($0, requestID: $1) }
+        let revocations = Revocations { try await auth.isLive($0, requestID: $1, user: $2) }
         self.keys = keys
         self.revocations = revocations
         self.background = [
@@ -89,8 +89,12 @@ extension RPCChannel {
         get async {
             var options = CallOptions(timeout: .seconds(1))
             options.waitForReady = true
-            let answer = try? await HealthServiceClient(self).check(RuntimeCheckRequest(), options)
-            return answer?.state == .serving
+            do throws(RPCError) {
+                return try await HealthServiceClient(self).check(RuntimeCheckRequest(), options).state == .serving
+            } catch {
+                // Busy is not gone: who refuses a routine call serves emergencies.
+                return error.code == .resourceExhausted
+            }
         }
     }
 }
@@ -106,11 +110,13 @@ extension JWTServiceClient {
 }
 
 extension AuthServiceClient {
-    fileprivate func isLive(_ session: String, requestID: String) async throws -> Bool {
+    /// - Parameter user: Whose request needs to know, with its lane.
+    fileprivate func isLive(_ session: String, requestID: String, user: AuthenticatedUser?) async throws -> Bool {
         var request = AuthCheckSessionRequest()
         request.sessionID = session
         var options = CallOptions()
         options.requestID = requestID
+        if let user { (options.userToken, options.lane) = (user.identityToken, user.lane) }
         return try await checkSession(request, options).live
     }
 }

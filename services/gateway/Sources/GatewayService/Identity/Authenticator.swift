@@ -32,24 +32,23 @@ package struct Authenticator: Sendable {
         for method: MethodDescriptor, credentials: BearerToken, requestID: String, time: RequestTime
     ) async throws(Problem) -> AuthenticatedUser? {
         if method.exposure == .public, !method.optionalUser || credentials == .none { return nil }
-        let grant = try await verified(credentials, requestID: requestID, time: time)
+        let grant = try await verified(credentials, time: time)
         try Self.authorize(grant, for: method)
         let lane: Lane = method.grantsEmergency(to: grant.roles) ? .emergency : .routine
-        return try identified(grant, lane, now: time.now)
+        let user = try identified(grant, lane, now: time.now)
+        // Where auth has to be asked, it is asked in the lane of who waits for it.
+        try await revocations.check(session: grant.sessionID, requestID: requestID, user: user, now: time.now)
+        return user
     }
 
-    private func verified(
-        _ credentials: BearerToken, requestID: String, time: RequestTime
-    ) async throws(Problem) -> AccessGrant {
+    private func verified(_ credentials: BearerToken, time: RequestTime) async throws(Problem) -> AccessGrant {
         let token: String
         switch credentials {
         case .none: throw .missingToken
         case .malformed: throw .invalidToken
         case .token(let text): token = text
         }
-        let grant = try await accessTokens.verify(token, seconds: time.seconds, now: time.now)
-        try await revocations.check(session: grant.sessionID, requestID: requestID, now: time.now)
-        return grant
+        return try await accessTokens.verify(token, seconds: time.seconds, now: time.now)
     }
 
     private func identified(

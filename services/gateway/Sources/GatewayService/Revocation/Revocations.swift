@@ -1,8 +1,10 @@
 import RPCCore
 import Synchronization
 
-/// Asks auth whether one session is live.
-package typealias SessionCheck = @Sendable (_ session: String, _ requestID: String) async throws -> Bool
+/// Asks auth whether one session is live, for a user's request.
+package typealias SessionCheck = @Sendable (
+    _ session: String, _ requestID: String, _ user: AuthenticatedUser?
+) async throws -> Bool
 
 /// Whether sessions are live: from the feed while it is fresh, from auth while it is not, refused when neither speaks.
 package final class Revocations: Sendable {
@@ -24,13 +26,15 @@ package final class Revocations: Sendable {
     }
 
     /// - Throws: `Problem` 401 for an ended session, 503 when nobody can tell.
-    package func check(session: String, requestID: String, now: ContinuousClock.Instant) async throws(Problem) {
+    package func check(
+        session: String, requestID: String, user: AuthenticatedUser? = nil, now: ContinuousClock.Instant
+    ) async throws(Problem) {
         switch state.withLock({ $0.verdict(on: session, now: now) }) {
         case .live: return
         case .revoked: throw .revokedSession
         case .ask: break
         }
-        guard let isLive = try? await ask(session, requestID) else { throw .cannotCheckToken }
+        guard let isLive = try? await ask(session, requestID, user) else { throw .cannotCheckToken }
         guard isLive else { throw .revokedSession }
     }
 }
