@@ -33,6 +33,9 @@ package enum Isolation: Sendable {
 
 /// A connection as a body sees it. Never leaves the thread that owns the connection.
 protocol Session: AnyObject {
+    /// What follows a SELECT of rows that are to be taken from a queue.
+    var lockingRows: String { get }
+
     /// Rows of one statement; more than `limit` rows is an error, not a truncated answer.
     func query(_ sql: String, _ parameters: Parameters, limit: Int) throws -> [Row]
 

@@ -14,6 +14,9 @@ package enum Engine: String, Sendable, CaseIterable {
         return text.map { $0.split(separator: ",").compactMap { Engine(rawValue: String($0)) } } ?? allCases
     }
 
+    /// Sorts rows of the same time as they were written.
+    package var writingOrder: String { self == .sqlite ? "rowid" : "ctid" }
+
     /// The URL of a database that nobody has used yet.
     ///
     /// - Parameter path: of the file, where the engine has one.

@@ -90,6 +90,8 @@ final class PostgresSession: Session {
 
     // MARK: Session
 
+    var lockingRows: String { "FOR UPDATE SKIP LOCKED" }
+
     func query(_ sql: String, _ parameters: Parameters, limit: Int) throws -> [Row] {
         let result = try run(sql, parameters)
         guard result.rowCount <= limit else { throw SQLError.misuse("more than \(limit) rows from: \(sql)") }
