@@ -106,6 +106,7 @@ let package = Package(
     targets: [
         // MARK: C libraries of the system
         system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+        system("CLibPQ", pkgConfig: "libpq", apt: "libpq-dev"),
         system("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
         system("CXCrypt", apt: "libcrypt-dev"),
 
@@ -141,8 +142,8 @@ let package = Package(
         module("LibCrypto", ["COpenSSL"]),
         // Compact JWS and JWK sets (RFC 7515, 7517, 8037): one signer and one verifier for everyone.
         module("JOSE", ["LibCrypto"]),
-        // Connections, transactions, prepared statements and migrations over SQLite; PostgreSQL follows.
-        module("SQL", ["CSQLite"]),
+        // Connections, transactions, prepared statements and migrations over SQLite and PostgreSQL.
+        module("SQL", ["CSQLite", "CLibPQ", deque]),
         // What the five processes share: configuration, logs, health, lifecycle, identity, Redacted.
         module(
             "ServiceKit",
@@ -208,7 +209,7 @@ let package = Package(
         // MARK: Tests
         + [
             .target(
-                name: "TestSupport", dependencies: [x509, asn1, crypto], path: "Tests/Support", exclude: ["oauth-provider"],
+                name: "TestSupport", dependencies: [x509, asn1, crypto], path: "Tests/Support", exclude: ["oauth-provider", "postgres"],
                 swiftSettings: settings),
             tests("WireCoreTests", ["WireCore", nioCore]),
             tests("RPCCoreTests", ["RPCCore", "RPCInProcess"]),

@@ -30,7 +30,7 @@ package final class Database: Sendable {
 
     /// Opens a database.
     ///
-    /// - Parameter url: `sqlite:<path>`. `postgres://` names an engine whose driver is not part of this build.
+    /// - Parameter url: `sqlite:<path>`, or `postgres://user:password@host:5432/name?schema=auth`.
     /// - Throws: `SQLError` of kind `.unsupported`, `.unavailable` or `.corrupt`.
     package static func open(url: String, options: Options = Options()) async throws -> Database {
         if let path = url.dropping(prefix: "sqlite:") {
@@ -38,9 +38,10 @@ package final class Database: Sendable {
                 driver: try await SQLiteDriver.open(path: path, options: options), observer: options.observer)
         }
         if url.hasPrefix("postgres:") || url.hasPrefix("postgresql:") {
-            throw SQLError(.unsupported, "the PostgreSQL driver is not part of this build; use sqlite:<path>")
+            return Database(
+                driver: try await PostgresDriver.open(url: url, options: options), observer: options.observer)
         }
-        throw SQLError(.unsupported, "the database URL must be sqlite:<path>")
+        throw SQLError(.unsupported, "the database URL must be sqlite:<path> or postgres://...")
     }
 
     package var statistics: Statistics { driver.statistics }
@@ -59,11 +60,21 @@ package final class Database: Sendable {
 
     /// Runs a transaction and returns when it is durable. A body that throws rolls back its own changes only.
     ///
-    /// Once running, a transaction is not cancelled: its result is what happened.
+    /// A statement of PostgreSQL is stopped when the caller is cancelled or its deadline passes. Once its commit is asked
+    /// for, a transaction is not: its result is what happened.
     package func write<T: Sendable>(
-        deadline: ContinuousClock.Instant? = nil, _ body: @escaping @Sendable (borrowing Transaction) throws -> T
+        deadline: ContinuousClock.Instant? = nil, isolation: Isolation = .serializable,
+        _ body: @escaping @Sendable (borrowing Transaction) throws -> T
     ) async throws -> T {
-        try await observed(.write) { try await driver.write(deadline: deadline) { try body(Transaction($0)) } }
+        try await observed(.write) {
+            try await driver.write(deadline: deadline, isolation: isolation) { try body(Transaction($0)) }
+        }
+    }
+
+    func migrating<T: Sendable>(
+        _ body: @escaping @Sendable (borrowing Transaction) throws -> T
+    ) async throws -> T {
+        try await observed(.write) { try await driver.migrate { try body(Transaction($0)) } }
     }
 
     private func observed<T: Sendable>(_ operation: Operation, _ work: () async throws -> T) async throws -> T {

@@ -1,9 +1,6 @@
 /// One engine behind `Database`: where work waits, which thread runs it, how transactions begin and end.
 ///
-/// SQLite's driver is the one of this build. PostgreSQL's takes this place without a change to any store: bodies are
-/// synchronous (see `Database`), so its driver parks one worker thread per pooled connection while a statement is on
-/// the wire, rewrites `:name` to `$n` when it prepares, runs SERIALIZABLE and runs a body again on a serialization
-/// failure.
+/// Bodies are synchronous (see `Database`), so each engine runs them on threads of its own.
 protocol Driver: Sendable {
     var statistics: Statistics { get }
     var backlog: Backlog { get }
@@ -15,15 +12,30 @@ protocol Driver: Sendable {
 
     /// Runs a body in a transaction; returns after the transaction is durable.
     func write<T: Sendable>(
-        deadline: ContinuousClock.Instant?, _ body: @escaping @Sendable (any Session) throws -> T
+        deadline: ContinuousClock.Instant?, isolation: Isolation, _ body: @escaping @Sendable (any Session) throws -> T
     ) async throws -> T
+
+    /// Runs a body in a transaction that no other process migrates beside.
+    func migrate<T: Sendable>(_ body: @escaping @Sendable (any Session) throws -> T) async throws -> T
 
     /// Finishes queued work, refuses new work, closes every connection.
     func close() async
 }
 
+/// What a transaction is kept apart from. On SQLite every transaction is alone.
+package enum Isolation: Sendable {
+    /// As if transactions came one after the other; run again when they cannot have.
+    case serializable
+    /// For bodies whose every decision is made by a statement that locks the rows it decides about, such as the taking
+    /// of work from a queue.
+    case readCommitted
+}
+
 /// A connection as a body sees it. Never leaves the thread that owns the connection.
 protocol Session: AnyObject {
+    /// What follows a SELECT of rows that are to be taken from a queue.
+    var lockingRows: String { get }
+
     /// Rows of one statement; more than `limit` rows is an error, not a truncated answer.
     func query(_ sql: String, _ parameters: Parameters, limit: Int) throws -> [Row]
 

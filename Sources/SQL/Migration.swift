@@ -38,7 +38,7 @@ extension Database {
     @discardableResult
     package func migrate(_ migrations: [Migration]) async throws -> [Int] {
         try Migration.checkNumbers(migrations)
-        return try await write { transaction in
+        return try await migrating { transaction in
             let applied = try Migration.applied(transaction)
             try Migration.check(applied, against: migrations)
             let missing = migrations.dropFirst(applied.count)

@@ -11,6 +11,12 @@ package struct Parameters: Sendable, ExpressibleByDictionaryLiteral {
         values = elements.map { (name: $0.0, value: $0.1?.sqlValue ?? SQL.Value.null) }
     }
 
+    private init(_ values: [(name: String, value: SQL.Value)]) { self.values = values }
+
+    func adding(_ name: String, _ value: some SQLValue) -> Parameters {
+        Parameters(values + [(name: name, value: value.sqlValue)])
+    }
+
     var count: Int { values.count }
 
     subscript(name: String) -> SQL.Value? {

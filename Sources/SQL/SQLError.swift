@@ -19,6 +19,8 @@ package struct SQLError: Error, Sendable, Equatable, CustomStringConvertible {
         case full
         /// The database cannot be opened or read: path, permission, hardware.
         case unavailable
+        /// The connection was lost while a commit was under way: it may have happened.
+        case unknownOutcome
         /// A column held another type than the code expects.
         case decoding(column: String)
         /// `one` found no row.
@@ -74,6 +76,10 @@ package struct SQLError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 
     static func misuse(_ message: String) -> SQLError { SQLError(.misuse, message) }
+
+    static func unknownOutcome(_ cause: any Error) -> SQLError {
+        SQLError(.unknownOutcome, "\((cause as? SQLError)?.message ?? "the connection is lost") (committing)")
+    }
 
     static let closed = SQLError(.closed, "the database is closed")
     static let deadlinePassed = SQLError(.timeout, "the deadline passed while the work was waiting for the database")

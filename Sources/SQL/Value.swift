@@ -1,6 +1,7 @@
-/// One value as a database stores it: the five storage classes that both engines share.
+/// One value as a database stores it: what both engines share. SQLite keeps a truth value as 0 or 1.
 package enum Value: Sendable, Hashable {
     case null
+    case boolean(Bool)
     case integer(Int64)
     case real(Double)
     case text(String)
@@ -10,6 +11,7 @@ package enum Value: Sendable, Hashable {
     var kindName: String {
         switch self {
         case .null: "null"
+        case .boolean: "boolean"
         case .integer: "integer"
         case .real: "real"
         case .text: "text"
@@ -55,11 +57,12 @@ extension Int: SQLValue {
 }
 
 extension Bool: SQLValue {
-    package var sqlValue: Value { .integer(self ? 1 : 0) }
+    package var sqlValue: Value { .boolean(self) }
 
     /// Only 0 and 1 are booleans: anything else is a decoding error, not "true".
     package init?(sqlValue: Value) {
         switch sqlValue {
+        case .boolean(let value): self = value
         case .integer(0): self = false
         case .integer(1): self = true
         default: return nil

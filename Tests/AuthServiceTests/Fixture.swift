@@ -16,6 +16,7 @@ final class Fixture: Sendable {
     let log = CallLog()
     let email = FakeEmail()
     let tokens: FakeTokens
+    let url: String
     let database: Database
     let handler: AuthHandler
     let relay: NotificationRelay
@@ -30,7 +31,8 @@ final class Fixture: Sendable {
         tokens = FakeTokens(log: log)
         var policy = AuthPolicy()
         change(&policy)
-        database = try await Database.open(url: "sqlite:\(directory.path("auth.sqlite"))")
+        url = try await Engine.current.freshURL(directory.path("auth.sqlite"))
+        database = try await Database.open(url: url)
         (handler, relay) = try Self.assemble(database, policy, clock, log, tokens, email)
         try await handler.store.prepare()
         _ = try await handler.passwords.dummyHash()
@@ -39,7 +41,7 @@ final class Fixture: Sendable {
 
     /// A second auth process on the same database.
     func secondProcess() async throws -> (handler: AuthHandler, relay: NotificationRelay) {
-        let database = try await Database.open(url: "sqlite:\(directory.path("auth.sqlite"))")
+        let database = try await Database.open(url: url)
         return try Self.assemble(database, handler.policy, clock, log, tokens, email)
     }
 
@@ -158,8 +160,9 @@ final class Fixture: Sendable {
 
     /// The events of the audit trail, in order of time.
     func audit() async throws -> [String] {
-        try await database.read {
-            try $0.query("SELECT event FROM audit_events ORDER BY at, rowid") { try $0.get("event", as: String.self) }
+        let sql = "SELECT event FROM audit_events ORDER BY at, \(Engine.current.writingOrder)"
+        return try await database.read {
+            try $0.query(sql) { try $0.get("event", as: String.self) }
         }
     }
 }

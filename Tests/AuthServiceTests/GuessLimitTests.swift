@@ -1,12 +1,13 @@
 import Contracts
 import RPCCore
 import SQL
+import TestSupport
 import Testing
 
 @testable import AuthService
 
 /// One password, many guesses, from as many addresses as anybody likes.
-@Suite struct GuessLimitTests {
+@Suite(.everyEngine) struct GuessLimitTests {
     private let address = "ada@example.com"
     private let strangers = GuessLane.stranger.limit
     private let home = "192.0.2.1"

@@ -1,11 +1,12 @@
 import Contracts
 import RPCCore
+import TestSupport
 import Testing
 
 @testable import AuthService
 
 /// Anybody may ask for mail to anybody's address. It must neither flood the owner nor run out for them.
-@Suite struct MailAllowanceTests {
+@Suite(.everyEngine) struct MailAllowanceTests {
     private let address = "ada@example.com"
     private let stranger = "198.51.100.7"
 

@@ -1,11 +1,12 @@
 import ContractClients
 import Contracts
 import RPCCore
+import TestSupport
 import Testing
 
 @testable import AuthService
 
-@Suite struct PasswordTests {
+@Suite(.everyEngine) struct PasswordTests {
     private func change(
         _ client: AuthServiceClient, from current: String, to new: String
     ) async throws {

@@ -1,13 +1,14 @@
 import Contracts
 import RPCCore
 import SQL
+import TestSupport
 import Testing
 
 @testable import AuthService
 
 /// Somebody registers an address that is not theirs and waits for its owner to confirm it. All mail goes to the owner;
 /// the stranger may ask for as much of it as they like.
-@Suite struct PlantedPasswordTests {
+@Suite(.everyEngine) struct PlantedPasswordTests {
     private let address = "ada@example.com"
     private let owners = "the owner's password"
     private let planted = "the stranger's password"

@@ -3,11 +3,12 @@ import Contracts
 import RPCCore
 import SQL
 import ServiceKit
+import TestSupport
 import Testing
 
 @testable import AuthService
 
-@Suite struct RegistrationTests {
+@Suite(.everyEngine) struct RegistrationTests {
     @Test func registerConfirmSignIn() async throws {
         let fixture = try await Fixture()
         try await fixture.register("Ada@Example.COM")

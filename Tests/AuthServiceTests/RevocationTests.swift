@@ -2,11 +2,12 @@ import ContractClients
 import Contracts
 import RPCCore
 import SQL
+import TestSupport
 import Testing
 
 @testable import AuthService
 
-@Suite struct RevocationTests {
+@Suite(.everyEngine) struct RevocationTests {
     private func watch(
         _ fixture: Fixture, after sequence: Int64, wait: UInt32 = 0, handler: AuthHandler? = nil
     ) async throws -> AuthWatchRevocationsResponse {

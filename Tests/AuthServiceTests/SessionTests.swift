@@ -3,11 +3,12 @@ import Contracts
 import RPCCore
 import SQL
 import ServiceKit
+import TestSupport
 import Testing
 
 @testable import AuthService
 
-@Suite struct SessionTests {
+@Suite(.everyEngine) struct SessionTests {
     @Test func sessionsAreListedAndEnded() async throws {
         let fixture = try await Fixture()
         let user = try await fixture.member()

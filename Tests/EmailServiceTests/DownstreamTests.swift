@@ -3,10 +3,11 @@ import Contracts
 import EmailService
 import RPCCore
 import RPCInProcess
+import TestSupport
 import Testing
 
 /// Encryption's refusals and the database's trouble are failures of this service, and told without names.
-@Suite struct DownstreamTests {
+@Suite(.everyEngine) struct DownstreamTests {
     @Test(arguments: [
         (StatusCode.permissionDenied, StatusCode.internal), (.notFound, .internal), (.unavailable, .unavailable),
         (.resourceExhausted, .unavailable),

@@ -24,7 +24,7 @@ struct Fixture {
     init(sink: TestSink? = nil) async throws {
         directory = try TemporaryDirectory()
         self.sink = sink ?? TestSink(FileSink(directory: directory.path("outbox")))
-        database = try await Database.open(url: "sqlite:\(directory.path("email.sqlite"))")
+        database = try await Database.open(url: Engine.current.freshURL(directory.path("email.sqlite")))
         store = OutboxStore(database: database)
         try await store.prepare()
         client = try Self.client(store, sealer, clock, bell, peer: "auth")

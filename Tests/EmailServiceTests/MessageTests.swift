@@ -1,12 +1,13 @@
 import ContractClients
 import Contracts
 import RPCCore
+import TestSupport
 import Testing
 
 @testable import EmailService
 
 /// What leaves the service, read by somebody else's parser.
-@Suite struct MessageTests {
+@Suite(.everyEngine) struct MessageTests {
     private func message(
         _ template: MailTemplate, to: String = "ada@example.com", name: String = "Ada",
         variables: [String: String]

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Delivery when something is in its way.
-@Suite struct WorkerTests {
+@Suite(.everyEngine) struct WorkerTests {
     @Test func aSinkThatIsAwayIsTriedAgainLater() async throws {
         let fixture = try await Fixture()
         let id = try await fixture.client.send(.verification()).messageID

@@ -1,14 +1,17 @@
 import Foundation
 import SQL
+import TestSupport
 import Testing
 
 /// A folder with a database file, removed afterwards.
 final class Fixture: Sendable {
     let folder: URL
+    let url: String
 
-    init() throws {
+    init() async throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("sql-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        url = try await Engine.current.freshURL(folder.appendingPathComponent("test.sqlite").path)
     }
 
     deinit {
@@ -18,9 +21,21 @@ final class Fixture: Sendable {
     var path: String { folder.appendingPathComponent("test.sqlite").path }
 
     func open(_ change: (inout Database.Options) -> Void = { _ in }) async throws -> Database {
+        try await open(url: url, change)
+    }
+
+    private func open(url: String, _ change: (inout Database.Options) -> Void) async throws -> Database {
         var options = Database.Options()
         change(&options)
-        return try await Database.open(url: "sqlite:\(path)", options: options)
+        return try await Database.open(url: url, options: options)
+    }
+
+    /// A database with one thread for writes, so that who holds it keeps others waiting.
+    func openNarrow(_ change: (inout Database.Options) -> Void = { _ in }) async throws -> Database {
+        let database = try await open(
+            url: url + (Engine.current == .postgres ? "&pool_size=1&pool_overflow=0" : ""), change)
+        try await database.migrate([.items])
+        return database
     }
 
     /// A database with `items(id, name, parent)`.
@@ -40,7 +55,7 @@ extension Migration {
                 name TEXT NOT NULL UNIQUE CHECK (length(name) < 20),
                 parent BIGINT REFERENCES items (id) DEFERRABLE INITIALLY DEFERRED,
                 blob BYTEA,
-                flag BOOLEAN NOT NULL DEFAULT 0
+                flag BOOLEAN NOT NULL DEFAULT FALSE
             );
             CREATE INDEX items_parent ON items (parent);
             """)

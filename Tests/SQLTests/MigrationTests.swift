@@ -1,12 +1,19 @@
 import SQL
+import TestSupport
 import Testing
 
-@Suite struct MigrationTests {
+@Suite(.everyEngine) struct MigrationTests {
     /// Lives as long as the test: one for each.
     private let fixture: Fixture
 
-    init() throws {
-        fixture = try Fixture()
+    init() async throws {
+        fixture = try await Fixture()
+    }
+
+    private static var tables: String {
+        Engine.current == .sqlite
+            ? "SELECT name FROM sqlite_schema WHERE type = 'table'"
+            : "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
     }
 
     private let second = Migration(version: 2, name: "colour", sql: "ALTER TABLE items ADD COLUMN colour TEXT;")
@@ -42,9 +49,9 @@ import Testing
 
     @Test func aFailingMigrationLeavesNothing() async throws {
         let database = try await fixture.open()
-        let broken = Migration(version: 2, name: "broken", sql: "CREATE TABLE extra (a); CREATE TABLE items (b);")
+        let broken = Migration(version: 2, name: "broken", sql: "CREATE TABLE extra (a TEXT); CREATE TABLE items (b TEXT);")
         #expect(await failure { try await database.migrate([.items, broken]) } == .misuse)
-        let tables = try await database.read { try $0.query("SELECT name FROM sqlite_schema WHERE type = 'table'") }
+        let tables = try await database.read { [sql = Self.tables] in try $0.query(sql) }
         #expect(tables.isEmpty)
         #expect(try await database.migrate([.items]) == [1])
     }

@@ -1,13 +1,14 @@
 import SQL
+import TestSupport
 import Testing
 
 /// Parameters, rows, types and errors of single statements.
-@Suite struct StatementTests {
+@Suite(.everyEngine) struct StatementTests {
     /// Lives as long as the test: one for each.
     private let fixture: Fixture
 
-    init() throws {
-        fixture = try Fixture()
+    init() async throws {
+        fixture = try await Fixture()
     }
 
     private enum Colour: String, SQLValue {
@@ -16,6 +17,8 @@ import Testing
 
     @Test func everyTypeComesBackAsItWasBound() async throws {
         let database = try await fixture.open()
+        // PostgreSQL has no text with a zero in it.
+        let text = Engine.current == .sqlite ? "é\u{0}z" : "é\u{1}z"
         let row = try await database.read {
             try $0.one(
                 """
@@ -23,12 +26,12 @@ import Testing
                     :real AS real, :colour AS colour, :missing AS missing
                 """,
                 [
-                    "int": Int64.min, "text": "é\u{0}z", "empty": "", "bytes": [0, 255] as [UInt8], "none": [UInt8](),
+                    "int": Int64.min, "text": text, "empty": "", "bytes": [0, 255] as [UInt8], "none": [UInt8](),
                     "yes": true, "real": 1.5, "colour": Colour.green, "missing": String?.none,
                 ])
         }
         #expect(try row.get("int", as: Int64.self) == .min)
-        #expect(try row.get("text", as: String.self) == "é\u{0}z")
+        #expect(try row.get("text", as: String.self) == text)
         #expect(try row.get("empty", as: String.self) == "")
         #expect(try row.get("bytes", as: [UInt8].self) == [0, 255])
         #expect(try row.get("none", as: [UInt8].self) == [])
@@ -36,7 +39,7 @@ import Testing
         #expect(try row.get("real", as: Double.self) == 1.5)
         #expect(try row.get("colour", as: Colour.self) == .green)
         #expect(try row.get("missing", as: String?.self) == nil)
-        #expect(try row.get("text", as: String?.self) == "é\u{0}z")
+        #expect(try row.get("text", as: String?.self) == text)
     }
 
     @Test func decodingErrorNamesTheColumn() async throws {
@@ -149,7 +152,10 @@ import Testing
     }
 
     @Test func urlsOfOtherEnginesAreRefusedClearly() async throws {
-        for (url, part) in [("postgres://db/auth", "PostgreSQL"), ("mysql:x", "sqlite:<path>"), ("sqlite:", "a file")] {
+        for (url, part) in [
+            ("postgres://db:x/auth", "port"), ("postgres:db", "postgres://"), ("mysql:x", "sqlite:<path>"),
+            ("sqlite:", "a file"),
+        ] {
             do {
                 _ = try await Database.open(url: url)
                 Issue.record("\(url) was opened")

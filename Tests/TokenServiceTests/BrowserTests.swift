@@ -1,13 +1,14 @@
 import ContractClients
 import Contracts
 import RPCCore
+import TestSupport
 import Testing
 
 @testable import TokenService
 
 /// A flow belongs to a user and to the browser that started it: consent that somebody was tricked into giving ends
 /// nowhere.
-@Suite struct BrowserTests {
+@Suite(.everyEngine) struct BrowserTests {
     private func with(_ body: (Fixture, TestHTTPServer) async throws -> Void) async throws {
         let server = try await TestHTTPServer.start { _ in .tokens("access", refresh: "refresh") }
         try await Fixture.with(ProviderRegistry([.acme(server.origin)])) { try await body($0, server) }

@@ -3,12 +3,13 @@ import Contracts
 import Logging
 import RPCCore
 import RPCInProcess
+import TestSupport
 import Testing
 
 @testable import TokenService
 
 /// Encryption's refusals and the database's trouble are failures of this service, and told without names.
-@Suite struct DownstreamTests {
+@Suite(.everyEngine) struct DownstreamTests {
     private let registry = ProviderRegistry([.acme("https://acme.example")])
 
     @Test(arguments: [

@@ -6,12 +6,13 @@ import SQL
 import ServiceKit
 import SwiftProtobuf
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import TokenService
 
 /// A provider that does as the test says, and what the service makes of it.
-@Suite struct DrillTests {
+@Suite(.everyEngine) struct DrillTests {
     /// What the token endpoint answers next; what it answers when nothing is scripted.
     final class Script: Sendable {
         private let replies = Mutex<[TestHTTPServer.Reply]>([])

@@ -21,6 +21,7 @@ final class Fixture: Sendable {
     let clock = TestClock()
     let sealer = TestSealer()
     let http: HTTPClient
+    let url: String
     let database: Database
     let store: ConnectionStore
     let providers: ProviderRegistry
@@ -30,7 +31,8 @@ final class Fixture: Sendable {
         directory = try TemporaryDirectory()
         http = OAuthClient.makeHTTPClient()
         self.providers = providers
-        database = try await Database.open(url: "sqlite:\(directory.path("token.sqlite"))")
+        url = try await Engine.current.freshURL(directory.path("token.sqlite"))
+        database = try await Database.open(url: url)
         store = ConnectionStore(database: database)
         try await store.prepare()
         var settings = TokenSettings()
@@ -74,15 +76,16 @@ final class Fixture: Sendable {
 
     /// A second process on the same database file, with a database connection of its own.
     func secondProcess() async throws -> (TokenParts, Database) {
-        let database = try await Database.open(url: "sqlite:\(directory.path("token.sqlite"))")
+        let database = try await Database.open(url: url)
         var settings = TokenSettings()
         settings.instance = "token-2"
         return (Self.parts(ConnectionStore(database: database), sealer, providers, http, settings, clock), database)
     }
 
     func events() async throws -> [String] {
-        try await database.read { reader in
-            try reader.query("SELECT event FROM audit_events ORDER BY at, rowid") { try $0.get("event") }
+        let sql = "SELECT event FROM audit_events ORDER BY at, \(Engine.current.writingOrder)"
+        return try await database.read { reader in
+            try reader.query(sql) { try $0.get("event") }
         }
     }
 

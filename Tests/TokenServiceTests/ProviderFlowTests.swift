@@ -7,12 +7,13 @@ import NIOHTTP1
 import RPCCore
 import SQL
 import ServiceKit
+import TestSupport
 import Testing
 
 @testable import TokenService
 
 /// The whole way, against a real OAuth 2.0 server.
-@Suite(.serialized) struct ProviderFlowTests {
+@Suite(.serialized, .everyEngine) struct ProviderFlowTests {
     private let provider: RealProvider
 
     init() throws { provider = try RealProvider.start() }

@@ -71,6 +71,9 @@ final class SQLiteConnection: Session {
 
     // MARK: Session
 
+    /// The writer is alone.
+    var lockingRows: String { "" }
+
     func query(_ sql: String, _ parameters: Parameters, limit: Int) throws -> [Row] {
         try statement(sql).rows(parameters, limit: limit)
     }

@@ -42,10 +42,16 @@ final class SQLiteDriver: Driver {
         try await enqueue(deadline, in: reads, body)
     }
 
+    /// The one writer makes every transaction serial.
     func write<T: Sendable>(
-        deadline: ContinuousClock.Instant?, _ body: @escaping @Sendable (any Session) throws -> T
+        deadline: ContinuousClock.Instant?, isolation: Isolation, _ body: @escaping @Sendable (any Session) throws -> T
     ) async throws -> T {
         try await enqueue(deadline, in: writes, body)
+    }
+
+    /// The lock of the file keeps a second process waiting.
+    func migrate<T: Sendable>(_ body: @escaping @Sendable (any Session) throws -> T) async throws -> T {
+        try await enqueue(nil, in: writes, body)
     }
 
     /// The writer's connection goes last and alone: then SQLite folds the log into the file.
@@ -60,7 +66,11 @@ final class SQLiteDriver: Driver {
         _ deadline: ContinuousClock.Instant?, in queue: WorkQueue, _ body: @escaping @Sendable (any Session) throws -> T
     ) async throws -> T {
         let work = PendingWork(deadline: deadline, body: body)
-        return try await work.result(in: queue) { [counters] in counters.refusals.add(1, ordering: .relaxed) }
+        return try await work.result { [counters] item in
+            let refusal = queue.offer(item)
+            if refusal != nil { counters.refusals.add(1, ordering: .relaxed) }
+            return refusal
+        }
     }
 
     private func startWriter(_ path: String, _ options: Database.Options) async throws {
@@ -111,7 +121,7 @@ final class SQLiteDriver: Driver {
 }
 
 /// Lets `close` wait for the threads, which close their connections as they end.
-private final class ThreadCount: Sendable {
+final class ThreadCount: Sendable {
     private struct State {
         var running = 0
         var waiters: [CheckedContinuation<Void, Never>] = []

@@ -93,6 +93,8 @@ final class SQLiteStatement {
         switch value {
         case .null:
             return sqlite3_bind_null(statement, index)
+        case .boolean(let flag):
+            return sqlite3_bind_int64(statement, index, flag ? 1 : 0)
         case .integer(let integer):
             return sqlite3_bind_int64(statement, index, integer)
         case .real(let real):

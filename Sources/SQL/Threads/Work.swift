@@ -5,6 +5,10 @@ protocol Work: AnyObject, Sendable {
     var deadline: ContinuousClock.Instant? { get }
     /// Its caller has an answer already.
     var isSettled: Bool { get }
+    /// From now on a cancellation of the caller wakes this. The result says whether there was one.
+    func cancelled(waking wakeup: Wakeup) -> () -> Bool
+    /// A later cancellation wakes nobody.
+    func uninterrupted()
     /// Takes it off the queue for good; true again when it is taken already. False when it was cancelled, expired or
     /// answered before.
     func claim() -> Bool
@@ -27,6 +31,13 @@ final class PendingWork<T: Sendable>: Work {
     let deadline: ContinuousClock.Instant?
     private let body: @Sendable (any Session) throws -> T
     private let phase = Mutex<Phase>(.created)
+    private let interrupt = Mutex(Interrupt())
+
+    /// A cancellation that came after the work was claimed.
+    private struct Interrupt {
+        var isCancelled = false
+        var wakeup: Wakeup?
+    }
 
     init(deadline: ContinuousClock.Instant?, body: @escaping @Sendable (any Session) throws -> T) {
         self.deadline = deadline
@@ -34,26 +45,46 @@ final class PendingWork<T: Sendable>: Work {
     }
 
     /// Enqueues and waits. Leaves the queue at once when the task is cancelled or the deadline passes.
-    func result(in queue: WorkQueue, onRefusal: @Sendable () -> Void) async throws -> T {
-        let timer = deadline.map { deadline in
+    ///
+    /// - Parameters:
+    ///   - waitLimit: nil waits as long as the deadline lets it.
+    ///   - offer: puts the work where threads take it from, or says why not.
+    func result(waitLimit: Duration? = nil, _ offer: @Sendable (PendingWork<T>) -> SQLError?) async throws -> T {
+        let timer = lastStart(waitLimit).map { (limit, error) in
             Task { [weak self] in
-                try await Task.sleep(until: deadline, clock: .continuous)
-                self?.abandon(SQLError.deadlinePassed)
+                try await Task.sleep(until: limit, clock: .continuous)
+                self?.abandon(error)
             }
         }
         defer { timer?.cancel() }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 guard enter(continuation) else { return continuation.resume(throwing: CancellationError()) }
-                if let refusal = queue.offer(self) {
-                    onRefusal()
-                    abandon(refusal)
-                }
+                if let refusal = offer(self) { abandon(refusal) }
             }
         } onCancel: {
             abandon(CancellationError())
+            let wakeup = interrupt.withLock { state in
+                state.isCancelled = true
+                return state.wakeup
+            }
+            wakeup?.wake()
         }
     }
+
+    /// Until when the work may wait for a thread, and what is said then.
+    private func lastStart(_ waitLimit: Duration?) -> (ContinuousClock.Instant, SQLError)? {
+        let limit = waitLimit.map { ContinuousClock.now + $0 }
+        if let deadline, limit.map({ deadline <= $0 }) ?? true { return (deadline, SQLError.deadlinePassed) }
+        return limit.map { ($0, SQLError(.refused, "no connection to the database became free in time")) }
+    }
+
+    func cancelled(waking wakeup: Wakeup) -> () -> Bool {
+        interrupt.withLock { $0.wakeup = wakeup }
+        return { [self] in interrupt.withLock { $0.isCancelled } }
+    }
+
+    func uninterrupted() { interrupt.withLock { $0.wakeup = nil } }
 
     var isSettled: Bool {
         phase.withLock {

@@ -20,39 +20,43 @@ package struct ConfigKey<Value: ConfigValue>: ConfigEntry {
     package let defaultValue: Value
     package let doc: String
     package let allowed: String
+    /// The key that counts when this one has no value; nil for none.
+    private let fallback: String?
     private let accepts: @Sendable (Value) -> Bool
 
     /// Everything that the type allows.
-    package init(_ name: String, default: Value, doc: String) {
-        self.init(name, default: `default`, allowed: Value.allowed, doc: doc) { _ in true }
+    package init(_ name: String, default: Value, fallback: String? = nil, doc: String) {
+        self.init(name, default: `default`, allowed: Value.allowed, fallback: fallback, doc: doc) { _ in true }
     }
 
     /// - Parameters:
     ///   - allowed: What may stand there, as it follows "allowed: ".
     ///   - check: Whether a value of the right type may.
     package init(
-        _ name: String, default: Value, allowed: String, doc: String, check: @escaping @Sendable (Value) -> Bool
+        _ name: String, default: Value, allowed: String, fallback: String? = nil, doc: String, check: @escaping @Sendable (Value) -> Bool
     ) {
         self.name = name
         self.defaultValue = `default`
         self.doc = doc
         self.allowed = allowed
+        self.fallback = fallback
         self.accepts = check
     }
 
     /// The same key with another default.
     package func defaulting(to value: Value) -> ConfigKey {
-        ConfigKey(name, default: value, allowed: allowed, doc: doc, check: accepts)
+        ConfigKey(name, default: value, allowed: allowed, fallback: fallback, doc: doc, check: accepts)
     }
 
     package var isSecret: Bool { Value.isSecret }
     package var defaultText: String? { isSecret ? nil : defaultValue.configText }
 
     package func read(_ sources: ConfigSources) throws(ConfigProblem) -> any Sendable {
-        guard let found = try sources.find(self, as: Value.form) else { return defaultValue }
+        guard let found = sources.find(name, as: Value.form) ?? fallback.flatMap({ sources.find($0, as: Value.form) })
+        else { return defaultValue }
         guard let raw = found.raw, let value = Value(raw: raw), accepts(value) else {
             throw .wrong(
-                key: name, value: isSecret ? nil : found.text, origin: found.origin, allowed: allowed)
+                key: name, value: Value.hidesWrongValues ? nil : found.text, origin: found.origin, allowed: allowed)
         }
         return value
     }

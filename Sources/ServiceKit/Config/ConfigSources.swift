@@ -31,8 +31,8 @@ package struct ConfigSources: Sendable {
         let origin: ConfigOrigin
     }
 
-    func find(_ key: some ConfigEntry, as form: ConfigForm) throws(ConfigProblem) -> Found? {
-        find(inEnvironment: key.name, form) ?? find(inFile: key.name, form)
+    func find(_ key: String, as form: ConfigForm) -> Found? {
+        find(inEnvironment: key, form) ?? find(inFile: key, form)
     }
 
     var fileOrigin: ConfigOrigin { .file(path) }

@@ -34,7 +34,7 @@ package struct ConfigTable: Sendable {
 extension ConfigTable {
     /// Sections of the house: a file may hold keys of all services.
     private static let sections =
-        ServiceName.allCases.map(\.rawValue) + ["operator", "tls", "identity", "log", "peers"]
+        ServiceName.allCases.map(\.rawValue) + ["operator", "tls", "identity", "log", "peers", "database"]
 
     /// Keys of the file and variables of the environment that are in one of our sections and in no table.
     func unknown(in sources: ConfigSources) -> [ConfigProblem] {

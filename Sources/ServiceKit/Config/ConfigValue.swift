@@ -22,6 +22,9 @@ package protocol ConfigValue: Sendable {
     /// Never shown in an error or a table.
     static var isSecret: Bool { get }
 
+    /// Not shown in an error, since it may be a secret that was meant otherwise.
+    static var hidesWrongValues: Bool { get }
+
     /// Nil when the raw value is none of what is allowed.
     init?(raw: RawConfigValue)
     /// The value as one would write it.
@@ -31,6 +34,7 @@ package protocol ConfigValue: Sendable {
 extension ConfigValue {
     package static var form: ConfigForm { .text }
     package static var isSecret: Bool { false }
+    package static var hidesWrongValues: Bool { isSecret }
 }
 
 extension String: ConfigValue {

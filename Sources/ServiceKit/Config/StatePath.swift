@@ -18,26 +18,67 @@ package struct StatePath: ConfigValue, Hashable, ExpressibleByStringLiteral {
     package func path(in state: String) -> String { text.hasPrefix("/") ? text : "\(state)/\(text)" }
 }
 
-/// Where a service keeps its data: `sqlite:auth.sqlite`.
-package struct DatabaseURL: ConfigValue, Hashable {
-    package let file: StatePath
+/// Where a service keeps its data: `sqlite:auth.sqlite`, or `postgres://...`, whose password is never shown.
+package enum DatabaseURL: ConfigValue, Hashable {
+    case sqlite(StatePath)
+    case postgres(Redacted<String>)
 
     private static let scheme = "sqlite:"
 
-    package static func sqlite(_ file: StatePath) -> DatabaseURL { DatabaseURL(file: file) }
-
-    private init(file: StatePath) { self.file = file }
-
-    package static var allowed: String { "`sqlite:` and a path; relative ones begin in the state directory" }
-
-    package init?(raw: RawConfigValue) {
-        guard case .text(let text) = raw, text.hasPrefix(Self.scheme) else { return nil }
-        guard let file = StatePath(raw: .text(String(text.dropFirst(Self.scheme.count)))) else { return nil }
-        self.file = file
+    package static var allowed: String {
+        "`sqlite:` and a path, where relative ones begin in the state directory; or `postgres://user:password@host:5432/name`"
     }
 
-    package var configText: String { Self.scheme + file.text }
+    /// A wrong one may hold a password.
+    package static var hidesWrongValues: Bool { true }
 
-    /// The URL with the path that the system knows.
-    package func resolved(in state: String) -> String { Self.scheme + file.path(in: state) }
+    /// What follows `postgres://` is the driver's to check.
+    package init?(raw: RawConfigValue) {
+        guard case .text(let text) = raw else { return nil }
+        if text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") {
+            self = .postgres(Redacted(text))
+        } else {
+            guard text.hasPrefix(Self.scheme) else { return nil }
+            guard let file = StatePath(raw: .text(String(text.dropFirst(Self.scheme.count)))) else { return nil }
+            self = .sqlite(file)
+        }
+    }
+
+    package var configText: String {
+        switch self {
+        case .sqlite(let file): Self.scheme + file.text
+        case .postgres: "postgres://\(SecretPlaceholder.text)"
+        }
+    }
+
+    /// The URL for the driver: with the path that the system knows, or with the schema of the service, so that one URL
+    /// serves all.
+    package func resolved(in state: String, schema: String) -> String {
+        switch self {
+        case .sqlite(let file): return Self.scheme + file.path(in: state)
+        case .postgres(let url):
+            return url.withExposed { url in
+                if url.contains("?schema=") || url.contains("&schema=") { return url }
+                return url + (url.contains("?") ? "&" : "?") + "schema=\(schema)"
+            }
+        }
+    }
+}
+
+extension ConfigKey<DatabaseURL> {
+    /// Without a value of its own, a service uses the one that all share: `LOCKSTEP_DATABASE_URL`.
+    package static let sharedDatabase = "database.url"
+
+    /// Where a service keeps its data, in a schema of its name.
+    package static func database(of service: String, _ doc: String) -> ConfigKey {
+        ConfigKey(
+            "\(service).database", default: .sqlite(StatePath("\(service).sqlite")), fallback: sharedDatabase, doc: doc)
+    }
+}
+
+extension Configuration {
+    /// The URL of a service's database, for the driver.
+    package func databaseURL(_ key: ConfigKey<DatabaseURL>) throws -> String {
+        try self[key].resolved(in: state, schema: String(key.name.prefix { $0 != "." }))
+    }
 }

@@ -7,6 +7,8 @@ package struct DatabaseError: LoggableError, Hashable {
         case busy
         /// Not reachable, closed or full.
         case unavailable
+        /// It went away while it was saving.
+        case unknownOutcome = "lost in a commit"
         /// Another transaction got there first.
         case conflict
         /// The file or a row in it is damaged.
@@ -42,6 +44,10 @@ extension DatabaseError: RPCErrorConvertible {
                 retryAfter: Self.retryAfter)
         case .unavailable:
             RPCError(.unavailable, "The store is not available; try again later.", reason: "database_unavailable")
+        case .unknownOutcome:
+            RPCError(
+                .unavailable, "The store went away while it was saving; the change may have been made.",
+                reason: "database_outcome_unknown")
         case .conflict:
             RPCError(.aborted, "Somebody else changed the same thing; read it again and retry.", reason: "conflict")
         case .corrupt:

@@ -53,9 +53,31 @@ import TestSupport
         #expect(PeerLocation(raw: .text(text)) == nil)
     }
 
-    @Test(arguments: ["", "postgres://x", "sqlite:", "sqlite"])
+    @Test(arguments: ["", "mysql://x", "postgres:x", "sqlite:", "sqlite"])
     func otherTextIsNoDatabase(text: String) {
         #expect(DatabaseURL(raw: .text(text)) == nil)
+    }
+
+    @Test func aDatabaseURLKeepsItsPasswordAndNamesTheSchema() throws {
+        let url = try #require(DatabaseURL(raw: .text("postgres://u:geheim@h/x?sslmode=require")))
+        #expect(!"\(url) \(url.configText)".contains("geheim"))
+        #expect(url.resolved(in: "s", schema: "auth") == "postgres://u:geheim@h/x?sslmode=require&schema=auth")
+        let own = try #require(DatabaseURL(raw: .text("postgres://h/x?schema=mine")))
+        #expect(own.resolved(in: "s", schema: "auth") == "postgres://h/x?schema=mine")
+        let bare = try #require(DatabaseURL(raw: .text("postgres://h/x")))
+        #expect(bare.resolved(in: "s", schema: "auth") == "postgres://h/x?schema=auth")
+    }
+
+    @Test func oneURLServesEveryServiceThatHasNoneOfItsOwn() throws {
+        func url(_ environment: [String: String]) throws -> String {
+            try Configuration.load(Keys.table, environment: environment, file: nil).databaseURL(Keys.database)
+        }
+        let shared = ["LOCKSTEP_DATABASE_URL": "postgres://h/x"]
+        #expect(try url(shared) == "postgres://h/x?schema=auth")
+        let own = shared.merging(["LOCKSTEP_AUTH_DATABASE": "sqlite:/a"]) { $1 }
+        #expect(try url(own) == "sqlite:/a")
+        let wrong = #expect(throws: ConfigurationError.self) { try url(["LOCKSTEP_DATABASE_URL": "pg://u:geheim@h/x"]) }
+        #expect(wrong.map { "\($0)".contains("geheim") } == false)
     }
 
     @Test func theTableHasARowForEachKey() {

@@ -7,8 +7,8 @@ package enum EmailConfig {
         case file
     }
 
-    package static let database = ConfigKey(
-        "email.database", default: DatabaseURL.sqlite("email.sqlite"), doc: "Where the outbox is kept.")
+    package static let database = ConfigKey<DatabaseURL>.database(
+        of: "email", "Where the outbox is kept; without a value of its own, where `database.url` (LOCKSTEP_DATABASE_URL) says.")
     package static let sink = ConfigKey(
         "email.sink", default: Sink.file, doc: "Where mail goes.")
     package static let outboxDirectory = ConfigKey(

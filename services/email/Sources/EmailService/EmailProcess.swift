@@ -18,7 +18,7 @@ package enum EmailProcess {
         let sender = Mailbox(
             address: try configuration[EmailConfig.fromAddress], name: try configuration[EmailConfig.fromName])
         let database = try await Database.open(
-            url: try configuration[EmailConfig.database].resolved(in: configuration.state),
+            url: try configuration.databaseURL(EmailConfig.database),
             telemetry: environment.telemetry)
         let store = OutboxStore(database: database)
         try await store.prepare()

@@ -2,8 +2,8 @@ package import ServiceKit
 
 /// Every key that this service reads, besides those that all services share.
 package enum TokenConfig {
-    package static let database = ConfigKey(
-        "token.database", default: DatabaseURL.sqlite("token.sqlite"), doc: "Where connections are kept.")
+    package static let database = ConfigKey<DatabaseURL>.database(
+        of: "token", "Where connections are kept; without a value of its own, where `database.url` (LOCKSTEP_DATABASE_URL) says.")
     package static let providers = ConfigKey(
         "token.providers", default: StatePath("providers.json"),
         doc: "The providers that users can link; a missing file means none.")

@@ -17,7 +17,7 @@ package enum TokenProcess {
         let peers = try Peers(environment)
         let sealer = EncryptionSealer(client: EncryptionServiceClient(peers.channel(to: .encryption)))
         let database = try await Database.open(
-            url: try configuration[TokenConfig.database].resolved(in: configuration.state),
+            url: try configuration.databaseURL(TokenConfig.database),
             telemetry: environment.telemetry)
         let store = ConnectionStore(database: database)
         try await store.prepare()

@@ -15,7 +15,7 @@ package enum AuthProcess {
         let configuration = environment.configuration
         let clock = SystemClock(environment.clock)
         let database = try await Database.open(
-            url: configuration[AuthConfig.database].resolved(in: configuration.state), telemetry: environment.telemetry)
+            url: configuration.databaseURL(AuthConfig.database), telemetry: environment.telemetry)
         let store = AuthStore(database: database, policy: try AuthPolicy(configuration), clock: clock)
         try await store.prepare()
         let peers = try Peers(environment)

@@ -7,17 +7,25 @@ extension AuthStore {
         limit: Int, lease: @escaping @Sendable (_ attempt: Int) -> Duration
     ) async throws -> [Notification] {
         let now = clock.now
-        return try await write { transaction in
+        return try await write(isolation: .readCommitted) { transaction in
             for sql in Self.discarding { try transaction.execute(sql) }
-            let due = try transaction.query(
-                """
-                SELECT id, attempts FROM notifications WHERE next_attempt_at <= :now
-                ORDER BY next_attempt_at, id LIMIT :limit
-                """, ["now": now, "limit": limit]
-            ) { (id: try $0.get("id", as: String.self), attempts: try $0.get("attempts", as: Int.self)) }
-            return try due.compactMap { try transaction.take($0.id, until: now + lease($0.attempts + 1)) }
+            let due = try transaction.take(Self.claim, limit: limit, ["now": now]) { row in
+                (
+                    order: try row.get("next_attempt_at", as: Timestamp.self), id: try row.get("id", as: String.self),
+                    attempt: try row.get("attempts", as: Int.self)
+                )
+            }
+            return try due.sorted { ($0.order, $0.id) < ($1.order, $1.id) }.compactMap {
+                try transaction.hide($0.id, until: now + lease($0.attempt))
+            }
         }
     }
+
+    /// Counts the attempt, which is what keeps others away until the transaction ends: how long its lease is, is not the
+    /// database's to say.
+    private static let claim = Claim(
+        from: "notifications", key: "id", where: "next_attempt_at <= :now", orderedBy: "next_attempt_at, id",
+        set: "attempts = attempts + 1", returning: "id, attempts, next_attempt_at")
 
     /// Rows that bring no mail, found through indexes.
     static let discarding = [
@@ -59,9 +67,9 @@ extension AuthStore {
 
 extension Transaction {
     /// Until an address is confirmed, nobody but its own registration says how a mail greets.
-    fileprivate func take(_ id: String, until time: Timestamp) throws -> Notification? {
+    fileprivate func hide(_ id: String, until time: Timestamp) throws -> Notification? {
         try execute(
-            "UPDATE notifications SET attempts = attempts + 1, next_attempt_at = :time WHERE id = :id",
+            "UPDATE notifications SET next_attempt_at = :time WHERE id = :id",
             ["id": id, "time": time])
         return try first(
             """

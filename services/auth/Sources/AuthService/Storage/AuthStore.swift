@@ -29,9 +29,10 @@ package struct AuthStore: Sendable {
 
     /// - Parameter signals: raised after the commit.
     func write<T: Sendable>(
-        raising signals: Signal..., body: @escaping @Sendable (borrowing Transaction) throws -> T
+        raising signals: Signal..., isolation: Isolation = .serializable,
+        body: @escaping @Sendable (borrowing Transaction) throws -> T
     ) async throws -> T {
-        let result = try await database.write(body)
+        let result = try await database.write(isolation: isolation, body)
         for signal in signals { signal.raise() }
         return result
     }

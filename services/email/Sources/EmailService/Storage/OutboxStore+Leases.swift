@@ -10,21 +10,20 @@ extension OutboxStore {
     /// Takes the message that has been due longest, if there is one. A message whose lease has run out is due again.
     func claim(_ terms: LeaseTerms, now: Microseconds) async throws -> ClaimedMessage? {
         guard try await nextDue(now: now).map({ $0 <= now }) == true else { return nil }
-        return try await database.write { transaction in
-            try transaction.first(
-                """
-                UPDATE messages
-                SET lease_number = lease_number + 1, lease_owner = :owner, lease_until = :until, attempts = attempts + 1
-                WHERE id = (
-                    SELECT id FROM messages
-                    WHERE state = 'queued' AND due_at <= :now AND (lease_until IS NULL OR lease_until <= :now)
-                    ORDER BY due_at, id LIMIT 1)
-                RETURNING id, template, payload, request_id, created_at, expires_at, attempts, lease_number
-                """,
+        return try await database.write(isolation: .readCommitted) { transaction in
+            try transaction.take(
+                Self.claim, limit: 1,
                 ["owner": terms.owner, "until": now + terms.duration.microseconds, "now": now]
-            ) { try ClaimedMessage($0) }
+            ) { try ClaimedMessage($0) }.first
         }
     }
+
+    private static let claim = Claim(
+        from: "messages", key: "id",
+        where: "state = 'queued' AND due_at <= :now AND (lease_until IS NULL OR lease_until <= :now)",
+        orderedBy: "due_at, id",
+        set: "lease_number = lease_number + 1, lease_owner = :owner, lease_until = :until, attempts = attempts + 1",
+        returning: "id, template, payload, request_id, created_at, expires_at, attempts, lease_number")
 
     /// When the next message becomes due or its lease runs out; nil when nothing is queued.
     func nextDue(now: Microseconds) async throws -> Microseconds? {

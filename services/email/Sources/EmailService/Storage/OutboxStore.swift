@@ -43,7 +43,7 @@ package struct OutboxStore: Sendable {
     func status(id: String, caller: String?) async throws -> MessageStatus? {
         try await database.read { connection in
             try connection.first(
-                "SELECT state, attempts FROM messages WHERE id = :id AND (:caller IS NULL OR caller = :caller)",
+                "SELECT state, attempts FROM messages WHERE id = :id AND (CAST(:caller AS TEXT) IS NULL OR caller = :caller)",
                 ["id": id, "caller": caller]
             ) { try MessageStatus($0) }
         }

@@ -4,21 +4,22 @@ extension ConnectionStore {
     /// Takes the revocation that has been due longest, or the one of that id, if it is due.
     func claimRevocation(_ terms: LeaseTerms, id: String? = nil, now: Microseconds) async throws -> Revocation? {
         guard try await nextRevocation().map({ $0 <= now }) == true else { return nil }
-        return try await database.write { transaction in
-            try transaction.first(
-                """
-                UPDATE revocations
-                SET lease_number = lease_number + 1, lease_owner = :owner, lease_until = :until, attempts = attempts + 1
-                WHERE id = (
-                    SELECT id FROM revocations
-                    WHERE due_at <= :now AND (lease_until IS NULL OR lease_until <= :now) AND (:id IS NULL OR id = :id)
-                    ORDER BY due_at, id LIMIT 1)
-                RETURNING \(Revocation.columns)
-                """,
+        return try await database.write(isolation: .readCommitted) { transaction in
+            try transaction.take(
+                Self.claim, limit: 1,
                 ["id": id, "owner": terms.owner, "until": now + terms.duration.microseconds, "now": now]
-            ) { try Revocation($0) }
+            ) { try Revocation($0) }.first
         }
     }
+
+    private static let claim = Claim(
+        from: "revocations", key: "id",
+        where: """
+            due_at <= :now AND (lease_until IS NULL OR lease_until <= :now) AND (CAST(:id AS TEXT) IS NULL OR id = :id)
+            """,
+        orderedBy: "due_at, id",
+        set: "lease_number = lease_number + 1, lease_owner = :owner, lease_until = :until, attempts = attempts + 1",
+        returning: Revocation.columns)
 
     /// When the next revocation becomes due or its lease runs out; nil when there is none.
     func nextRevocation() async throws -> Microseconds? {
