@@ -169,7 +169,8 @@ let package = Package(
             name: "lockstep",
             dependencies: [
                 "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients",
-                "DevelopmentCA", "Supervision", "RPCCodeGen", "ContractHarness", httpClient, nioCore, nioPosix, nioHTTP1,
+                "DevelopmentCA", "Supervision", "RPCCodeGen", "ContractHarness", "AuthService", "EmailService", "TokenService",
+                "SQL", httpClient, nioCore, nioPosix, nioHTTP1,
                 nioSSL, arguments, protobuf,
             ],
             path: "Sources/lockstep", swiftSettings: settings),
@@ -227,7 +228,7 @@ let package = Package(
             tests("DevelopmentCATests", ["DevelopmentCA", "RPCCore", "RPCTransport", x509, asn1]),
             tests("SupervisionTests", ["Supervision"]),
             tests("ContractHarnessTests", ["ContractHarness", "lockstep-peer"]),
-            tests("LockstepTests", ["lockstep", "RPCCodeGen", "RPCCore", "RPCInProcess", "ServiceKit"]),
+            tests("LockstepTests", ["lockstep", "AuthService", "SQL", "RPCCodeGen", "RPCCore", "RPCInProcess", "ServiceKit"]),
             tests("EncryptionServiceTests", ["EncryptionService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "LibCrypto", "JOSE", protobuf], resources: [.copy("Vectors")]),
             tests("AuthServiceTests", ["AuthService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "SQL", "LibCrypto", logging]),
             tests(

@@ -42,6 +42,12 @@ protocol Session: AnyObject {
     /// Runs one statement; the number of rows it changed.
     func execute(_ sql: String, _ parameters: Parameters) throws -> Int
 
+    /// Inserts many rows.
+    ///
+    /// - Parameter key: rows whose value of this unique column is there already are left out; nil makes them an error.
+    /// - Returns: how many rows were inserted.
+    func insert(into table: String, columns: [String], rows: [[Value]], unlessKnownBy key: String?) throws -> Int
+
     /// Runs several statements without parameters: migrations.
     func script(_ sql: String) throws
 }

@@ -13,6 +13,10 @@ package struct Parameters: Sendable, ExpressibleByDictionaryLiteral {
 
     private init(_ values: [(name: String, value: SQL.Value)]) { self.values = values }
 
+    init(columns: [String], _ row: [SQL.Value]) {
+        values = zip(columns, row).map { (name: $0, value: $1) }
+    }
+
     func adding(_ name: String, _ value: some SQLValue) -> Parameters {
         Parameters(values + [(name: name, value: value.sqlValue)])
     }

@@ -74,6 +74,21 @@ package struct Transaction: Queries, ~Copyable {
         try handle.session.execute(sql, parameters)
     }
 
+    /// Inserts many rows at once: COPY on PostgreSQL. Every value is of its column's own type.
+    ///
+    /// - Parameters:
+    ///   - rows: each in the order of `columns`; some thousands, since all are in memory.
+    ///   - key: rows whose value of this unique column is there already are left out; nil makes them an error.
+    /// - Returns: how many rows were inserted.
+    @discardableResult
+    package func insert(
+        into table: String, columns: [String], rows: [[Value]], unlessKnownBy key: String? = nil
+    ) throws -> Int {
+        guard rows.allSatisfy({ $0.count == columns.count }) else { throw SQLError.misuse("rows do not fit their columns") }
+        return rows.isEmpty
+            ? 0 : try handle.session.insert(into: table, columns: columns, rows: rows, unlessKnownBy: key)
+    }
+
     /// Several statements at once, without parameters.
     func script(_ sql: String) throws {
         try handle.session.script(sql)

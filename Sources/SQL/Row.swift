@@ -1,8 +1,8 @@
 /// One row of a result, copied out of the engine: it outlives the statement and may leave the body.
 package struct Row: Sendable {
     /// Shared by all rows of a result.
-    let columns: [String]
-    let values: [Value]
+    package let columns: [String]
+    package let values: [Value]
 
     /// Reads a column by name.
     ///

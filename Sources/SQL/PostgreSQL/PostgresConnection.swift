@@ -165,13 +165,7 @@ final class PostgresConnection {
             if PQisBusy(connection) == 0 { return }
             switch wakeup.wait(for: socket, writing: unsent > 0, until: patience.limit) {
             case .socket: guard PQconsumeInput(connection) == 1 else { throw lost("waiting for an answer") }
-            case .woken, .time:
-                do {
-                    try patience.lookUp { try cancellation() }
-                } catch {
-                    isBroken = true
-                    throw error
-                }
+            case .woken, .time: try lookUp(patience)
             }
         }
     }
@@ -179,6 +173,63 @@ final class PostgresConnection {
     private func cancellation() throws -> PostgresCancellation {
         guard let cancel = PQgetCancel(connection) else { throw lost("cancelling") }
         return PostgresCancellation(cancel, wakeup)
+    }
+
+    // MARK: Copying
+
+    /// Runs a COPY from here with all of its data.
+    func copy(_ sql: String, _ data: [UInt8], _ patience: Patience) throws -> PostgresFailure? {
+        guard awaited == 0, PQexitPipelineMode(connection) == 1, PQsendQuery(connection, sql) == 1 else {
+            throw lost("copying")
+        }
+        var failure: PostgresFailure?
+        while true {
+            try fill(patience)
+            guard let result = PQgetResult(connection) else { break }
+            let status = PQresultStatus(result)
+            if status == PGRES_FATAL_ERROR, failure == nil { failure = PostgresFailure(result) }
+            PQclear(result)
+            if status == PGRES_COPY_IN { try put(data, patience) }
+        }
+        guard PQstatus(connection) == CONNECTION_OK, PQenterPipelineMode(connection) == 1 else { throw lost("copying") }
+        try patience.settle()
+        return failure
+    }
+
+    private func put(_ data: [UInt8], _ patience: Patience) throws {
+        var rest = data[...]
+        while !rest.isEmpty {
+            let piece = rest.prefix(65_536)
+            let isTaken = piece.withUnsafeBytes {
+                PQputCopyData(connection, $0.baseAddress?.assumingMemoryBound(to: CChar.self), CInt($0.count)) == 1
+            }
+            guard isTaken else { throw lost("copying") }
+            rest = rest.dropFirst(piece.count)
+            try drain(patience)
+        }
+        guard PQputCopyEnd(connection, nil) == 1 else { throw lost("copying") }
+    }
+
+    /// Waits until the server has taken what was sent, so that no more than a piece is held twice.
+    private func drain(_ patience: Patience) throws {
+        while true {
+            let unsent = PQflush(connection)
+            guard unsent >= 0 else { throw lost("copying") }
+            if unsent == 0 { return }
+            switch wakeup.wait(for: socket, writing: true, until: patience.limit) {
+            case .socket: guard PQconsumeInput(connection) == 1 else { throw lost("copying") }
+            case .woken, .time: try lookUp(patience)
+            }
+        }
+    }
+
+    private func lookUp(_ patience: Patience) throws {
+        do {
+            try patience.lookUp { try cancellation() }
+        } catch {
+            isBroken = true
+            throw error
+        }
     }
 
     // MARK: Scripts

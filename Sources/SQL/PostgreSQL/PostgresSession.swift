@@ -102,6 +102,35 @@ final class PostgresSession: Session {
         try run(sql, parameters).changed
     }
 
+    /// With a key the rows go to a temporary table first: COPY itself knows no conflicts.
+    func insert(into table: String, columns: [String], rows: [[Value]], unlessKnownBy key: String?) throws -> Int {
+        let names = columns.joined(separator: ", ")
+        guard let key else { return try copy(into: "\(table) (\(names))", rows) }
+        _ = try execute("CREATE TEMP TABLE bulk_rows ON COMMIT DROP AS SELECT \(names) FROM \(table) WITH NO DATA", .none)
+        _ = try copy(into: "bulk_rows (\(names))", rows)
+        let count = try command(
+            "INSERT INTO \(table) (\(names)) SELECT \(names) FROM bulk_rows ON CONFLICT (\(key)) DO NOTHING").changed
+        _ = try command("DROP TABLE bulk_rows")
+        return count
+    }
+
+    private func copy(into target: String, _ rows: [[Value]]) throws -> Int {
+        try rethrow()
+        try patience.check()
+        let steps = try takeOpening()
+        if !steps.isEmpty { _ = try checked(try connection.exchange(steps, patience), "beginning") }
+        let failure = try connection.copy("COPY \(target) FROM STDIN (FORMAT binary)", CopyData.bytes(of: rows), patience)
+        if let failure { throw note(failure, "copying into \(target)") }
+        return rows.count
+    }
+
+    /// A statement about a table that is made anew each time: a prepared one would name the old one.
+    private func command(_ sql: String) throws -> PostgresResult {
+        try rethrow()
+        try patience.check()
+        return try checked(try connection.exchange([.control(sql)], patience), "running: \(sql)")
+    }
+
     func script(_ sql: String) throws {
         try rethrow()
         let steps = try takeOpening()

@@ -6,7 +6,7 @@ struct PostgresText: Sendable, Equatable {
 
     init(_ sql: String) {
         var names: [String] = []
-        self.sql = SQLTokens.rewrite(sql) { token in
+        self.sql = SQLTokens.rewrite(sql) { token, _ in
             guard token.first == UInt8(ascii: ":") else { return nil }
             let name = String(decoding: token.dropFirst(), as: UTF8.self)
             if let index = names.firstIndex(of: name) { return Array("$\(index + 1)".utf8) }
@@ -16,30 +16,40 @@ struct PostgresText: Sendable, Equatable {
         self.names = names
     }
 
-    /// A migration's text: SQLite's name for bytes becomes PostgreSQL's.
+    /// A migration's text: SQLite's name for bytes becomes PostgreSQL's, where it stands behind a column's name.
     static func script(_ sql: String) -> String {
-        SQLTokens.rewrite(sql) { token in
-            String(decoding: token, as: UTF8.self).uppercased() == "BLOB" ? Array("BYTEA".utf8) : nil
+        SQLTokens.rewrite(sql) { token, isBehindWord in
+            isBehindWord && String(decoding: token, as: UTF8.self).uppercased() == "BLOB" ? Array("BYTEA".utf8) : nil
         }
     }
 }
 
 /// The words and parameters of SQL text, outside of strings, quoted names and comments.
 enum SQLTokens {
-    /// - Parameter replace: what stands in the place of a word or of a `:parameter`; nil for the same.
-    static func rewrite(_ sql: String, _ replace: (ArraySlice<UInt8>) -> [UInt8]?) -> String {
+    /// - Parameter replace: what stands in the place of a word or of a `:parameter`, told whether it follows a word or a
+    ///   quoted name; nil for the same.
+    static func rewrite(_ sql: String, _ replace: (ArraySlice<UInt8>, Bool) -> [UInt8]?) -> String {
         let text = Array(sql.utf8)
         var out: [UInt8] = []
         out.reserveCapacity(text.count)
         var index = 0
+        var isBehindWord = false
         while index < text.count {
             let end = endOfToken(text, at: index)
             let token = text[index..<end]
-            let isWord = startsWord(text[index]) || (text[index] == UInt8(ascii: ":") && token.count > 1 && token.last != UInt8(ascii: ":"))
-            if isWord, let other = replace(token) { out += other } else { out += token }
+            let isParameter = text[index] == UInt8(ascii: ":") && token.count > 1 && token.last != UInt8(ascii: ":")
+            let isWord = startsWord(text[index]) || isParameter
+            if isWord, let other = replace(token, isBehindWord) { out += other } else { out += token }
+            if !isSpace(token) { isBehindWord = isWord || text[index] == UInt8(ascii: "\"") }
             index = end
         }
         return String(decoding: out, as: UTF8.self)
+    }
+
+    /// Nothing, or a comment.
+    private static func isSpace(_ token: ArraySlice<UInt8>) -> Bool {
+        guard let first = token.first else { return true }
+        return first <= 0x20 || (token.count > 1 && (first == UInt8(ascii: "-") || first == UInt8(ascii: "/")))
     }
 
     private static func endOfToken(_ text: [UInt8], at start: Int) -> Int {

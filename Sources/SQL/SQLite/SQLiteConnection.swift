@@ -86,6 +86,13 @@ final class SQLiteConnection: Session {
         return all == 0 ? 0 : Int(sqlite3_changes64(database))
     }
 
+    func insert(into table: String, columns: [String], rows: [[Value]], unlessKnownBy key: String?) throws -> Int {
+        let sql = "INSERT INTO \(table) (\(columns.joined(separator: ", "))) VALUES ("
+            + columns.map { ":\($0)" }.joined(separator: ", ") + ")"
+            + (key.map { " ON CONFLICT (\($0)) DO NOTHING" } ?? "")
+        return try rows.reduce(0) { try $0 + execute(sql, Parameters(columns: columns, $1)) }
+    }
+
     func script(_ sql: String) throws {
         let code = sqlite3_exec(database, sql, nil, nil, nil)
         guard code == SQLITE_OK else { throw SQLError.last(on: database, code: code, doing: "running a script") }

@@ -20,8 +20,8 @@ import Testing
 
     @Test func scriptsKeepAllButTheNameOfBytes() {
         #expect(
-            PostgresText.script("CREATE TABLE t (a BLOB, blobs TEXT, b blob NOT NULL); -- BLOB 'BLOB'")
-                == "CREATE TABLE t (a BYTEA, blobs TEXT, b BYTEA NOT NULL); -- BLOB 'BLOB'")
+            PostgresText.script("CREATE TABLE t (a BLOB, -- BLOB 'BLOB'\n blob TEXT, \"b\" /* x */ blob NOT NULL);")
+                == "CREATE TABLE t (a BYTEA, -- BLOB 'BLOB'\n blob TEXT, \"b\" /* x */ BYTEA NOT NULL);")
     }
 
     @Test func addressesAreTakenApart() throws {

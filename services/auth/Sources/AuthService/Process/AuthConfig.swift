@@ -2,8 +2,9 @@ package import ServiceKit
 
 /// What can be set, and what it is otherwise. README lists the same table.
 package enum AuthConfig {
-    static let database = ConfigKey<DatabaseURL>.database(
-        of: "auth", "Where accounts and sessions are kept; without a value of its own, where `database.url` (LOCKSTEP_DATABASE_URL) says.")
+    package static let database = ConfigKey<DatabaseURL>.database(
+        of: "auth",
+        "Where accounts and sessions are kept; without a value of its own, where `database.url` (LOCKSTEP_DATABASE_URL) says.")
     static let accessTokenLifetime = ConfigKey(
         "auth.access_token_lifetime", default: Duration.seconds(900), in: .seconds(30) ... AuthPolicy.longestAccessTokenLifetime,
         doc: "How long an access token is valid.")

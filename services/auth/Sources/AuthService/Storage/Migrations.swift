@@ -1,8 +1,8 @@
-import SQL
+package import SQL
 
-enum AuthMigrations {
+package enum AuthMigrations {
     /// The files of `services/auth/migrations`, compiled in.
-    static let all = [
+    package static let all = [
         Migration(version: 1, name: "accounts", bytes: PackageResources._001_accounts_sql),
         Migration(version: 2, name: "bounds", bytes: PackageResources._002_bounds_sql),
     ]

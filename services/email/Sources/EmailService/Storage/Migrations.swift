@@ -1,8 +1,8 @@
-internal import SQL
+package import SQL
 
-enum EmailMigrations {
+package enum EmailMigrations {
     /// The files of `services/email/migrations`, compiled in.
-    static let all = [
+    package static let all = [
         Migration(version: 1, name: "outbox", bytes: PackageResources._001_outbox_sql)
     ]
 }

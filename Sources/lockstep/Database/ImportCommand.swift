@@ -1,0 +1,87 @@
+import ArgumentParser
+import AuthService
+import Foundation
+import SQL
+import ServiceKit
+
+/// `lockstep import`
+struct ImportCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import", abstract: "Bring data from elsewhere.", subcommands: [Users.self])
+
+    /// `lockstep import users`
+    struct Users: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Add accounts with their bcrypt hashes to auth's database.",
+            discussion: """
+                The file holds one JSON object on each line, plain or gzip: email, password_hash ($2b$ or $2y$), and if \
+                wanted name, email_verified and created_at_us. Addresses that have an account are left as they are. \
+                After an interruption the same command goes on where it was. Lines that are no account are counted and \
+                left out, and make the command fail in the end.
+                """)
+
+        @Argument(help: "The file.")
+        var file: String
+
+        @Option(help: "Auth's database. Default: auth.database, or LOCKSTEP_DATABASE_URL.")
+        var to: String?
+
+        @OptionGroup var state: StateOption
+
+        func run() async throws {
+            try await CommandFailure.reported {
+                do {
+                    let mark = ImportMark(file: file, state: state.directory)
+                    let run = UserImport(file: file, skip: mark.lines, clock: SystemClock(SystemWallClock()))
+                    let report = try await run.run(to: url()) { report in
+                        mark.keep(report.lines)
+                        StandardError.print(report.line)
+                    }
+                    mark.remove()
+                    print(report.line)
+                    guard report.refused.isEmpty else { throw CommandFailure(report.refusals) }
+                } catch let error as SQLError {
+                    throw CommandFailure("\(error); the same command goes on from here.")
+                } catch let error as any LoggableError {
+                    throw CommandFailure("\(error.logLine); the same command goes on from here.")
+                }
+            }
+        }
+
+        private func url() throws -> String {
+            if let to {
+                guard let url = DatabaseURL(raw: .text(to)) else { throw CommandFailure("--to must be a database URL.") }
+                return url.resolved(in: state.directory, schema: "auth")
+            }
+            do {
+                return try Configuration.load(AuthConfig.table, environment: state.environment)
+                    .databaseURL(AuthConfig.database)
+            } catch let error as ConfigurationError {
+                throw CommandFailure(error.description, status: ExitStatus.configuration)
+            }
+        }
+    }
+}
+
+/// How many lines of a file are in the database: kept beside the data, so that an import goes on where it was.
+struct ImportMark {
+    private let path: String
+    private let name: String
+
+    init(file: String, state: String) {
+        path = "\(state)/import-users.mark"
+        let attributes = try? FileManager.default.attributesOfItem(atPath: file)
+        let size = (attributes?[.size] as? NSNumber)?.intValue ?? 0
+        let date = (attributes?[.modificationDate] as? Date)?.timeIntervalSince1970 ?? 0
+        name = "\(URL(fileURLWithPath: file).path) \(size) \(date)"
+    }
+
+    /// None, where the mark is of another file.
+    var lines: Int {
+        let parts = (try? String(contentsOfFile: path, encoding: .utf8))?.split(separator: "\n") ?? []
+        return parts.count == 2 && parts[0] == name ? Int(parts[1]) ?? 0 : 0
+    }
+
+    func keep(_ lines: Int) { try? "\(name)\n\(lines)".write(toFile: path, atomically: true, encoding: .utf8) }
+    func remove() { try? FileManager.default.removeItem(atPath: path) }
+}

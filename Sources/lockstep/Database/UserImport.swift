@@ -1,0 +1,196 @@
+import AuthService
+import Foundation
+import SQL
+
+/// Reads accounts from a file and adds them in batches: parsed on all cores, with a few batches in memory.
+struct UserImport {
+    let file: String
+    /// Lines that are there already.
+    let skip: Int
+    let clock: any AuthClock
+
+    /// Accounts in one transaction.
+    static let batch = 5000
+
+    struct Report: Sendable {
+        /// Lines of the file that are done, from its beginning.
+        var lines = 0
+        var added = 0
+        /// Addresses that had an account, or stood in the file before.
+        var known = 0
+        var refused: [ImportedUser.Problem: Int] = [:]
+        var took: Duration = .zero
+        /// Lines of this run.
+        var done = 0
+
+        var line: String {
+            let rate = Int(Double(done) / max(0.001, took / .seconds(1)))
+            return "\(lines) lines: \(added) accounts added, \(known) known, \(refused.values.reduce(0, +)) refused; \(rate) lines/s"
+        }
+
+        var refusals: String {
+            let counts = ImportedUser.Problem.allCases.compactMap { problem in
+                refused[problem].map { "\($0) lines: \(problem.rawValue)" }
+            }
+            return "Left out: " + counts.joined(separator: "; ") + "."
+        }
+
+        fileprivate mutating func add(_ batch: BatchReport) {
+            added += batch.added
+            known += batch.known
+            refused.merge(batch.refused, uniquingKeysWith: +)
+        }
+    }
+
+    fileprivate struct BatchReport: Sendable {
+        let index: Int
+        let lines: Int
+        var added = 0
+        var known = 0
+        var refused: [ImportedUser.Problem: Int] = [:]
+    }
+
+    /// - Parameter progress: told after each batch how far the file is done without a gap.
+    func run(to url: String, _ progress: (Report) -> Void) async throws -> Report {
+        let database = try await Database.open(url: url)
+        let result: Result<Report, any Error>
+        do {
+            let store = AuthStore(database: database, policy: AuthPolicy(), clock: clock)
+            try await store.prepare()
+            result = .success(try await add(to: store, progress))
+        } catch {
+            result = .failure(error)
+        }
+        await database.close()
+        return try result.get()
+    }
+
+    private func add(to store: AuthStore, _ progress: (Report) -> Void) async throws -> Report {
+        var lines = try LineBatches(file: file)
+        defer { lines.close() }
+        try lines.skip(skip)
+        let start = ContinuousClock.now
+        var report = Report(lines: skip)
+        // Batches that ended before an earlier one.
+        var early: [Int: BatchReport] = [:]
+        var (next, awaited) = (0, 0)
+        try await withThrowingTaskGroup(of: BatchReport.self) { group in
+            func take(_ batch: BatchReport) {
+                report.add(batch)
+                early[batch.index] = batch
+                while let batch = early.removeValue(forKey: awaited) {
+                    report.lines += batch.lines
+                    report.done += batch.lines
+                    awaited += 1
+                }
+                report.took = start.duration(to: .now)
+                progress(report)
+            }
+            while let batch = try lines.next(Self.batch) {
+                if next >= Self.parallelism, let done = try await group.next() { take(done) }
+                let index = next
+                group.addTask { try await Self.add(batch, index, to: store) }
+                next += 1
+            }
+            for try await done in group { take(done) }
+        }
+        return report
+    }
+
+    /// One more than there are cores: while one waits for the database, another is parsed.
+    private static let parallelism = ProcessInfo.processInfo.activeProcessorCount + 1
+
+    private static func add(_ lines: [ArraySlice<UInt8>], _ index: Int, to store: AuthStore) async throws -> BatchReport {
+        var report = BatchReport(index: index, lines: lines.count)
+        var users: [ImportedUser] = []
+        users.reserveCapacity(lines.count)
+        for line in lines where !line.isEmpty {
+            do {
+                users.append(try ImportedUser(json: line))
+            } catch {
+                report.refused[error, default: 0] += 1
+            }
+        }
+        report.added = try await store.importUsers(users)
+        report.known = users.count - report.added
+        return report
+    }
+}
+
+/// Lines of a file, plain or gzip, some thousands at a time. `gzip` takes the second kind apart, beside this process.
+struct LineBatches {
+    private let input: FileHandle
+    private let process: Process?
+    private var buffer: [UInt8] = []
+    private var start = 0
+    private var isAtEnd = false
+
+    private static let piece = 1 << 18
+    /// Bytes of the longest line: one without an end must not fill the memory.
+    private static let longestLine = 1 << 20
+
+    init(file: String) throws {
+        guard let handle = FileHandle(forReadingAtPath: file) else { throw CommandFailure("\(file) cannot be read.") }
+        let isCompressed = try handle.read(upToCount: 2) == Data([0x1f, 0x8b])
+        try handle.seek(toOffset: 0)
+        guard isCompressed else {
+            (input, process) = (handle, nil)
+            return
+        }
+        let process = Process()
+        let pipe = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["gzip", "-dc"]
+        process.standardInput = handle
+        process.standardOutput = pipe
+        try process.run()
+        (input, self.process) = (pipe.fileHandleForReading, process)
+    }
+
+    func close() {
+        try? input.close()
+        process?.terminate()
+    }
+
+    mutating func skip(_ count: Int) throws {
+        var left = count
+        while left > 0, let lines = try next(min(left, 5000)) { left -= lines.count }
+    }
+
+    /// Up to `count` lines; nil at the end.
+    mutating func next(_ count: Int) throws -> [ArraySlice<UInt8>]? {
+        var lines: [ArraySlice<UInt8>] = []
+        while lines.count < count, let line = try line() { lines.append(line) }
+        return lines.isEmpty ? nil : lines
+    }
+
+    private mutating func line() throws -> ArraySlice<UInt8>? {
+        var searched = start
+        while true {
+            if let end = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+                defer { start = end + 1 }
+                return buffer[start..<end]
+            }
+            searched = buffer.count - start
+            guard searched <= Self.longestLine else { throw CommandFailure("A line is longer than \(Self.longestLine) bytes.") }
+            guard !isAtEnd else {
+                defer { start = buffer.count }
+                return start < buffer.count ? buffer[start...] : nil
+            }
+            try refill()
+        }
+    }
+
+    /// A fresh buffer: lines that were given out keep the old one for as long as they are there.
+    private mutating func refill() throws {
+        var fresh = Array(buffer[start...])
+        if let data = try input.read(upToCount: Self.piece), !data.isEmpty {
+            fresh += data
+        } else {
+            isAtEnd = true
+            process?.waitUntilExit()
+            guard process?.terminationStatus ?? 0 == 0 else { throw CommandFailure("The file is damaged: gzip cannot read it.") }
+        }
+        (buffer, start) = (fresh, 0)
+    }
+}

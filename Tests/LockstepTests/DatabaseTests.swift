@@ -1,0 +1,119 @@
+import AuthService
+import Foundation
+import SQL
+import ServiceKit
+import TestSupport
+import Testing
+
+@testable import lockstep
+
+/// Data that moves: from SQLite to PostgreSQL, and from a file into accounts.
+@Suite struct DatabaseTests {
+    private static let hash = "$2b$12$abcdefghijklmnopqrstuuN5EBuDcnBYyIGLjA2QuJT7cqG8zN9Ci"
+
+    private static func line(_ email: String, _ name: String = "Ada") -> String {
+        #"{"email":"\#(email)","name":"\#(name)","password_hash":"\#(hash)","email_verified":true}"#
+    }
+
+    private static func users(_ url: String) async throws -> [(email: String, name: String)] {
+        let database = try await Database.open(url: url)
+        let users = try await database.read { connection in
+            try connection.query("SELECT email, name FROM users ORDER BY email") { row in
+                (email: try row.get("email", as: String.self), name: try row.get("name", as: String.self))
+            }
+        }
+        await database.close()
+        return users
+    }
+
+    private static func add(_ file: String, to url: String, skip: Int = 0) async throws -> UserImport.Report {
+        try await UserImport(file: file, skip: skip, clock: SystemClock(SystemWallClock())).run(to: url) { _ in }
+    }
+
+    @Test(.everyEngine) func accountsComeOnceWhateverTheFileRepeats() async throws {
+        let directory = try TemporaryDirectory()
+        let url = try await Engine.current.freshURL(directory.path("auth.sqlite"))
+        let file = directory.path("users.jsonl")
+        // More than a batch, each fourth address again, in another spelling.
+        let lines = (0..<12_000).map { Self.line($0 % 4 == 3 ? "USER\($0 - 3)@example.com " : "user\($0)@example.com") }
+        let odd = [
+            "", "no json", Self.line("no address"), Self.line("x@example.com").replacing("$2b$", with: "$1$"),
+            Self.line("y@example.com", String(repeating: "n", count: 300)),
+        ]
+        try (lines + odd).joined(separator: "\n").write(toFile: file, atomically: true, encoding: .utf8)
+        let report = try await Self.add(file, to: url)
+        #expect(report.added == 9000 && report.known == 3000 && report.lines == 12_005)
+        #expect(report.refused == [.notJSON: 1, .email: 1, .hash: 1, .name: 1])
+        #expect(!report.refusals.contains("example.com"))
+        // Again, and from where it was.
+        #expect(try await Self.add(file, to: url).added == 0)
+        let rest = try await Self.add(file, to: url, skip: 11_000)
+        #expect(rest.done == 1005 && rest.lines == 12_005)
+        #expect(try await Self.users(url).count == 9000)
+    }
+
+    @Test func aFileMayBeCompressedAndIsNotTrusted() async throws {
+        let directory = try TemporaryDirectory()
+        let file = directory.path("users.jsonl")
+        try [Self.line("a@example.com"), Self.line("b@example.com")].joined(separator: "\n")
+            .write(toFile: file, atomically: true, encoding: .utf8)
+        let gzip = Process()
+        gzip.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        gzip.arguments = ["gzip", file]
+        try gzip.run()
+        gzip.waitUntilExit()
+        let url = "sqlite:\(directory.path("auth.sqlite"))"
+        #expect(try await Self.add(file + ".gz", to: url).added == 2)
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: file + ".gz"))
+        try bytes.prefix(bytes.count - 10).write(to: URL(fileURLWithPath: file + ".gz"))
+        await #expect(throws: CommandFailure.self) { _ = try await Self.add(file + ".gz", to: url) }
+    }
+
+    @Test func anImportRemembersWhereItWas() throws {
+        let directory = try TemporaryDirectory()
+        let file = directory.path("users.jsonl")
+        try "a".write(toFile: file, atomically: true, encoding: .utf8)
+        let mark = ImportMark(file: file, state: directory.url.path)
+        #expect(mark.lines == 0)
+        mark.keep(5000)
+        #expect(ImportMark(file: file, state: directory.url.path).lines == 5000)
+        // Another file, even under that name, begins at its beginning.
+        try "ab".write(toFile: file, atomically: true, encoding: .utf8)
+        #expect(ImportMark(file: file, state: directory.url.path).lines == 0)
+    }
+
+    @Test func aCopyHoldsEverythingAndIsCompared() async throws {
+        let directory = try TemporaryDirectory()
+        let source = "sqlite:\(directory.path("auth.sqlite"))"
+        let target = try await PostgresServer.shared.freshURL()
+        let file = directory.path("users.jsonl")
+        try (0..<6000).map { Self.line("user\($0)@example.com", "Ädä \($0)") }.joined(separator: "\n")
+            .write(toFile: file, atomically: true, encoding: .utf8)
+        _ = try await Self.add(file, to: source)
+        let from = try await Database.open(url: source)
+        try await from.write { transaction in
+            try transaction.execute(
+                """
+                INSERT INTO known_agents (user_id, agent_hash, sign_ins, last_seen_at)
+                SELECT id, :hash, 1, 5 FROM users WHERE email LIKE 'user1%'
+                """, ["hash": [0, 255, 7] as [UInt8]])
+            try transaction.execute("UPDATE revocation_counter SET value = 41")
+        }
+        await from.close()
+        let copy = DatabaseCopy(service: .auth) { _ in }
+        let tallies = try await copy.run(from: source, to: target)
+        #expect(tallies.first { $0.table == "users" }?.rows == 6000)
+        #expect(tallies.first { $0.table == "known_agents" }?.rows == 1111)
+        #expect(DatabaseCommand.Copy.report(tallies).contains("users: 6000 rows, checksum "))
+        let (old, new) = (try await Self.users(source), try await Self.users(target))
+        #expect(old.map(\.email).sorted() == new.map(\.email).sorted() && new.contains { $0.name == "Ädä 77" })
+        let to = try await Database.open(url: target)
+        let value = try await to.read { try $0.one("SELECT value FROM revocation_counter").get("value", as: Int.self) }
+        #expect(value == 41)
+        await to.close()
+        // What is there is not overwritten, unless that is said.
+        await #expect(throws: CommandFailure.self) { _ = try await copy.run(from: source, to: target) }
+        let again = try await DatabaseCopy(service: .auth, isReplacing: true) { _ in }.run(from: source, to: target)
+        #expect(again == tallies)
+    }
+}

@@ -1,0 +1,77 @@
+internal import FoundationEssentials
+internal import SQL
+
+/// One line of an import: `{"email": "...", "password_hash": "$2b$12$...", "name": "...", "email_verified": true,
+/// "created_at_us": 1700000000000000}`; the last three may be missing.
+package struct ImportedUser: Sendable {
+    package let email: EmailAddress
+    let name: PersonName
+    let passwordHash: String
+    let isVerified: Bool
+    let createdAt: Int64?
+
+    private struct Line: Decodable {
+        let email: String
+        let name: String?
+        let password_hash: String?
+        let email_verified: Bool?
+        let created_at_us: Int64?
+    }
+
+    /// Why a line is no user; never with what it holds.
+    package enum Problem: String, Error, Sendable, CaseIterable {
+        case notJSON = "not a JSON object with an email"
+        case email = "the address is not valid"
+        case name = "the name is not valid"
+        case hash = "the password hash is not bcrypt ($2b$ or $2y$)"
+    }
+
+    package init(json: ArraySlice<UInt8>) throws(Problem) {
+        guard let line = try? JSONDecoder().decode(Line.self, from: Data(json)) else { throw .notJSON }
+        guard let email = try? EmailAddress(line.email) else { throw .email }
+        guard let name = try? PersonName(line.name ?? "") else { throw .name }
+        guard let hash = line.password_hash, Self.isBcrypt(hash) else { throw .hash }
+        self.email = email
+        self.name = name
+        passwordHash = hash
+        isVerified = line.email_verified ?? false
+        createdAt = line.created_at_us
+    }
+
+    /// As Encryption takes it: a variant, two digits of rounds, 53 characters.
+    private static func isBcrypt(_ hash: String) -> Bool {
+        let parts = hash.utf8.split(separator: UInt8(ascii: "$"), omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0].isEmpty && ["2b", "2y"].contains(Substring(parts[1])) && parts[2].count == 2
+            && parts[2].allSatisfy { $0 >= 0x30 && $0 <= 0x39 } && parts[3].count == 53
+            && parts[3].allSatisfy { ($0 >= 0x2e && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7a) }
+    }
+}
+
+extension AuthStore {
+    /// Adds accounts, in one transaction; addresses that have one are left as they are.
+    ///
+    /// - Parameter users: some thousands. Of several with one address the first counts.
+    /// - Returns: how many were added.
+    package func importUsers(_ users: [ImportedUser]) async throws -> Int {
+        let now = clock.now.microseconds
+        // In the order of addresses, so that two batches with the same ones wait for each other and not in a circle.
+        let unique = Dictionary(users.map { ($0.email.text, $0) }) { first, _ in first }.values.sorted {
+            $0.email.text < $1.email.text
+        }
+        let rows = try unique.map { user -> [Value] in
+            let created = user.createdAt ?? now
+            return [
+                .text(try Identifier.user.make()), .text(user.email.text), .text(user.name.text),
+                .text(AuthPolicy.initialRoles), .text(user.passwordHash), .integer(1),
+                user.isVerified ? .integer(created) : .null, .integer(created), .integer(now),
+            ]
+        }
+        return try await write(isolation: .readCommitted) { transaction in
+            try transaction.insert(into: "users", columns: Self.importedColumns, rows: rows, unlessKnownBy: "email")
+        }
+    }
+
+    private static let importedColumns = [
+        "id", "email", "name", "roles", "password_hash", "claims", "email_verified_at", "created_at", "updated_at",
+    ]
+}
