@@ -25,7 +25,7 @@ final class LoopQueue {
     /// How much longer than routine calls emergencies may run while both wait.
     static let allowance = Duration.milliseconds(20)
     /// Long enough for the loop to find nothing to do and ask for what has come.
-    static let pause = TimeAmount.microseconds(20)
+    static let pause = TimeAmount.microseconds(10)
 
     let loop: any EventLoop
     private let clock: () -> MonotonicInstant

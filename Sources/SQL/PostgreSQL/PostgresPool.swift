@@ -144,8 +144,15 @@ final class PostgresPool: Sendable {
             state.pool.closed(id)
             state.wakeups[id] = nil
             guard !state.waiting.isEmpty else { return nil }
-            guard case .open(let id) = state.pool.arrived(waiting: 0, now: .now) else { return nil }
-            return id
+            switch state.pool.arrived(waiting: 0, now: .now) {
+            case .open(let id): return id
+            case .hand(let id):
+                // Not to be forgotten: it counts as busy from now on, and nobody else would wake it.
+                if let work = state.waiting.popFirst() { state.handed[id] = work }
+                state.wakeups[id]?.wake()
+                return nil
+            case .wait, .refuse: return nil
+            }
         }
         if let opening { start(opening) } else { giveUpWhenAlone() }
     }
