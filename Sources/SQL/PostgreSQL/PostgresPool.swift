@@ -204,7 +204,11 @@ final class PostgresPool: Sendable {
 
     /// The server hung up on an idle connection; work that it was given at this moment goes to another.
     func hungUp(_ id: PoolState.ID) -> Next {
-        let work = state.withLock { $0.handed.removeValue(forKey: id) }
+        // Closed and emptied in one: work that it was given in between would wait for nobody.
+        let work = state.withLock { state in
+            state.pool.closed(id)
+            return state.handed.removeValue(forKey: id)
+        }
         lost(id)
         if let work, let refusal = offer(work), work.item.claim() { work.item.fail(refusal) }
         return .close

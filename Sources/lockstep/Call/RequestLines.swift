@@ -76,6 +76,7 @@ final class RequestLines: Sendable {
     }
 
     // Every use is inside `queue`, one after the other.
+    /// `@unchecked Sendable`: touched on `RequestLines`' own queue alone.
     private final class LockedState: @unchecked Sendable {
         var value: State
         init(_ value: State) { self.value = value }

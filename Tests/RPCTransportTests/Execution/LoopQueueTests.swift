@@ -180,7 +180,7 @@ import Testing
             }
             .takingOwnershipOfDescriptor(input: reader).get()
         let ranBefore = try await loop.flatSubmit { run.value.begin() }.get()
-        #expect(ranBefore < Reading.jobs, "\(ranBefore) of \(Reading.jobs) calls ran before the loop looked at its sockets")
+        #expect(ranBefore < Reading.jobs / 2, "\(ranBefore) of \(Reading.jobs) calls ran before the loop looked at its sockets")
         try await channel.close().get()
         close(writer)
         try await group.shutdownGracefully()

@@ -65,10 +65,7 @@ import Testing
         let entries = book.entries.withLock { $0 }
         #expect(entries.other == [])
         let kinds = Set(entries.failed.map { "\($0)" })
-        #expect(kinds.isSubset(of: ["unavailable", "refused"]))
-        withKnownIssue("Work that waits when the server goes away may wait for all of pool_wait", isIntermittent: true) {
-            #expect(kinds == ["unavailable"])
-        }
+        #expect(kinds == ["unavailable"])
         let ids = try await databases[0].read { Set(try $0.query("SELECT id FROM items") { try $0.get("id", as: Int.self) }) }
         #expect(Set(entries.acknowledged).isSubset(of: ids))
         #expect(ids.isSubset(of: entries.acknowledged + entries.unknown))

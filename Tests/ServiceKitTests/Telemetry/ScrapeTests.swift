@@ -41,10 +41,11 @@ import Testing
     }
 
     /// Asks for the process's health as `auth`, in a trace, saying things of a person beside.
-    func ask(_ address: BoundAddress, _ environment: ServiceEnvironment) async throws {
+    func ask(_ address: BoundAddress, _ environment: ServiceEnvironment, _ token: String) async throws {
         let peers = try Peers(environment)
         var options = CallOptions()
         options.requestID = "req_of_the_test"
+        options.userToken = token
         options.origin = ClientOrigin(address: "203.0.113.9", userAgent: "person/1.0")
         options.trace = TraceContext(parent: TracerTests.outside.utf8, state: "vendor=me@example.com")
         _ = try await HealthServiceClient(peers.channel(to: .email)).check(RuntimeCheckRequest(), options)
@@ -67,13 +68,17 @@ import Testing
         ])
         let run = Task { try await process.run(environment: environment, output: output) { bound.send($0) } }
         let address = try #require(try await bound.value())
+        let token = try IdentityTokenSigner(
+            certificateFile: certificates.path("certs/gateway-identity.pem"),
+            keyFile: certificates.path("certs/gateway-identity.key"))
+            .sign(subject: "usr_scraped", session: "ses_scraped", roles: ["user"], lane: .routine)
         let caller = try caller(of: address, ["LOCKSTEP_LOG_SPANS": "true"])
         let before = try await get(try metricsURL())
         #expect(before.status == 200)
         #expect(before.headers.first(name: "content-type") == "text/plain; version=0.0.4; charset=utf-8")
         let check = #"{service="lockstep.runtime.v1.HealthService",method="Check",code="OK"}"#
         #expect(before.body.contains("rpc_server_call_duration_seconds_count\(check) 0\n"))
-        for _ in 0..<3 { try await ask(address, caller) }
+        for _ in 0..<3 { try await ask(address, caller, token) }
 
         let after = try await get(try metricsURL()).body
         #expect(after.contains("rpc_server_call_duration_seconds_count\(check) 3\n"))
@@ -90,7 +95,7 @@ import Testing
             #"rpc_client_calls_in_flight{service="lockstep.runtime.v1.HealthService",method="Check"} 0"# + "\n"))
         try expectOneTrace()
 
-        for personal in ["203.0.113.9", "person/1.0", "me@example.com", "req_of_the_test", "4bf92f"] {
+        for personal in ["203.0.113.9", "person/1.0", token, "usr_scraped", "me@example.com", "req_of_the_test", "4bf92f"] {
             #expect(!after.contains(personal), "\(personal) is in the metrics")
         }
         run.cancel()
