@@ -1,4 +1,5 @@
 import RPCCore
+import TestSupport
 import Testing
 
 /// W3C Trace Context, sections 3.2 and 3.3.
@@ -55,7 +56,7 @@ import Testing
     }
 
     @Test func aChildIsAnotherPartOfTheSameTrace() throws {
-        var random = SystemRandomNumberGenerator()
+        var random = SeededRandom("aChildIsAnotherPartOfTheSameTrace")
         let root = TraceContext.root(isSampled: true, using: &random)
         let child = root.child(using: &random)
         #expect(child.traceID == root.traceID && child.isSampled)

@@ -10,7 +10,6 @@ struct SendWindow: Equatable, Sendable {
 
     /// Takes in a CREDIT.
     mutating func grant(_ bytes: UInt32) throws(WireViolation) {
-        guard bytes > 0 else { throw .connection(.flowControl, 52, "a CREDIT of 0 bytes") }
         let (sum, overflow) = available.addingReportingOverflow(bytes)
         guard !overflow, sum <= WireLimits.creditBounds.upperBound else {
             throw .connection(.flowControl, 51, "credit grows beyond \(WireLimits.creditBounds.upperBound)")

@@ -134,7 +134,9 @@ extension Link {
         try sendWindow.grant(bytes)
     }
 
+    /// What holds for every CREDIT, also for one whose call has ended and that is otherwise ignored.
     mutating func countCredit(_ bytes: UInt32, now: WireInstant) throws(WireViolation) {
+        guard bytes > 0 else { throw .connection(.flowControl, 52, "a CREDIT of 0 bytes") }
         if bytes < WireLimits.smallCredit { try floods.smallCredit(now) }
     }
 

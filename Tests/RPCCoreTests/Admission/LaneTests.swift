@@ -1,4 +1,5 @@
 import RPCCore
+import TestSupport
 import Testing
 
 @Suite struct LaneTests {
@@ -14,7 +15,7 @@ import Testing
 
     @Test("In whatever order calls come and go, no more are in than may, and neither lane loses what is its own")
     func anyOrder() {
-        var random = SystemRandomNumberGenerator()
+        var random = SeededRandom("anyOrder")
         for limit in [1, 2, 3, 5, 10, 64] {
             let (gauge, shares) = (LaneGauge(limit: limit), LaneShares(limit: limit))
             var inside: [Lane: Int] = [.routine: 0, .emergency: 0]

@@ -1,4 +1,5 @@
 import RPCCore
+import TestSupport
 import Testing
 
 /// Each test is a service in virtual time: so many workers, each call takes its time, those let in wait in line.
@@ -117,7 +118,7 @@ import Testing
         let start = MonotonicInstant.now
         let policy = LatencyGradient.Policy(maximum: 50)
         var limiter = LatencyGradient(policy, now: start)
-        var random = SystemRandomNumberGenerator()
+        var random = SeededRandom("bounds")
         for index in 1...50_000 {
             let latency = Duration.microseconds(Int.random(in: 0...1_000_000, using: &random))
             limiter.record(latency, inFlight: limiter.limit, now: start.advanced(by: .milliseconds(index * 7)))

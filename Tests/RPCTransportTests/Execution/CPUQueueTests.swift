@@ -1,5 +1,6 @@
 import RPCCore
 import RPCTransport
+import TestSupport
 import Testing
 
 @Suite struct CPUQueueTests {

@@ -2,6 +2,7 @@ import RPCClient
 import RPCCore
 @testable import RPCTransport
 import Synchronization
+import TestSupport
 import Testing
 import WireCore
 

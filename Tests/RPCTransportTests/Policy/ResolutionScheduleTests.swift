@@ -1,4 +1,5 @@
 import RPCClient
+import TestSupport
 import Testing
 
 @Suite struct ResolutionScheduleTests {

@@ -1,5 +1,6 @@
 import RPCClient
 import RPCCore
+import TestSupport
 import Testing
 
 @Suite struct RetryPolicyTests {

@@ -100,25 +100,6 @@ final class RecordingObserver: ServerObserver {
     }
 }
 
-/// A generator whose sequence a failing test can print and repeat (SplitMix64).
-struct SeededRandom: RandomNumberGenerator {
-    let seed: UInt64
-    private var state: UInt64
-
-    init(seed: UInt64 = .random(in: .min ... .max)) {
-        self.seed = seed
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
-
 /// Returns once `condition` holds. It looks again and again, for what nobody can be told of; the test's time limit is
 /// what ends a wait in vain.
 func until(_ condition: () async throws -> Bool) async throws {

@@ -1,4 +1,5 @@
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import WireCore
@@ -17,7 +18,7 @@ struct StreamTests {
     /// Messages of both directions in random sizes, cuts and paces: each arrives once, whole and in order.
     @Test(arguments: [16_384, 262_144] as [UInt32])
     func everyMessageArrives(_ credit: UInt32) throws {
-        var random = Seeded("everyMessageArrives")
+        var random = SeededRandom("everyMessageArrives")
         for round in 0..<30 {
             let limits = WireLimits.defaults {
                 $0.callCredit = credit

@@ -1,4 +1,5 @@
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import WireCore
@@ -56,7 +57,7 @@ struct UnaryTests {
     }
 
     @Test func aThousandAnswersOutOfOrder() throws {
-        var random = Seeded("aThousandAnswersOutOfOrder")
+        var random = SeededRandom("aThousandAnswersOutOfOrder")
         let pair = try Pair()
         pair.handler = { _ in .keep }
         for number in 0..<1000 { try pair.start(Array("call \(number)".utf8)) }

@@ -1,4 +1,5 @@
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import WireCore
@@ -58,7 +59,7 @@ struct PartsTests {
     }
 
     @Test func callTimersComeInOrderAndForgetStaleOnes() {
-        var random = Seeded("callTimersComeInOrder")
+        var random = SeededRandom("callTimersComeInOrder")
         var timers = CallTimers()
         let dues = (1...500).map { _ in UInt64.random(in: 0...1000, using: &random) }
         for (index, due) in dues.enumerated() {

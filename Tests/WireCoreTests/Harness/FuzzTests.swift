@@ -1,9 +1,10 @@
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import WireCore
 
-/// Bytes and operations at random: no trap, no hang, every promise kept. The seed is printed; `WIRE_SEED` replays.
+/// Bytes and operations at random: no trap, no hang, every promise kept. The seed is printed; `LOCKSTEP_TEST_SEED` replays.
 struct FuzzTests {
     private static func corpus(_ name: String) throws -> [[UInt8]] {
         try Vectors.load(name, as: ConnectionVector.self).map { vector in
@@ -11,7 +12,7 @@ struct FuzzTests {
         }.filter { $0.count < 4000 }
     }
 
-    private static func mutate(_ bytes: [UInt8], _ random: inout Seeded) -> [UInt8] {
+    private static func mutate(_ bytes: [UInt8], _ random: inout SeededRandom) -> [UInt8] {
         var bytes = bytes
         for _ in 0..<Int.random(in: 1...4, using: &random) where !bytes.isEmpty {
             let index = Int.random(in: 0..<bytes.count, using: &random)
@@ -27,7 +28,7 @@ struct FuzzTests {
         return bytes
     }
 
-    private static func pieces(_ bytes: [UInt8], _ random: inout Seeded) -> [ByteBuffer] {
+    private static func pieces(_ bytes: [UInt8], _ random: inout SeededRandom) -> [ByteBuffer] {
         var pieces: [ByteBuffer] = []
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -40,7 +41,7 @@ struct FuzzTests {
 
     @Test(arguments: [false, true])
     func mutatedBytesToAServer(_ acceptsStreams: Bool) throws {
-        var random = Seeded("mutatedBytesToAServer")
+        var random = SeededRandom("mutatedBytesToAServer")
         let corpus = try Self.corpus("server")
         for _ in 0..<1500 {
             guard let sample = corpus.randomElement(using: &random) else { continue }
@@ -61,7 +62,7 @@ struct FuzzTests {
     }
 
     /// Something that a handler may do.
-    private static func operate(_ server: TestServer, _ call: IncomingCall, _ random: inout Seeded) {
+    private static func operate(_ server: TestServer, _ call: IncomingCall, _ random: inout SeededRandom) {
         switch Int.random(in: 0...3, using: &random) {
         case 0 where call.kind.serverStreams: server.connection.finish(call.id)
         case 0: server.connection.succeed(call.id, message: [1])
@@ -74,7 +75,7 @@ struct FuzzTests {
 
     @Test(arguments: WireCallKind.allCases)
     func mutatedBytesToAClient(_ kind: WireCallKind) throws {
-        var random = Seeded("mutatedBytesToAClient \(kind)")
+        var random = SeededRandom("mutatedBytesToAClient \(kind)")
         let corpus = try Self.corpus("client")
         for _ in 0..<1500 {
             guard let sample = corpus.randomElement(using: &random) else { continue }
@@ -115,7 +116,7 @@ struct FuzzTests {
     /// says "not processed" never reached a handler.
     @Test(arguments: 0..<60)
     func everyCallEndsExactlyOnce(_ round: Int) throws {
-        var random = Seeded("everyCallEndsExactlyOnce \(round)")
+        var random = SeededRandom("everyCallEndsExactlyOnce \(round)")
         let narrow = WireLimits.defaults { limits in
             limits.maxFrameSize = 16 * 1024
             limits.callCredit = 16 * 1024

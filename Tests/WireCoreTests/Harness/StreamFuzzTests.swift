@@ -1,4 +1,5 @@
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import WireCore
@@ -7,7 +8,7 @@ import Testing
 struct StreamFuzzTests {
     @Test(arguments: 0..<80)
     func everyPromiseIsKept(_ round: Int) throws {
-        var random = Seeded("everyPromiseIsKept \(round)")
+        var random = SeededRandom("everyPromiseIsKept \(round)")
         let play = try StreamPlay(round, &random)
         for _ in 0..<400 {
             play.act(&random)
@@ -47,7 +48,7 @@ private final class StreamPlay {
     private var ended: Set<CallID> = []
     private var aborted: Set<CallID> = []
 
-    init(_ round: Int, _ random: inout Seeded) throws {
+    init(_ round: Int, _ random: inout SeededRandom) throws {
         limits = .defaults { limits in
             limits.maxFrameSize = 16 * 1024
             limits.callCredit = 16 * 1024
@@ -113,7 +114,7 @@ private final class StreamPlay {
 
     // MARK: Wishes
 
-    func act(_ random: inout Seeded) {
+    func act(_ random: inout SeededRandom) {
         switch Int.random(in: 0...15, using: &random) {
         case 0, 1: start(&random)
         case 2...4: sendToServer(&random)
@@ -129,15 +130,15 @@ private final class StreamPlay {
         }
     }
 
-    private func anyCall(_ random: inout Seeded) -> CallID? {
+    private func anyCall(_ random: inout SeededRandom) -> CallID? {
         kinds.keys.sorted().suffix(16).randomElement(using: &random)
     }
 
-    private func size(_ random: inout Seeded) -> Int {
+    private func size(_ random: inout SeededRandom) -> Int {
         [0, 1, 1000, 8159, 16_352, 16_384, 20_000, 80_000].randomElement(using: &random) ?? 0
     }
 
-    private func start(_ random: inout Seeded) {
+    private func start(_ random: inout SeededRandom) {
         let kind = WireCallKind.allCases.randomElement(using: &random) ?? .unary
         let within = UInt64.random(in: 1...200, using: &random)
         let deadline = Bool.random(using: &random) ? pair.now.advanced(by: .milliseconds(within)) : nil
@@ -148,13 +149,13 @@ private final class StreamPlay {
         if let id = try? pair.client.startCall(call, now: pair.now) { kinds[id] = kind }
     }
 
-    private func sendToServer(_ random: inout Seeded) {
+    private func sendToServer(_ random: inout SeededRandom) {
         guard let id = anyCall(&random) else { return }
         let message = ByteBuffer(repeating: 1, count: size(&random))
         if pair.client.send(id, message: message) != .ended { toServer[id, default: []].append(message.readableBytes) }
     }
 
-    private func sendToClient(_ random: inout Seeded) {
+    private func sendToClient(_ random: inout SeededRandom) {
         guard let id = anyCall(&random) else { return }
         let message = ByteBuffer(repeating: 1, count: size(&random))
         if pair.server.send(id, message: message) != .ended { toClient[id, default: []].append(message.readableBytes) }
@@ -172,7 +173,7 @@ private final class StreamPlay {
         pair.client.take(id)
     }
 
-    private func answer(_ random: inout Seeded) {
+    private func answer(_ random: inout SeededRandom) {
         guard let id = pair.open.keys.sorted().randomElement(using: &random), let kind = kinds[id] else { return }
         let size = [1, 20_000, 70_000].randomElement(using: &random) ?? 1
         let good = kind.serverStreams ? Pair.Answer.finish : .succeed([UInt8](repeating: 2, count: size))
@@ -180,7 +181,7 @@ private final class StreamPlay {
         atServer[id] = nil
     }
 
-    private func cancel(_ random: inout Seeded) {
+    private func cancel(_ random: inout SeededRandom) {
         if let id = anyCall(&random) { pair.client.cancel(id, now: pair.now) }
     }
 
@@ -201,7 +202,7 @@ private final class StreamPlay {
     }
 
     /// Answers and takes until nothing is open: then nothing is left of any call on either side.
-    func checkEndOfAll(_ random: inout Seeded) {
+    func checkEndOfAll(_ random: inout SeededRandom) {
         for _ in 0..<500 where pair.openCallCounts != [0, 0] {
             for _ in pair.open { answer(&random) }
             for id in kinds.keys.sorted() {
