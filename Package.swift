@@ -152,7 +152,7 @@ let package = Package(
                 configuration, lifecycle, unixSignals, protobuf, nioHTTP1, coreMetrics, tracing,
             ]),
         // What stores share: the database's trouble as callers may see it.
-        module("ServiceStorage", ["ServiceKit", "SQL", "RPCCore", coreMetrics]),
+        module("ServiceStorage", ["ServiceKit", "SQL", "RPCCore", coreMetrics, lifecycle, logging]),
         // Channels to the other services, by configuration. Apart from ServiceKit, since no SYNC service links a client.
         module("ServiceClients", ["ServiceKit", "RPCClient", "RPCCore", "RPCTransport"]),
 

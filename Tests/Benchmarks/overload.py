@@ -51,7 +51,7 @@ class Bench:
     def capacity(self, method, micros):
         with self.server(method, micros) as server:
             load = self.load(server, method, "routine", PLENTY[method] * 1e6 / micros, 2, outstanding=100).started().result()
-            return load["ok"] / load["seconds"]
+            return load["done"] / load["seconds"]
 
     def method(self, method, micros, times, jobs):
         neighbours = Neighbours()
@@ -71,7 +71,7 @@ class Bench:
         line(f"{method}: emergencies not answered", f"{turned_away:.0f} of {sum(p['ok'] for p in probes) + turned_away:.0f}",
              turned_away == 0, "none")
         row(f"{method}: routine calls let in, longest", [r["max_us"] for r in loads], 2e6, milliseconds,
-            f"{median([r['ok'] / r['seconds'] for r in loads]):,.0f}/s")
+            f"{median([r['done'] / r['seconds'] for r in loads]):,.0f}/s")
         row(f"{method}: routine refusals, p99", [r["refused_p99_us"] for r in loads], 5e3, milliseconds,
             f"p50 {milliseconds(median([r['refused_p50_us'] for r in loads]))}; {median([r['refused'] / r['seconds'] for r in loads]):,.0f}/s, "
             f"{sum(r['failed'] for r in loads):.0f} failed, {sum(r['skipped'] for r in loads):.0f} not sent")
@@ -96,8 +96,8 @@ class Bench:
             urgent = self.load(server, method, "emergency", capacity * TIMES, self.seconds + 2).started()
             routine = self.load(server, method, "routine", capacity * TIMES, self.seconds).started().result()
             urgent = urgent.result()
-        done = routine["ok"] / routine["seconds"]
-        both = done + urgent["ok"] / urgent["seconds"]
+        done = routine["done"] / routine["seconds"]
+        both = done + urgent["done"] / urgent["seconds"]
         return {"share": done / both, "both": both}
 
     @staticmethod

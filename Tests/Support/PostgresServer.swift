@@ -29,6 +29,9 @@ package final class PostgresServer: Sendable {
     /// As if it were killed.
     package func crash() async throws { try await process.tell("crash") }
     package func start() async throws { try await process.tell("start") }
+    /// Alive, and answers nothing: as a machine that swaps, or a network that swallows.
+    package func freeze() async throws { try await process.tell("freeze") }
+    package func thaw() async throws { try await process.tell("thaw") }
 
     /// The URL of a schema that nobody else uses.
     package func freshURL() -> String {

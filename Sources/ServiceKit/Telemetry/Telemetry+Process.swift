@@ -11,28 +11,20 @@ extension Telemetry {
         return Telemetry(tracer: tracer, logger: logger)
     }
 
-    /// Begins to watch the event loops, and to answer Prometheus. A process whose metrics cannot be read serves all the
-    /// same: that nothing answers there is what Prometheus reports first.
+    /// Begins to watch the event loops, and to answer Prometheus.
     ///
-    /// - Returns: Nil when nothing listens.
-    func start(_ environment: ServiceEnvironment) async throws -> MetricsListener? {
+    /// - Returns: Nil when nothing is to listen.
+    func start(_ environment: ServiceEnvironment) async throws -> MetricsPort? {
         loops.start()
-        guard let address = try environment.configuration[SharedKeys.metrics(environment.name)].address
-        else { return nil }
-        do {
-            let listener = try await MetricsListener.start(host: address.host, port: address.port) { self.text() }
-            environment.logger.event(
-                .info, "serving metrics", .path("address", "http://\(listener.address)\(MetricsListener.path)"))
-            return listener
-        } catch {
-            environment.logger.event(.error, "no metrics", .path("address", address.description), .error(error))
-            return nil
-        }
+        guard let address = try environment.configuration[SharedKeys.metrics(environment.name)].address else { return nil }
+        let port = MetricsPort(address, logger: environment.logger) { self.text() }
+        await port.open()
+        return port
     }
 
-    func stop(_ listener: MetricsListener?) async {
+    func stop(_ port: MetricsPort?) async {
         loops.stop()
-        await listener?.close()
+        await port?.close()
     }
 }
 

@@ -2,6 +2,7 @@ import RPCClient
 import RPCCore
 import RPCTransport
 import Synchronization
+import TestSupport
 import Testing
 
 /// Every outcome says where the call's time went.

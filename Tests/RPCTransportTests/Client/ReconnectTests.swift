@@ -3,6 +3,7 @@ import NIOPosix
 import RPCClient
 import RPCCore
 @testable import RPCTransport
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(1)))

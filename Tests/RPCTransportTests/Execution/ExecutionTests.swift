@@ -3,6 +3,7 @@ import NIOPosix
 import RPCCore
 import RPCTransport
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(1)))

@@ -3,6 +3,7 @@ import RPCClient
 import RPCCore
 import RPCTransport
 import Synchronization
+import TestSupport
 import Testing
 
 /// Handlers that hold their event loop are named, while they do and when they let go.

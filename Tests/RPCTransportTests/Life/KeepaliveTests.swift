@@ -1,6 +1,7 @@
 import RPCClient
 import RPCCore
 import RPCTransport
+import TestSupport
 import Testing
 import WireCore
 

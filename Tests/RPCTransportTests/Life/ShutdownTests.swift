@@ -3,6 +3,7 @@ import NIOPosix
 import RPCClient
 import RPCCore
 import RPCTransport
+import TestSupport
 import Testing
 import WireCore
 

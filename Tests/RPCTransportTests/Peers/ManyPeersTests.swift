@@ -2,6 +2,7 @@ import RPCClient
 import RPCCore
 import RPCTransport
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(1)))

@@ -2,6 +2,7 @@ import RPCClient
 import RPCCore
 import RPCTransport
 import Synchronization
+import TestSupport
 import Testing
 
 /// Three servers over mutual TLS, restarted one after another under load.

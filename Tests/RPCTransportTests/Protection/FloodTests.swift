@@ -2,6 +2,7 @@ import NIOCore
 import RPCCore
 import RPCTransport
 import Synchronization
+import TestSupport
 import Testing
 import WireCore
 

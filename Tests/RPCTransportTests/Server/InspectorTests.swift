@@ -2,6 +2,7 @@ import NIOPosix
 import RPCClient
 import RPCCore
 import RPCTransport
+import TestSupport
 import Testing
 
 @Suite struct InspectorTests {

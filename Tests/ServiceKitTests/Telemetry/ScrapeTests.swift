@@ -130,7 +130,7 @@ import Testing
         await listener.close()
     }
 
-    @Test func aPortThatIsTakenStopsNoService() async throws {
+    @Test(.timeLimit(.minutes(1))) func aPortThatIsTakenStopsNoServiceAndIsUsedOnceItIsFree() async throws {
         let taken = try await MetricsListener.start(host: "127.0.0.1", port: 0) { "" }
         let process = SyncServiceProcess(table: ConfigTable(service: "encryption", keys: [], callsOut: false)) { _ in
             SyncParts(handlers: [])
@@ -143,9 +143,11 @@ import Testing
         #expect(try await bound.value() != nil)
         let line = try output.objects().first { $0["message"] as? String == "no metrics" }
         #expect(line?["address"] as? String == taken.address.description)
+        await taken.close()
+        try await until { output.text.contains("serving metrics") }
+        #expect(try await get(try metricsURL()).body.contains("process_resident_memory_bytes "))
         run.cancel()
         _ = await run.result
-        await taken.close()
     }
 
     @Test func aProcessThatShowsNothingMeasuresNothing() throws {

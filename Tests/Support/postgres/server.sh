@@ -2,8 +2,8 @@
 # A PostgreSQL server for one test process, in a folder of its own; both are gone when standard input ends, however that
 # comes about.
 #   server.sh PORT
-# Says "ready FOLDER", then takes lines: stop (as an operator would), crash (at once, nothing is tidied up), start, and
-# answers each with "done". PostgreSQL refuses to run as root: then it runs as `postgres`.
+# Says "ready FOLDER", then takes lines: stop (as an operator would), crash (at once, nothing is tidied up), start, freeze
+# (alive, and answers nothing) and thaw, and answers each with "done". PostgreSQL refuses to run as root: then it runs as `postgres`.
 set -eu
 port=$1
 trap '' INT
@@ -21,7 +21,12 @@ fi
 cd "$folder"
 # With the server's output, no process of its holds on to this one's.
 control() { $as "$bin/pg_ctl" -D "$folder/data" -l "$folder/log" -t 60 -w "$@" >/dev/null 2>&1 </dev/null; }
+signal() {
+  postmaster=$(head -n 1 "$folder/data/postmaster.pid")
+  kill "-$1" "$postmaster" $(pgrep -P "$postmaster")
+}
 cleanup() {
+  signal CONT 2>/dev/null || true
   control stop -m immediate || true
   rm -rf "$folder"
 }
@@ -52,6 +57,8 @@ while read -r command; do
     stop) control stop -m fast || true ;;
     crash) control stop -m immediate || true ;;
     start) control start || { cat "$folder/log" >&2; exit 1; } ;;
+    freeze) signal STOP ;;
+    thaw) signal CONT ;;
   esac
   echo done
 done

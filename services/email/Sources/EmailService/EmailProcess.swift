@@ -28,7 +28,10 @@ package enum EmailProcess {
             settings: try OutboxWorker.Settings(configuration), clock: clock, bell: bell, logger: environment.logger)
         return AsyncParts(
             handlers: [EmailHandler(outbox: Outbox(store: store, sealer: sealer, clock: clock, bell: bell))],
-            background: [OutboxWorkerService(worker: worker)],
+            background: [
+                OutboxWorkerService(worker: worker),
+                DatabaseWatch(database, services: [EmailHandler.contract.name], environment),
+            ],
             cleanup: {
                 await peers.shutdown()
                 await database.close()

@@ -29,7 +29,10 @@ package enum TokenProcess {
             clock: SystemClock(), logger: environment.logger)
         return AsyncParts(
             handlers: [parts.handler],
-            background: [RevokerService(revoker: parts.revoker)],
+            background: [
+                RevokerService(revoker: parts.revoker),
+                DatabaseWatch(database, services: [TokenHandler.contract.name], environment),
+            ],
             cleanup: {
                 try? await http.shutdown()
                 await peers.shutdown()

@@ -25,7 +25,9 @@ package enum AuthProcess {
         let mailer = Mailer(client: EmailServiceClient(peers.channel(to: .email)))
         return AsyncParts(
             handlers: [AuthHandler(store: store, passwords: passwords, accessTokens: accessTokens)],
-            background: workers(store, passwords, mailer, clock, environment.logger),
+            background: workers(store, passwords, mailer, clock, environment.logger) + [
+                DatabaseWatch(database, services: [AuthHandler.contract.name], environment)
+            ],
             cleanup: {
                 await peers.shutdown()
                 await database.close()
