@@ -31,10 +31,15 @@ package struct FailedAttempt: Sendable, Hashable {
 package struct Attempts: Sendable, Hashable {
     /// The one under way, from 1.
     package fileprivate(set) var number: Int
-    /// It has come to the wrong place before.
-    package fileprivate(set) var hasMissed = false
+    /// How often it has come to the wrong place.
+    package fileprivate(set) var misses = 0
     /// An earlier one may have run.
     package fileprivate(set) var mayHaveRun = false
+
+    /// How often a call may come to the wrong place for nothing: the connections of a server that drains hear of it one
+    /// after the other, and a call may meet each of them. No more, so that a server that does nothing but drain is not
+    /// asked for ever.
+    package static let mostMisses = 4
 
     package init(number: Int = 1) { self.number = number }
 }
@@ -44,7 +49,7 @@ package struct Attempts: Sendable, Hashable {
 ///
 /// | attempt | contract says idempotent | contract does not |
 /// |---|---|---|
-/// | missed, for the first time | at once, free | at once, free |
+/// | missed, up to `Attempts.mostMisses` times | at once, free | at once, free |
 /// | UNAVAILABLE, not processed | after a pause | after a pause |
 /// | UNAVAILABLE, maybe or surely processed | after a pause | never |
 /// | RESOURCE_EXHAUSTED, not processed, `retry_after` | after that | after that |
@@ -83,8 +88,8 @@ package struct RetryPolicy: Sendable {
         using random: inout some RandomNumberGenerator
     ) -> Verdict {
         guard failure.isPassing else { return .giveUp }
-        if failure.missed, !attempts.hasMissed, remaining > .zero, options.attempts > 1 {
-            attempts.hasMissed = true
+        if failure.missed, remaining > .zero, Attempts.mostMisses > attempts.misses, options.attempts > 1 {
+            attempts.misses += 1
             attempts.number += 1
             return .again(after: .zero)
         }
@@ -97,10 +102,8 @@ package struct RetryPolicy: Sendable {
         return .again(after: pause)
     }
 
-    /// Attempts that a call may still make; the one that came to the wrong place does not count.
-    private func left(_ attempts: Attempts) -> Int {
-        options.attempts - attempts.number + (attempts.hasMissed ? 1 : 0)
-    }
+    /// Attempts that a call may still make; those that came to the wrong place do not count.
+    private func left(_ attempts: Attempts) -> Int { options.attempts - attempts.number + attempts.misses }
 
     private func pause(
         _ failure: FailedAttempt, _ attempts: Attempts, using random: inout some RandomNumberGenerator

@@ -42,16 +42,18 @@ import Testing
         #expect(isRepeated(failure, isIdempotent: false) == otherwise)
     }
 
-    @Test("A call that came to the wrong place goes on at once, free, and once only")
+    @Test("A call that came to the wrong place goes on at once, free, and not for ever")
     func missed() {
         var (policy, attempts, random) = (policy(), Attempts(), SeededRandom(seed: 2))
         let failure = FailedAttempt(.unavailable, .no, missed: true)
-        let first = policy.judge(failure, &attempts, isIdempotent: false, remaining: .seconds(9), using: &random)
-        #expect(first == .again(after: .zero))
-        #expect(policy.budget.isFull)
-        #expect(attempts.number == 2)
-        let second = policy.judge(failure, &attempts, isIdempotent: false, remaining: .seconds(9), using: &random)
-        #expect(second != .again(after: .zero) && second != .giveUp)
+        for number in 1...Attempts.mostMisses {
+            let verdict = policy.judge(failure, &attempts, isIdempotent: false, remaining: .seconds(9), using: &random)
+            #expect(verdict == .again(after: .zero))
+            #expect(policy.budget.isFull)
+            #expect(attempts.number == number + 1)
+        }
+        let next = policy.judge(failure, &attempts, isIdempotent: false, remaining: .seconds(9), using: &random)
+        #expect(next != .again(after: .zero) && next != .giveUp)
         #expect(!policy.budget.isFull)
     }
 
@@ -70,7 +72,7 @@ import Testing
         #expect(!FailedAttempt(.unavailable, .maybe, missed: true).missed)
     }
 
-    @Test("A call has so many attempts, beside one that came to the wrong place")
+    @Test("A call has so many attempts, beside those that came to the wrong place")
     func attempts() {
         var (policy, random) = (policy { $0.attempts = 4 }, SeededRandom(seed: 3))
         for misses in [false, true] {
