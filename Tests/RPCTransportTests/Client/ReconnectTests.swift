@@ -78,7 +78,8 @@ struct ReconnectTests {
                         for _ in 0..<100 { group.addTask { try await client.call(named, [2]) } }
                         Task { await meeting.meet() }
                         for try await answer in group {
-                            #expect(answer == [1] || answer == Array("second".utf8))
+                            // [2] is of one that was let in before its connection had heard of the drain.
+                            #expect([[1], [2], Array("second".utf8)].contains(answer), "\(answer)")
                         }
                     }
                 }

@@ -44,7 +44,10 @@ final class Rendezvous: Sendable {
             let all = state.withLock { state -> [CheckedContinuation<Void, Never>] in
                 state.waiting.append(continuation)
                 state.left -= 1
-                return state.left == 0 ? state.waiting : []
+                // Whoever comes when all have met need not wait.
+                guard state.left <= 0 else { return [] }
+                defer { state.waiting = [] }
+                return state.waiting
             }
             guard !all.isEmpty else { return }
             for index in order(all.count) { all[index].resume() }
