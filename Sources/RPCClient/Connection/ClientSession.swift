@@ -5,7 +5,9 @@ import WireCore
 
 /// One connection of a client: sends calls, and gives their answers to those who wait. Lives on its event loop.
 final class ClientSession: WireSession {
-    let driver: WireDriver<ClientConnection>
+    let driver: WireDriver
+    /// Nil until the handshake is done.
+    private var machine: ClientConnection?
     private let pool: ClientPool
     private let attempt: ConnectionAttempt
     private(set) lazy var handle = driver.context.map { ClientConnectionHandle($0.channel, self, attempt) }
@@ -28,21 +30,34 @@ final class ClientSession: WireSession {
         self.pool = pool
         self.attempt = attempt
         self.trust = pool.trustGeneration
-        self.driver = WireDriver(handshakeTimeout: pool.options.handshakeTimeout) { peer, now in
-            guard peer == pool.service else {
-                throw HandshakeError("the server is \(peer.service), not \(pool.service.service)")
-            }
-            var random = SystemRandomNumberGenerator()
-            return try ClientConnection(limits: pool.options.limits.varied(using: &random), now: now)
-        }
+        self.driver = WireDriver(handshakeTimeout: pool.options.handshakeTimeout)
         driver.session = self
     }
 
+    // MARK: The machine
+
+    func open(_ peer: PeerIdentity, now: WireInstant) throws {
+        guard peer == pool.service else {
+            throw HandshakeError("the server is \(peer.service), not \(pool.service.service)")
+        }
+        var random = SystemRandomNumberGenerator()
+        machine = try ClientConnection(limits: pool.options.limits.varied(using: &random), now: now)
+    }
+
+    var isCongested: Bool { machine?.isCongested ?? false }
+    var isClosed: Bool { machine?.isClosed ?? false }
+    var nextTimeout: WireInstant? { machine?.nextTimeout() }
+    func receive(_ bytes: ByteBuffer, now: WireInstant) { machine?.receive(bytes, now: now) }
+    func handleEvents() { while let event = machine?.nextEvent() { handle(event) } }
+    func takeOutbound() -> ByteBuffer? { machine?.takeOutbound() }
+    func handleTimeout(now: WireInstant) { machine?.handleTimeout(now: now) }
+    func connectionClosed(now: WireInstant) { machine?.connectionClosed(now: now) }
+
     // MARK: The connection
 
-    func handle(_ event: ClientConnection.Event) {
+    private func handle(_ event: ClientConnection.Event) {
         if case .idle = event { return retire(isNeeded: false) }
-        if driver.machine?.isClosed == true { retire() }
+        if machine?.isClosed == true { retire() }
         switch event {
         case .established: establish()
         case .ended(let id, let result): end(id, result)
@@ -78,7 +93,7 @@ final class ClientSession: WireSession {
     /// Takes no more calls, and ends, when the authority of the server's certificate is not believed any more.
     func endIfDistrusted() {
         guard let certificate = driver.peerCertificate, !pool.believes(certificate) else { return }
-        driver.machine?.drain(now: WireClock.now)
+        machine?.drain(now: WireClock.now)
         driver.pump()
     }
 
@@ -98,7 +113,7 @@ final class ClientSession: WireSession {
             return
         }
         retire()
-        driver.machine?.drain(now: WireClock.now)
+        machine?.drain(now: WireClock.now)
         driver.pump()
     }
 
@@ -128,11 +143,11 @@ final class ClientSession: WireSession {
 
     private func send(_ call: PendingCall, now: MonotonicInstant) throws(StartCallError) {
         let instant = WireClock.instant(at: now)
-        guard let handle, let id = try driver.machine?.startCall(call.outgoing(metadata: &metadata), now: instant) else { throw .closed }
+        guard let handle, let id = try machine?.startCall(call.outgoing(metadata: &metadata), now: instant) else { throw .closed }
         calls[id] = call
         handle.load = calls.count
         if !call.began(at: PendingCall.Place(connection: handle, id: id), now: now) {
-            driver.machine?.cancel(id, now: instant)
+            machine?.cancel(id, now: instant)
         }
         driver.pumpSoon()
     }
@@ -161,7 +176,7 @@ final class ClientSession: WireSession {
     /// Sends a message of a client's stream; `done` hears when there is room for the next.
     func send(_ id: CallID, _ message: [UInt8], _ done: @escaping WriteDone) {
         guard let call = calls[id] else { return done(.streamEnded) }
-        switch driver.machine?.send(id, message: ByteBuffer(bytes: message)) {
+        switch machine?.send(id, message: ByteBuffer(bytes: message)) {
         case .taken: done(nil)
         case .full: writers[id, default: []].append(done)
         case .tooLarge(let limit): done(.tooLarge(call.method, "message", message.count, limit))
@@ -171,13 +186,13 @@ final class ClientSession: WireSession {
     }
 
     func finishRequests(_ id: CallID) {
-        driver.machine?.finishRequest(id)
+        machine?.finishRequest(id)
         driver.pumpSoon()
     }
 
     /// The application has taken a message of a server's stream.
     func take(_ id: CallID) {
-        driver.machine?.take(id)
+        machine?.take(id)
         driver.pumpSoon()
     }
 
@@ -187,7 +202,7 @@ final class ClientSession: WireSession {
 
     /// The caller is gone: asks the server to stop.
     func cancel(_ id: CallID) {
-        driver.machine?.cancel(id, now: WireClock.now)
+        machine?.cancel(id, now: WireClock.now)
         driver.pumpSoon()
     }
 
@@ -205,7 +220,7 @@ final class ClientSession: WireSession {
         handle?.successes += 1
         pool.succeeded(attempt.peer)
         let there = call.options.onEnd == nil ? nil : RPCError(result.status).timeline
-        call.end(.success(result.message.map { Array($0.readableBytesView) } ?? []), there: there)
+        call.end(.success(result.message?.withUnsafeReadableBytes { [UInt8]($0) } ?? []), there: there)
     }
 
     private func fail(_ call: PendingCall, _ result: CallResult) {
@@ -250,7 +265,7 @@ final class ClientSession: WireSession {
         let now = MonotonicInstant.now
         guard let establishedAt, let lastRead = driver.lastRead else { return "" }
         let (age, silence) = (establishedAt.duration(to: now), lastRead.duration(to: now))
-        let frame = driver.machine?.lastFrame.map { ", its last frame \($0)" } ?? ""
+        let frame = machine?.lastFrame.map { ", its last frame \($0)" } ?? ""
         return " after \(age.shortText)\(frame), its last byte \(silence.shortText) ago"
     }
 

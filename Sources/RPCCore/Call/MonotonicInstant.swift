@@ -22,6 +22,11 @@ package struct MonotonicInstant: Sendable, Hashable, Comparable {
         return MonotonicInstant(nanoseconds: UInt64(clamping: sum))
     }
 
+    /// Zero when `other` is later. For what every call counts: a `Duration` has 128 bits.
+    package func nanoseconds(since other: MonotonicInstant) -> UInt64 {
+        nanoseconds > other.nanoseconds ? nanoseconds - other.nanoseconds : 0
+    }
+
     /// Negative when `other` is earlier.
     package func duration(to other: MonotonicInstant) -> Duration {
         .nanoseconds(Int64(clamping: Int128(other.nanoseconds) - Int128(nanoseconds)))

@@ -2,20 +2,69 @@
 ///
 /// `message` is for people and crosses processes: it never holds a secret or a person's data. `reason` is for programs:
 /// a short snake_case word, stable between releases, that becomes `code` in the gateway's problems.
+///
+/// One word wide, its fields elsewhere: every call's result has room for an error that nearly none has, and is moved
+/// several times on its way.
 package struct RPCError: Error, Sendable, Hashable {
-    package var code: StatusCode
+    private struct Fields: Sendable, Hashable {
+        var code: StatusCode
+        var message: String
+        var reason: String
+        var violations: [FieldViolation]
+        var details: [ErrorDetail] = []
+        var processed: Processed
+        var retryAfter: Duration?
+        var timeline: CallTimeline
+    }
+
+    private indirect enum Box: Sendable, Hashable {
+        case fields(Fields)
+    }
+
+    private var box: Box
+
+    private var fields: Fields {
+        get { switch box { case .fields(let fields): fields } }
+        set { box = .fields(newValue) }
+    }
+
+    package var code: StatusCode {
+        get { fields.code }
+        set { fields.code = newValue }
+    }
     /// What went wrong and what the caller can do about it, in a sentence or two.
-    package var message: String
+    package var message: String {
+        get { fields.message }
+        set { fields.message = newValue }
+    }
     /// A stable word for programs, such as `invalid_credentials`. Empty when the code says it all.
-    package var reason: String
+    package var reason: String {
+        get { fields.reason }
+        set { fields.reason = newValue }
+    }
     /// The fields of the request that are wrong, when that is why.
-    package var violations: [FieldViolation]
+    package var violations: [FieldViolation] {
+        get { fields.violations }
+        set { fields.violations = newValue }
+    }
     /// More for programs, each of a type of its own.
-    package var details: [ErrorDetail] = []
-    package var processed: Processed
+    package var details: [ErrorDetail] {
+        get { fields.details }
+        set { fields.details = newValue }
+    }
+    package var processed: Processed {
+        get { fields.processed }
+        set { fields.processed = newValue }
+    }
     /// When it makes sense to try again.
-    package var retryAfter: Duration?
-    package var timeline: CallTimeline
+    package var retryAfter: Duration? {
+        get { fields.retryAfter }
+        set { fields.retryAfter = newValue }
+    }
+    package var timeline: CallTimeline {
+        get { fields.timeline }
+        set { fields.timeline = newValue }
+    }
 
     package init(
         _ code: StatusCode,
@@ -26,13 +75,10 @@ package struct RPCError: Error, Sendable, Hashable {
         retryAfter: Duration? = nil,
         timeline: CallTimeline = CallTimeline()
     ) {
-        self.code = code
-        self.message = message
-        self.reason = reason
-        self.violations = violations
-        self.processed = processed
-        self.retryAfter = retryAfter
-        self.timeline = timeline
+        box = .fields(
+            Fields(
+                code: code, message: message, reason: reason, violations: violations, processed: processed,
+                retryAfter: retryAfter, timeline: timeline))
     }
 
     /// The error for requests whose fields break the contract.

@@ -86,10 +86,12 @@ package final class CallGate: Sendable {
 
     /// Gives the place back. Once for each `admit`, when the handler has ended.
     ///
-    /// - Parameter latency: From the call's arrival to its end; nil when its handler did not run.
-    package func leave(_ call: AdmittedCall, latency: Duration? = nil) {
+    /// - Parameter latency: From the call's arrival to its end; nil when its handler did not run. Asked for only where
+    ///   a limit learns from it.
+    package func leave(_ call: AdmittedCall, latency: @autoclosure () -> Duration? = nil) {
         // How long a stream lasts is its caller's choice.
-        let latency = call.context.method.kind.streams ? nil : latency
+        let learns = (running.isAdaptive || call.entry.running.isAdaptive) && !call.context.method.kind.streams
+        let latency = learns ? latency() : nil
         call.entry.running.leave(call.context.lane, latency: latency)
         running.leave(call.context.lane, latency: latency)
     }

@@ -13,31 +13,44 @@ package struct HandshakeError: Error, Sendable, Hashable, CustomStringConvertibl
     package init(_ description: String) { self.description = description }
 }
 
-/// What a connection's driver tells the side that it drives: a server's or a client's session.
-package protocol WireSession<Event>: AnyObject {
-    associatedtype Event
-    /// One event of the machine. May call back into it.
-    func handle(_ event: Event)
+/// One end of a connection as its driver sees it: a state machine, and what becomes of the machine's events. A server's
+/// or a client's session.
+///
+/// The session has the machine, not the driver: so an event is handled where its type is known, and the driver asks for
+/// something once for a burst of calls, not once for each.
+package protocol WireSession: AnyObject {
+    /// The peer has shown who it is: there is a machine from now on.
+    ///
+    /// - Throws: when the peer is not wanted.
+    func open(_ peer: PeerIdentity, now: WireInstant) throws
+    /// Stop reading: the peer does not take what it is sent. False without a machine, as is the next.
+    var isCongested: Bool { get }
+    var isClosed: Bool { get }
+    /// When the machine wants to be told the time; nil for never.
+    var nextTimeout: WireInstant? { get }
+    func receive(_ bytes: ByteBuffer, now: WireInstant)
+    /// Handles what the machine has to say, all of it unless more waits to be sent than may (W-133): then what the peer
+    /// asked for has to wait, also what has been read already. One read can bring thousands of calls.
+    func handleEvents()
+    func takeOutbound() -> ByteBuffer?
+    func handleTimeout(now: WireInstant)
+    func connectionClosed(now: WireInstant)
     /// The connection is over, whether or not it ever began; called once, last.
     func ended(_ reason: String)
 }
 
-/// Moves bytes between a TLS channel and a connection's state machine, and gives its events to the session.
+/// Moves bytes between a TLS channel and a session.
 ///
 /// Everything here runs on the channel's event loop. No byte is read or sent before the peer has shown ALPN and a
-/// certificate for which `makeMachine` makes a machine. What is answered during a burst of reads leaves in one write.
-package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexHandler {
-    /// The machine for a peer that is known; throws for one that is not wanted.
-    package typealias MakeMachine = (PeerIdentity, WireInstant) throws -> Machine
-
+/// certificate that the session wants. What is answered during a burst of reads leaves in one write.
+package final class WireDriver: ChannelDuplexHandler {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
-    /// Whom to tell. Driver and session hold each other until the channel lets go of the driver.
-    package var session: (any WireSession<Machine.Event>)?
-    /// Nil until the handshake has succeeded.
-    package var machine: Machine?
+    /// The end that this drives. Driver and session hold each other until the channel lets go of the driver.
+    package var session: (any WireSession)?
+    /// Nil until the handshake has succeeded: there is a machine since.
     package private(set) var peer: PeerIdentity?
     /// What the peer has shown.
     package var peerCertificate: Certificate? { context?.peerCertificate }
@@ -50,7 +63,6 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     package private(set) var context: ChannelHandlerContext?
 
     private let handshakeTimeout: Duration
-    private let makeMachine: MakeMachine
     private var handshakeTimer: Scheduled<Void>?
     private var timer: (task: Scheduled<Void>, at: WireInstant)?
     private var isPumping = false
@@ -73,10 +85,9 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     private static var longestBurst: Int { 4 * 1024 * 1024 }
     private static var rest: TimeAmount { .milliseconds(5) }
 
-    package init(handshakeTimeout: Duration, makeMachine: @escaping MakeMachine) {
-        self.handshakeTimeout = handshakeTimeout
-        self.makeMachine = makeMachine
-    }
+    package init(handshakeTimeout: Duration) { self.handshakeTimeout = handshakeTimeout }
+
+    private var hasMachine: Bool { peer != nil }
 
     // MARK: Channel
 
@@ -111,7 +122,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
         let now = MonotonicInstant.now
         lastRead = now
         burst = 0
-        machine?.receive(unwrapInboundIn(data), now: WireClock.instant(at: now))
+        session?.receive(unwrapInboundIn(data), now: WireClock.instant(at: now))
     }
 
     package func channelReadComplete(context: ChannelHandlerContext) { pump() }
@@ -119,7 +130,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     package func channelWritabilityChanged(context: ChannelHandlerContext) { pump() }
 
     package func read(context: ChannelHandlerContext) {
-        if machine?.isCongested == true {
+        if session?.isCongested == true {
             isReadWithheld = true
         } else {
             context.read()
@@ -144,7 +155,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
                 throw HandshakeError("The peer did not negotiate ALPN \(WireProtocol.alpn).")
             }
             let peer = try Self.peer(context)
-            machine = try start(peer)
+            try start(peer)
             self.peer = peer
         } catch {
             return abandon(error)
@@ -153,9 +164,9 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
         pump()
     }
 
-    private func start(_ peer: PeerIdentity) throws(HandshakeError) -> Machine {
+    private func start(_ peer: PeerIdentity) throws(HandshakeError) {
         do {
-            return try makeMachine(peer, WireClock.now)
+            try session?.open(peer, now: WireClock.now)
         } catch let error as HandshakeError {
             throw error
         } catch {
@@ -175,7 +186,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     }
 
     private func abandon(_ error: HandshakeError) {
-        guard machine == nil else { return }
+        guard !hasMachine else { return }
         transportError = transportError ?? error
         context?.close(promise: nil)
     }
@@ -184,18 +195,12 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
 
     /// Handles what the machine has to say and sends what it has to send. At once, unless called from within itself.
     package func pump() {
-        guard !isPumping, machine != nil else { return }
+        guard !isPumping, hasMachine else { return }
         isPumping = true
-        repeat {
-            while !isOverfull, let event = machine?.nextEvent() { session?.handle(event) }
-        } while flush()
+        repeat { session?.handleEvents() } while flush()
         isPumping = false
         if hasEnded { conclude() } else { settle() }
     }
-
-    /// More waits to be sent than may: what the peer asked for beside it has to wait, also what has been read already
-    /// (W-133). One read can bring thousands of calls.
-    private var isOverfull: Bool { machine?.isCongested == true && machine?.isClosed == false && !hasEnded }
 
     /// `pump()` at the end of this turn of the loop, once for however many answers come in it.
     package func pumpSoon() {
@@ -219,7 +224,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
                 rest(context)
                 break
             }
-            guard let bytes = machine?.takeOutbound() else {
+            guard let bytes = session?.takeOutbound() else {
                 hasMore = false
                 break
             }
@@ -248,13 +253,13 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
     }
 
     private func settle() {
-        guard let context, machine != nil else { return }
+        guard let context, hasMachine, let session else { return }
         schedule(context)
-        if isReadWithheld, machine?.isCongested != true {
+        if isReadWithheld, !session.isCongested {
             isReadWithheld = false
             context.read()
         }
-        if machine?.isClosed == true { closeTransport(context) }
+        if session.isClosed { closeTransport(context) }
     }
 
     /// Closes once the last bytes are sent, and after `lingerTimeout` all the same.
@@ -269,7 +274,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
 
     /// One timer, moved only towards the present: one that fires too early finds nothing to do and is set again.
     private func schedule(_ context: ChannelHandlerContext) {
-        guard let due = machine?.nextTimeout() else { return }
+        guard let due = session?.nextTimeout else { return }
         if let timer, timer.at <= due { return }
         timer?.task.cancel()
         let delay = TimeAmount.nanoseconds(Int64(clamping: due.elapsed(since: WireClock.now).nanoseconds))
@@ -279,7 +284,7 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
 
     private func fire() {
         timer = nil
-        machine?.handleTimeout(now: WireClock.now)
+        session?.handleTimeout(now: WireClock.now)
         pump()
     }
 
@@ -287,10 +292,10 @@ package final class WireDriver<Machine: WireMachine & ~Copyable>: ChannelDuplexH
         guard !hasEnded else { return }
         hasEnded = true
         handshakeTimer?.cancel()
-        machine?.connectionClosed(now: WireClock.now)
+        session?.connectionClosed(now: WireClock.now)
         // A write may have found the transport gone: then the pump that made it has events left, and concludes itself.
         if isPumping { return }
-        if machine == nil { conclude() } else { pump() }
+        if hasMachine { pump() } else { conclude() }
     }
 
     /// The last word to the session.

@@ -1,5 +1,6 @@
 import NIOCore
 import RPCCore
+import WireCore
 
 /// Calls that wait for their turn on one event loop.
 ///
@@ -11,7 +12,7 @@ final class LoopQueue {
     typealias Work = (CPUPool.Turn) -> Void
 
     /// How long a loop may work on what it has read before the rest is queued.
-    static let burst = Duration.microseconds(500)
+    static var burst: WireDuration { .microseconds(500) }
     /// How long it works on what is queued before it looks at its sockets. An emergency waits for one slice at most, a
     /// slice costs a few microseconds.
     static let slice = Duration.microseconds(200)
@@ -54,7 +55,7 @@ final class LoopQueue {
     /// Whether a call may run at once.
     ///
     /// - Parameter waited: Since it was read.
-    func isFree(for lane: Lane, waited: Duration) -> Bool {
+    func isFree(for lane: Lane, waited: WireDuration) -> Bool {
         if queue.isEmpty { return waited < Self.burst }
         return lane == .emergency && queue.waiting(.emergency) == 0 && !queue.isShared
     }

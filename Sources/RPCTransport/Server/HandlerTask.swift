@@ -14,17 +14,18 @@ final class HandlerTask: Sendable {
     private let context: CallContext
     private let session: NIOLoopBound<ServerSession>
     private let loop: any EventLoop
-    private let started = MonotonicInstant.now
+    private let started: MonotonicInstant
 
     init(
         _ id: CallID, _ work: Work, _ context: CallContext, _ session: NIOLoopBound<ServerSession>,
-        _ loop: any EventLoop
+        _ loop: any EventLoop, started: MonotonicInstant
     ) {
         self.id = id
         self.work = work
         self.context = context
         self.session = session
         self.loop = loop
+        self.started = started
     }
 
     func body() async {

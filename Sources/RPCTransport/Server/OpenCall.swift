@@ -64,28 +64,29 @@ enum CallEnd: Sendable {
 /// What goes back to the caller, and what the observer is told.
 struct CallAnswer {
     let result: Result<[UInt8], RPCError>
-    let queued: Duration
-    let ran: Duration
+    /// Nanoseconds.
+    private let queued: UInt64
+    private let ran: UInt64
     /// What the handler threw, as it was.
     let thrown: (any Error)?
 
-    init(_ open: OpenCall, _ end: CallEnd) {
+    init(_ context: CallContext, arrived: MonotonicInstant, _ end: CallEnd, _ stop: OpenCall.Stop?) {
         switch end {
         case .notStarted(let error):
-            queued = open.arrived.duration(to: .now)
-            ran = .zero
+            queued = MonotonicInstant.now.nanoseconds(since: arrived)
+            ran = 0
             thrown = nil
             result = .failure(error)
         case .ended(let outcome, let started, let ended):
-            queued = max(.zero, open.arrived.duration(to: started))
-            ran = started.duration(to: ended)
+            queued = started.nanoseconds(since: arrived)
+            ran = ended.nanoseconds(since: started)
             if case .failure(let error) = outcome { thrown = error } else { thrown = nil }
-            result = Self.result(outcome, open)
+            result = Self.result(outcome, context, stop)
         }
     }
 
     var timings: WireTimings {
-        WireTimings(queuedMicros: queued.wireMicroseconds, ranMicros: ran.wireMicroseconds)
+        WireTimings(queuedMicros: UInt32(clamping: queued / 1000), ranMicros: UInt32(clamping: ran / 1000))
     }
 
     func record(_ context: CallContext) -> CallRecord {
@@ -93,14 +94,19 @@ struct CallAnswer {
         var processed = Processed.yes
         if case .failure(let error) = result { (code, processed) = (error.code, error.processed) }
         return CallRecord(
-            context: context, code: code, processed: processed, queued: queued, ran: ran, error: thrown)
+            context: context, code: code, processed: processed, queued: .nanoseconds(Int64(clamping: queued)),
+            ran: .nanoseconds(Int64(clamping: ran)), error: thrown)
     }
 
     /// A handler that was asked to stop because of its deadline has not ended in time, whatever it says.
-    private static func result(_ outcome: Result<[UInt8], any Error>, _ open: OpenCall) -> Result<[UInt8], RPCError> {
-        let context = open.call.context
-        if open.stop == .expired { return .failure(.deadlineExceeded(context.method, processed: .yes)) }
-        return outcome.mapError { .outcome(of: $0, in: context) }
+    private static func result(
+        _ outcome: Result<[UInt8], any Error>, _ context: CallContext, _ stop: OpenCall.Stop?
+    ) -> Result<[UInt8], RPCError> {
+        if stop == .expired { return .failure(.deadlineExceeded(context.method, processed: .yes)) }
+        switch outcome {
+        case .success(let bytes): return .success(bytes)
+        case .failure(let error): return .failure(.outcome(of: error, in: context))
+        }
     }
 }
 

@@ -20,7 +20,7 @@ extension ServerSession {
 
     /// Gives the client credit for a message that its handler has taken.
     private func take(_ id: CallID) {
-        driver.machine?.take(id)
+        machine?.take(id)
         driver.pumpSoon()
     }
 
@@ -28,7 +28,7 @@ extension ServerSession {
     private func send(_ id: CallID, _ message: [UInt8], _ done: @escaping WriteDone) {
         guard let open = calls[id] else { return done(.streamEnded) }
         let method = open.call.context.method
-        switch driver.machine?.send(id, message: ByteBuffer(bytes: message)) {
+        switch machine?.send(id, message: ByteBuffer(bytes: message)) {
         case .taken: done(nil)
         case .full: calls[id]?.writers.append(done)
         case .tooLarge(let limit):

@@ -6,7 +6,9 @@ import WireCore
 ///
 /// Lives on its event loop. Every call that `accept` lets in ends in exactly one `finish`, whichever thread ran it.
 final class ServerSession: WireSession {
-    let driver: WireDriver<ServerConnection>
+    let driver: WireDriver
+    /// Nil until the handshake is done.
+    var machine: ServerConnection?
     private let core: ServerCore
     private let work: LoopQueue
     private var tokens = UserTokenCache()
@@ -18,6 +20,8 @@ final class ServerSession: WireSession {
     private var closure: WireClosure?
     /// The identity's generation when this connection began.
     private let trust: Int
+    /// What the clock said when it was last looked at: what is done at once after that begins then.
+    private var now = MonotonicInstant.now
     private lazy var executor = driver.context.map { LoopExecutor($0.eventLoop) }
     /// This loop's place in the watch, and executors that say for whom they run; neither without a watch.
     private lazy var place = driver.context.flatMap { core.options.loopWatch?.place(of: $0.eventLoop) }
@@ -28,16 +32,35 @@ final class ServerSession: WireSession {
         self.core = core
         self.trust = core.tls.generation
         self.work = work
-        self.driver = WireDriver(handshakeTimeout: core.options.handshakeTimeout) { _, now in
-            var random = SystemRandomNumberGenerator()
-            return try ServerConnection(
-                limits: core.options.limits.varied(using: &random), fingerprints: core.fingerprints,
-                requestLimits: core.requestLimits, acceptsStreams: core.acceptsStreams, now: now)
-        }
+        self.driver = WireDriver(handshakeTimeout: core.options.handshakeTimeout)
         driver.session = self
     }
 
-    func handle(_ event: ServerConnection.Event) {
+    // MARK: The machine
+
+    func open(_ peer: PeerIdentity, now: WireInstant) throws {
+        var random = SystemRandomNumberGenerator()
+        machine = try ServerConnection(
+            limits: core.options.limits.varied(using: &random), fingerprints: core.fingerprints,
+            requestLimits: core.requestLimits, acceptsStreams: core.acceptsStreams, now: now)
+    }
+
+    var isCongested: Bool { machine?.isCongested ?? false }
+    var isClosed: Bool { machine?.isClosed ?? false }
+    var nextTimeout: WireInstant? { machine?.nextTimeout() }
+    func receive(_ bytes: ByteBuffer, now: WireInstant) { machine?.receive(bytes, now: now) }
+    func takeOutbound() -> ByteBuffer? { machine?.takeOutbound() }
+    func handleTimeout(now: WireInstant) { machine?.handleTimeout(now: now) }
+    func connectionClosed(now: WireInstant) { machine?.connectionClosed(now: now) }
+
+    func handleEvents() {
+        now = .now
+        while machine?.isOverfull == false, let event = machine?.nextEvent() { handle(event) }
+    }
+
+    // MARK: The connection
+
+    private func handle(_ event: ServerConnection.Event) {
         switch event {
         case .established: establish()
         case .call(let call): accept(call)
@@ -62,7 +85,7 @@ final class ServerSession: WireSession {
     /// Drains when the authority of the client's certificate is not believed any more.
     func drainIfDistrusted() {
         guard let certificate = driver.peerCertificate, !core.tls.accepts(certificate) else { return }
-        driver.machine?.drain("the certificate is no longer believed", now: WireClock.now)
+        machine?.drain("the certificate is no longer believed", now: WireClock.now)
         driver.pump()
     }
 
@@ -72,33 +95,37 @@ final class ServerSession: WireSession {
 
     /// Takes no new calls, lets those under way end, and closes. Before the handshake is done it closes at once.
     func drain(grace: Duration) {
-        guard driver.machine != nil else {
+        guard machine != nil else {
             driver.context?.close(promise: nil)
             return
         }
-        driver.machine?.drain("the server is shutting down", grace: WireDuration(grace), now: WireClock.now)
+        machine?.drain("the server is shutting down", grace: WireDuration(grace), now: WireClock.now)
         driver.pump()
     }
 
     // MARK: A call comes
 
     private func accept(_ incoming: IncomingCall) {
-        guard let peer = driver.peer, let context = driver.context else { return }
-        let now = MonotonicInstant.now
+        guard let peer = driver.peer else { return }
         totalCalls += 1
         do throws(RPCError) {
             let call = try core.gate.admit(request(incoming, from: peer), tokens: &tokens, now: now)
-            let open = OpenCall(call, arrived: WireClock.time(at: incoming.receivedAt))
-            let request = Array(incoming.message.readableBytesView)
-            if !work.isFree(for: call.context.lane, waited: open.arrived.duration(to: now)), isForLoop(open, request) {
-                wait(incoming.id, open, request, now: now)
-            } else if call.context.lane == .emergency, !work.isEmpty {
-                work.runAhead { begin(incoming.id, open, request, now, on: context.eventLoop) }
-            } else {
-                begin(incoming.id, open, request, now, on: context.eventLoop)
-            }
+            let request = incoming.message.withUnsafeReadableBytes { [UInt8]($0) }
+            dispatch(incoming.id, call, arrived: WireClock.time(at: incoming.receivedAt), request)
         } catch {
             refuse(incoming, from: peer, error)
+        }
+    }
+
+    /// Has an admitted call run now, or wait.
+    private func dispatch(_ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ request: [UInt8]) {
+        let waited = WireDuration(nanoseconds: now.nanoseconds(since: arrived))
+        if !work.isFree(for: call.context.lane, waited: waited), isForLoop(call.entry.method, request) {
+            wait(id, OpenCall(call, arrived: arrived), request)
+        } else if call.context.lane == .emergency, !work.isEmpty {
+            work.runAhead { begin(id, call, arrived: arrived, request) }
+        } else {
+            begin(id, call, arrived: arrived, request)
         }
     }
 
@@ -113,8 +140,9 @@ final class ServerSession: WireSession {
     }
 
     private func refuse(_ incoming: IncomingCall, from peer: PeerIdentity, _ error: RPCError) {
-        driver.machine?.fail(incoming.id, with: WireStatus(error))
+        machine?.fail(incoming.id, with: WireStatus(error))
         driver.pumpSoon()
+        now = .now
         guard let observer = core.observer else { return }
         observer.callRefused(
             CallRefusal(
@@ -126,29 +154,27 @@ final class ServerSession: WireSession {
 
     /// Whether the call is work for this loop that can wait its turn: none for the pool, which has a queue of its own,
     /// and no stream, whose messages are not to come before it.
-    private func isForLoop(_ open: OpenCall, _ request: [UInt8]) -> Bool {
-        switch open.call.entry.method {
+    private func isForLoop(_ method: HostedMethod, _ request: [UInt8]) -> Bool {
+        switch method {
         case .sync(let method): core.pool(for: method.descriptor, size: request.count) == nil
         case .async(let method): method.stream == nil
         }
     }
 
-    private func begin(
-        _ id: CallID, _ open: OpenCall, _ request: [UInt8], _ now: MonotonicInstant, on loop: any EventLoop
-    ) {
-        if case .sync(let method) = open.call.entry.method,
-            core.pool(for: method.descriptor, size: request.count) == nil
-        {
-            runInline(id, open, method, request, now)
+    private func begin(_ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ request: [UInt8]) {
+        if case .sync(let method) = call.entry.method, core.pool(for: method.descriptor, size: request.count) == nil {
+            runInline(id, call, arrived: arrived, method, request)
         } else {
+            let open = OpenCall(call, arrived: arrived)
             calls[id] = open
             limit(id, open.call.context)
-            start(id, open, request, on: loop)
+            start(id, open, request, on: work.loop)
+            if calls.contains(id) { now = .now }
         }
     }
 
     /// Has the call wait for a later turn of this loop, or refuses it.
-    private func wait(_ id: CallID, _ open: OpenCall, _ request: [UInt8], now: MonotonicInstant) {
+    private func wait(_ id: CallID, _ open: OpenCall, _ request: [UInt8]) {
         var open = open
         let context = open.call.context
         do throws(QueueRefusal) {
@@ -156,8 +182,9 @@ final class ServerSession: WireSession {
             calls[id] = open
             limit(id, context)
         } catch {
-            complete(id, open, .notStarted(.refused(error, context.method)))
+            complete(id, open.call, arrived: open.arrived, .notStarted(.refused(error, context.method)))
         }
+        now = .now
     }
 
     private func take(_ turn: CPUPool.Turn, _ id: CallID, _ request: [UInt8]) {
@@ -165,7 +192,8 @@ final class ServerSession: WireSession {
         open.ticket = nil
         if let refusal = turn.refusal(open.call.context.method) { return finish(id, .notStarted(refusal)) }
         calls[id] = nil
-        begin(id, open, request, .now, on: work.loop)
+        now = .now
+        begin(id, open.call, arrived: open.arrived, request)
     }
 
     private func start(_ id: CallID, _ open: OpenCall, _ request: [UInt8], on loop: any EventLoop) {
@@ -180,7 +208,8 @@ final class ServerSession: WireSession {
             runInTask(id, open, on: loop, work)
         case .sync(let method):
             guard let pool = core.pool(of: method.descriptor) else {
-                return runInline(id, open, method, request, .now)
+                calls[id] = nil
+                return runInline(id, open.call, arrived: open.arrived, method, request)
             }
             queue(id, open, method, request, on: loop, pool)
         }
@@ -188,25 +217,27 @@ final class ServerSession: WireSession {
 
     /// From the contract's deadline on the call counts as expired, though the client may have named a later one.
     private func limit(_ id: CallID, _ context: CallContext) {
-        driver.machine?.limit(id, to: WireClock.instant(at: context.deadline.instant))
+        machine?.limit(id, to: WireClock.instant(at: context.deadline.instant))
     }
 
     /// SYNC INLINE: a function call, nothing more. Nothing can happen to the call meanwhile, so nobody has to find it.
     private func runInline(
-        _ id: CallID, _ open: OpenCall, _ method: SyncMethod, _ request: [UInt8], _ started: MonotonicInstant
+        _ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ method: SyncMethod, _ request: [UInt8]
     ) {
-        core.observer?.callStarted(open.call.context)
+        let started = now
+        core.observer?.callStarted(call.context)
         let stay = place?.enter(method.descriptor)
-        let result = Result { try method.run(request, open.call.context) }
+        let result = Result { try method.run(request, call.context) }
         if let stay { place?.leave(stay) }
-        complete(id, open, .ended(result, started: started, ended: .now))
-        if driver.machine?.isOpen(id) == true { limit(id, open.call.context) }
+        now = .now
+        complete(id, call, arrived: arrived, .ended(result, started: started, ended: now))
+        if machine?.isOpen(id) == true { limit(id, call.context) }
     }
 
     /// ASYNC: a task on this loop, started in place: until the handler first suspends, no thread changes.
     private func runInTask(_ id: CallID, _ open: OpenCall, on loop: any EventLoop, _ work: HandlerTask.Work) {
         core.observer?.callStarted(open.call.context)
-        let run = HandlerTask(id, work, open.call.context, NIOLoopBound(self, eventLoop: loop), loop)
+        let run = HandlerTask(id, work, open.call.context, NIOLoopBound(self, eventLoop: loop), loop, started: now)
         // Not in the assignment below: a handler that never suspends has ended, and left `calls`, when this returns.
         let stay = place?.enter(open.call.context.method)
         let task = Task.immediate(executorPreference: executor(of: open.call.context.method)) { await run.body() }
@@ -284,21 +315,26 @@ final class ServerSession: WireSession {
 
     func finish(_ id: CallID, _ end: CallEnd) {
         guard let open = calls.removeValue(forKey: id) else { return }
-        open.endStreams(.streamEnded)
-        complete(id, open, end)
+        if open.call.context.method.kind.streams { open.endStreams(.streamEnded) }
+        if case .ended(_, _, let ended) = end { now = max(now, ended) } else { now = .now }
+        complete(id, open.call, arrived: open.arrived, end, stop: open.stop)
     }
 
     /// Gives the call's place back and its answer to the machine.
-    private func complete(_ id: CallID, _ open: OpenCall, _ end: CallEnd) {
-        core.leave(open.call, latency: end.latency(since: open.arrived))
-        let answer = CallAnswer(open, end)
+    ///
+    /// - Parameter stop: Why the handler was asked to stop, if it was.
+    private func complete(
+        _ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ end: CallEnd, stop: OpenCall.Stop? = nil
+    ) {
+        core.leave(call, latency: end.latency(since: arrived))
+        let answer = CallAnswer(call.context, arrived: arrived, end, stop)
         switch answer.result {
-        case .success where open.call.context.method.kind.serverStreams:
-            driver.machine?.finish(id, with: answer.timings)
-        case .success(let bytes): driver.machine?.succeed(id, message: bytes, with: answer.timings)
-        case .failure(let error): driver.machine?.fail(id, with: WireStatus(error, answer.timings))
+        case .success where call.context.method.kind.serverStreams:
+            machine?.finish(id, with: answer.timings)
+        case .success(let bytes): machine?.succeed(id, message: bytes, with: answer.timings)
+        case .failure(let error): machine?.fail(id, with: WireStatus(error, answer.timings))
         }
-        if let observer = core.observer { observer.callEnded(answer.record(open.call.context)) }
+        if let observer = core.observer { observer.callEnded(answer.record(call.context)) }
         driver.pumpSoon()
     }
 }

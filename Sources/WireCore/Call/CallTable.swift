@@ -37,6 +37,9 @@ public struct CallTable<Value> {
         }
     }
 
+    /// Adds a call that is not here yet: spares looking for it.
+    @inlinable public mutating func add(_ value: Value, at id: CallID) { insert(value, at: id) }
+
     /// Whether the call is here.
     @inlinable public func contains(_ id: CallID) -> Bool { place(of: id) != nil }
 

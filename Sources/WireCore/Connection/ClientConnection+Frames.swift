@@ -148,7 +148,9 @@ extension ClientConnection {
     ) -> CallResult {
         var status = WireStatus(frame)
         do throws(WireViolation) {
-            status.metadata = try WireMetadata(validating: frame.metadata, maxSize: link.limits.maxMetadataSize)
+            if case .parts(_, let metadata, _) = frame.beside {
+                status.metadata = try WireMetadata(validating: metadata, maxSize: link.limits.maxMetadataSize)
+            }
             guard status.isOK else { return CallResult(status: status, origin: .peer) }
             guard !call.kind.serverStreams else {
                 try Self.checkEnd(frame, isCut: isCut)
@@ -223,11 +225,13 @@ extension ClientConnection {
 extension WireStatus {
     /// A received STATUS; its metadata is still to be checked.
     fileprivate init(_ frame: StatusFrame) {
-        let isKnown = frame.code <= WireStatusCode.unauthenticated
-        self.init(
-            code: isKnown ? frame.code : WireStatusCode.unknown, message: String(buffer: frame.text),
-            details: frame.details, processed: frame.processed, queuedMicros: frame.queuedMicros,
-            ranMicros: frame.ranMicros, retryAfterMillis: frame.retryAfterMillis)
+        self.init(ok: WireTimings(queuedMicros: frame.queuedMicros, ranMicros: frame.ranMicros))
+        code = frame.code <= WireStatusCode.unauthenticated ? frame.code : WireStatusCode.unknown
+        processed = frame.processed
+        retryAfterMillis = frame.retryAfterMillis
+        guard case .parts(let text, _, let details) = frame.beside else { return }
+        message = String(buffer: text)
+        self.details = details
     }
 
     /// The status of a call whose answer broke a rule: what the server said of the work stays.

@@ -158,7 +158,7 @@ package struct ClientConnection: ~Copyable, Sendable {
         lastStarted = nextCall
         nextCall += 1
         let limit = min(call.responseLimit ?? .max, link.limits.maxMessageSize)
-        calls[id] = ClientCall(kind: call.kind, due: call.deadline, responseLimit: limit)
+        calls.add(ClientCall(kind: call.kind, due: call.deadline, responseLimit: limit), at: id)
         if call.kind.serverStreams { streams[id] = IncomingStream(limit: limit, window: link.limits.callCredit) }
         if let due = call.deadline { addTimer(id, due) }
         if call.kind.clientStreams { openStream(id, call, peer, now: now) } else { send(id, call, peer, now: now) }

@@ -5,8 +5,7 @@ extension ServerConnection {
     /// Answers with `message` and OK. False when the call is gone: nobody is left to tell.
     @discardableResult
     package mutating func succeed(
-        _ id: CallID, message: [UInt8], with timings: WireTimings = WireTimings(),
-        metadata: WireMetadata = WireMetadata()
+        _ id: CallID, message: [UInt8], with timings: WireTimings = WireTimings(), metadata: WireMetadata? = nil
     ) -> Bool {
         succeed(id, .bytes(message), timings, metadata)
     }
@@ -14,8 +13,7 @@ extension ServerConnection {
     /// The same for a message that is in a buffer already.
     @discardableResult
     package mutating func succeed(
-        _ id: CallID, message: ByteBuffer, with timings: WireTimings = WireTimings(),
-        metadata: WireMetadata = WireMetadata()
+        _ id: CallID, message: ByteBuffer, with timings: WireTimings = WireTimings(), metadata: WireMetadata? = nil
     ) -> Bool {
         succeed(id, .buffer(message), timings, metadata)
     }
@@ -51,13 +49,12 @@ extension ServerConnection {
     }
 
     private mutating func succeed(
-        _ id: CallID, _ body: MessageBody, _ timings: WireTimings, _ metadata: WireMetadata
+        _ id: CallID, _ body: MessageBody, _ timings: WireTimings, _ metadata: WireMetadata?
     ) -> Bool {
         guard let stop = stop(of: id) else { return false }
-        if stop == .no, metadata.isEmpty, fitsStatus(body.count) { return answer(id, timings, body) }
-        let status = WireStatus(
-            code: WireStatusCode.ok, processed: .yes, queuedMicros: timings.queuedMicros, ranMicros: timings.ranMicros,
-            metadata: metadata)
+        if stop == .no, metadata?.isEmpty ?? true, fitsStatus(body.count) { return answer(id, timings, body) }
+        var status = WireStatus(ok: timings)
+        if let metadata { status.metadata = metadata }
         switch stop {
         case .expired: finish(id, Self.expired(status))
         case .cancelled: finish(id, Self.replaced(status, WireStatusCode.cancelled, "cancelled; it ran to its end"))

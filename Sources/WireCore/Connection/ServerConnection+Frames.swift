@@ -75,9 +75,8 @@ extension ServerConnection {
 
     /// Checks all of a CALL but its message.
     private func admit(_ id: CallID, _ frame: CallFrame, now: WireInstant) throws(WireViolation) -> IncomingCall {
-        let limits = link.limits
-        guard calls.count < limits.maxConcurrentCalls else {
-            throw .call(WireStatusCode.resourceExhausted, 22, "more than \(limits.maxConcurrentCalls) open calls")
+        guard calls.count < link.limits.maxConcurrentCalls else {
+            throw .call(WireStatusCode.resourceExhausted, 22, "more than \(link.limits.maxConcurrentCalls) open calls")
         }
         guard let kind = WireCallKind(rawValue: frame.kind) else {
             throw .call(WireStatusCode.invalidArgument, 23, "call kind \(frame.kind) is unknown")
@@ -88,13 +87,19 @@ extension ServerConnection {
         guard kind == .unary || acceptsStreams else {
             throw .call(WireStatusCode.unimplemented, 31, "this server has no streaming calls")
         }
-        let metadata = try WireMetadata(validating: frame.metadata, maxSize: limits.maxMetadataSize)
+        let metadata = try WireMetadata(validating: frame.metadata, maxSize: link.limits.maxMetadataSize)
         guard frame.remainingMicros > 0 else {
             throw .call(WireStatusCode.deadlineExceeded, 71, "the deadline had passed on arrival")
         }
         return IncomingCall(
             id: id, method: frame.method, kind: kind, lane: lane,
-            deadline: Self.deadline(frame.remainingMicros, now: now), metadata: metadata, receivedAt: now)
+            deadline: Self.deadline(frame.remainingMicros, now: now), metadata: metadata,
+            message: Self.wholeMessage(frame, kind) ?? ByteBuffer(), receivedAt: now)
+    }
+
+    /// The one message of a call that is here with it.
+    private static func wholeMessage(_ frame: CallFrame, _ kind: WireCallKind) -> ByteBuffer? {
+        frame.endsRequest && !kind.clientStreams ? frame.message?.fragment : nil
     }
 
     private static func deadline(_ remaining: UInt64, now: WireInstant) -> WireInstant? {
@@ -123,7 +128,7 @@ extension ServerConnection {
             throw .call(
                 WireStatusCode.resourceExhausted, 40, "a request of \(message.length) bytes, the limit is \(limit)")
         }
-        if frame.endsRequest { return deliver(call, message.fragment) }
+        if frame.endsRequest { return dispatch(call) }
         guard link.budget.reserve(message.length) else {
             throw .call(WireStatusCode.resourceExhausted, 44, "too many large requests under way")
         }
@@ -132,26 +137,24 @@ extension ServerConnection {
         grantCredit(call.id, &request)
         requests[call.id] = request
         let patience = now.advanced(by: link.limits.messageTimeout)
-        insert(call.id, due: call.deadline.map { min($0, patience) } ?? patience, .receiving)
+        add(call.id, due: call.deadline.map { min($0, patience) } ?? patience, .receiving)
     }
 
-    private mutating func deliver(_ call: IncomingCall, _ message: ByteBuffer) {
-        var call = call
-        call.message = message
-        dispatch(call)
-    }
-
+    /// Hands over a call that is not in `calls` yet.
     mutating func dispatch(_ call: IncomingCall) {
-        insert(call.id, due: call.deadline, .running(.no))
+        add(call.id, due: call.deadline, .running(.no))
+        announce(call)
+    }
+
+    private mutating func announce(_ call: IncomingCall) {
         if call.kind.serverStreams, let window = calls[call.id]?.window {
             link.fragments.open(call.id, endsRequest: false, window: window)
         }
         events.append(.call(call))
     }
 
-    private mutating func insert(_ id: CallID, due: WireInstant?, _ state: ServerCall.State) {
-        let window = calls[id]?.window ?? SendWindow(link.peer?.callCredit ?? 0)
-        calls[id] = ServerCall(due: due, window: window, state: state)
+    private mutating func add(_ id: CallID, due: WireInstant?, _ state: ServerCall.State) {
+        calls.add(ServerCall(due: due, window: SendWindow(link.peer?.callCredit ?? 0), state: state), at: id)
         if let due { addTimer(id, due) }
     }
 
@@ -209,7 +212,11 @@ extension ServerConnection {
         guard let request = takeRequest(id) else { return }
         var call = request.call
         call.receivedAt = now
-        deliver(call, request.assembly.buffer)
+        call.message = request.assembly.buffer
+        calls[id]?.due = call.deadline
+        calls[id]?.state = .running(.no)
+        if let due = call.deadline { addTimer(id, due) }
+        announce(call)
     }
 
     // MARK: CANCEL, CREDIT

@@ -66,6 +66,8 @@ package struct ServerConnection: ~Copyable, Sendable {
     package var isClosed: Bool { phase.isClosed }
     /// Stop reading: the peer does not take what it is sent.
     package var isCongested: Bool { link.isCongested }
+    /// More waits to be sent than may: what the peer asked for beside it has to wait (W-133).
+    package var isOverfull: Bool { link.isCongested && !isClosed }
     /// Calls that are owed a STATUS.
     package var openCallCount: Int { calls.count }
 

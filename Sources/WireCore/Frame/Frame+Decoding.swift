@@ -87,9 +87,14 @@ extension StatusFrame {
         let textLength = work.3
         processed = try Self.processed(work.1, reserved: work.2)
         (code, queuedMicros, ranMicros, retryAfterMillis) = (work.0, work.4, work.5, work.6)
-        text = try payload.readBlock(Int(textLength), "text of a STATUS")
-        metadata = try payload.readBlock(Int(metadataLength), "metadata of a STATUS")
-        details = try payload.readBlock(Int(detailsLength), "details of a STATUS")
+        if textLength | metadataLength | detailsLength == 0 {
+            beside = .nothing
+        } else {
+            beside = .parts(
+                text: try payload.readBlock(Int(textLength), "text of a STATUS"),
+                metadata: try payload.readBlock(Int(metadataLength), "metadata of a STATUS"),
+                details: try payload.readBlock(Int(detailsLength), "details of a STATUS"))
+        }
         let start = try MessageStart(length: messageLength, rest: payload, isPresent: hasMessage, in: "STATUS")
         message = start?.fragment
         guard start?.isWhole ?? true else {

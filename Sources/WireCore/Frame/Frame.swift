@@ -104,11 +104,19 @@ package struct StatusFrame: Equatable, Sendable {
     package var queuedMicros: UInt32
     package var ranMicros: UInt32
     package var retryAfterMillis: UInt32
-    package var text: ByteBuffer
-    package var metadata: ByteBuffer
-    package var details: ByteBuffer
+    var beside: Beside
     /// The whole response, when it fits.
     package var message: ByteBuffer?
+
+    /// What most statuses do without.
+    indirect enum Beside: Equatable, Sendable {
+        case nothing
+        case parts(text: ByteBuffer, metadata: ByteBuffer, details: ByteBuffer)
+    }
+
+    package var text: ByteBuffer { if case .parts(let text, _, _) = beside { text } else { ByteBuffer() } }
+    package var metadata: ByteBuffer { if case .parts(_, let metadata, _) = beside { metadata } else { ByteBuffer() } }
+    package var details: ByteBuffer { if case .parts(_, _, let details) = beside { details } else { ByteBuffer() } }
 }
 
 /// DRAIN: `lastCall:u32 graceMillis:u32`, then the reason.

@@ -227,7 +227,7 @@ extension WireMetadata {
             return invalid(65, "entry \(key.rawValue) is longer than \(maxWellKnownSize) bytes")
         }
         // ASCII is UTF-8, and nearly always all there is.
-        guard value.allSatisfy({ $0 < 0x80 }) || String(validating: value, as: UTF8.self) != nil else {
+        guard UnsafeRawBufferPointer(rebasing: value).isASCII || String(validating: value, as: UTF8.self) != nil else {
             return invalid(65, "entry \(key.rawValue) is not UTF-8")
         }
         return nil
@@ -235,6 +235,22 @@ extension WireMetadata {
 
     private static func invalid(_ rule: UInt16, _ reason: String) -> WireViolation {
         .call(WireStatusCode.invalidArgument, rule, "metadata: \(reason)")
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Eight bytes at a time.
+    fileprivate var isASCII: Bool {
+        var (bits, offset): (UInt64, Int) = (0, 0)
+        while offset + 8 <= count {
+            bits |= loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            offset += 8
+        }
+        while offset < count {
+            bits |= UInt64(self[offset])
+            offset += 1
+        }
+        return bits & 0x8080_8080_8080_8080 == 0
     }
 }
 

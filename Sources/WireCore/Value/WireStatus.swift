@@ -4,10 +4,6 @@ package import NIOCore
 package struct WireStatus: Equatable, Sendable {
     /// gRPC's numbers, 0 ... 16. Received codes above 16 are read as UNKNOWN (W-82).
     package var code: UInt32
-    /// One sentence for people, UTF-8, at most `WireLimits.maxStatusMessageSize` bytes; longer text is cut.
-    package var message: String
-    /// A machine-readable error (protobuf by convention); at most `WireLimits.maxStatusDetailsSize` bytes.
-    package var details: ByteBuffer
     /// Whether the method's code ran.
     package var processed: Processed
     /// How long the call waited before its handler started, microseconds, saturating.
@@ -16,8 +12,19 @@ package struct WireStatus: Equatable, Sendable {
     package var ranMicros: UInt32
     /// When a retry makes sense, milliseconds from now; 0: no advice.
     package var retryAfterMillis: UInt32
-    /// What the handler attached to the answer (trailers).
-    package var metadata: WireMetadata
+    private var beside: Beside
+
+    /// What most statuses do without, in one place: a status is moved several times on its way, and would count
+    /// references to nothing each time.
+    private indirect enum Beside: Equatable, Sendable {
+        case nothing
+        case parts(message: String, details: ByteBuffer, metadata: WireMetadata)
+
+        init(_ message: String, _ details: ByteBuffer, _ metadata: WireMetadata) {
+            let isNothing = message.isEmpty && details.readableBytes == 0 && metadata.isEmpty
+            self = isNothing ? .nothing : .parts(message: message, details: details, metadata: metadata)
+        }
+    }
 
     package init(
         code: UInt32, message: String = "", details: ByteBuffer = ByteBuffer(), processed: Processed,
@@ -25,13 +32,37 @@ package struct WireStatus: Equatable, Sendable {
         metadata: WireMetadata = WireMetadata()
     ) {
         self.code = code
-        self.message = message
-        self.details = details
+        self.beside = Beside(message, details, metadata)
         self.processed = processed
         self.queuedMicros = queuedMicros
         self.ranMicros = ranMicros
         self.retryAfterMillis = retryAfterMillis
-        self.metadata = metadata
+    }
+
+    /// OK and nothing beside it.
+    init(ok timings: WireTimings) {
+        code = WireStatusCode.ok
+        processed = .yes
+        queuedMicros = timings.queuedMicros
+        ranMicros = timings.ranMicros
+        retryAfterMillis = 0
+        beside = .nothing
+    }
+
+    /// One sentence for people, UTF-8, at most `WireLimits.maxStatusMessageSize` bytes; longer text is cut.
+    package var message: String {
+        get { if case .parts(let message, _, _) = beside { message } else { "" } }
+        set { beside = Beside(newValue, details, metadata) }
+    }
+    /// A machine-readable error (protobuf by convention); at most `WireLimits.maxStatusDetailsSize` bytes.
+    package var details: ByteBuffer {
+        get { if case .parts(_, let details, _) = beside { details } else { ByteBuffer() } }
+        set { beside = Beside(message, newValue, metadata) }
+    }
+    /// What the handler attached to the answer (trailers).
+    package var metadata: WireMetadata {
+        get { if case .parts(_, _, let metadata) = beside { metadata } else { WireMetadata() } }
+        set { beside = Beside(message, details, newValue) }
     }
 
     package var isOK: Bool { code == WireStatusCode.ok }

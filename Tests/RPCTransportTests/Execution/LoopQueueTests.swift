@@ -4,6 +4,7 @@ import NIOEmbedded
 import NIOPosix
 import RPCCore
 import Testing
+import WireCore
 
 @testable import RPCTransport
 
@@ -37,7 +38,7 @@ import Testing
     func free() {
         let bench = Bench()
         #expect(bench.queue.isFree(for: .routine, waited: .zero))
-        #expect(bench.queue.isFree(for: .routine, waited: LoopQueue.burst - .nanoseconds(1)))
+        #expect(bench.queue.isFree(for: .routine, waited: WireDuration(nanoseconds: LoopQueue.burst.nanoseconds - 1)))
         #expect(!bench.queue.isFree(for: .routine, waited: LoopQueue.burst))
     }
 

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import NIOSSL
+import RPCCore
 import RPCTransport
 import Synchronization
 import Testing
@@ -67,29 +68,39 @@ final class Script: Sendable {
 }
 
 private final class ScriptedSession: WireSession {
-    let driver: WireDriver<ServerConnection>
+    let driver = WireDriver(handshakeTimeout: .seconds(5))
+    var machine: ServerConnection?
     private let script: Script
 
     init(_ script: Script) {
         self.script = script
-        driver = WireDriver<ServerConnection>(handshakeTimeout: .seconds(5)) { _, now in
-            var machine = try ServerConnection(now: now)
-            if script.nextTurnsAway() { machine.close("going", now: now) }
-            return machine
-        }
         driver.session = self
     }
 
-    func handle(_ event: ServerConnection.Event) {
+    func open(_ peer: PeerIdentity, now: WireInstant) throws {
+        machine = try ServerConnection(now: now)
+        if script.nextTurnsAway() { machine?.close("going", now: now) }
+    }
+
+    var isCongested: Bool { machine?.isCongested ?? false }
+    var isClosed: Bool { machine?.isClosed ?? false }
+    var nextTimeout: WireInstant? { machine?.nextTimeout() }
+    func receive(_ bytes: ByteBuffer, now: WireInstant) { machine?.receive(bytes, now: now) }
+    func handleEvents() { while let event = machine?.nextEvent() { handle(event) } }
+    func takeOutbound() -> ByteBuffer? { machine?.takeOutbound() }
+    func handleTimeout(now: WireInstant) { machine?.handleTimeout(now: now) }
+    func connectionClosed(now: WireInstant) { machine?.connectionClosed(now: now) }
+
+    private func handle(_ event: ServerConnection.Event) {
         guard case .call(let call) = event else { return }
         switch script.next(call) {
-        case .answer(let status): driver.machine?.fail(call.id, with: status)
+        case .answer(let status): machine?.fail(call.id, with: status)
         case .cut: driver.context?.close(promise: nil)
         case .drain:
-            driver.machine?.drain("going", grace: WireDuration(.seconds(1)), now: WireClock.now)
+            machine?.drain("going", grace: WireDuration(.seconds(1)), now: WireClock.now)
             let status = WireStatus(code: WireStatusCode.unavailable, message: "draining", processed: .no)
-            driver.machine?.fail(call.id, with: status)
-        case nil: driver.machine?.succeed(call.id, message: call.message)
+            machine?.fail(call.id, with: status)
+        case nil: machine?.succeed(call.id, message: call.message)
         }
     }
 
