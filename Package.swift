@@ -37,9 +37,13 @@ let hummingbirdHTTP2: Target.Dependency = .product(name: "HummingbirdHTTP2", pac
 let mustache: Target.Dependency = .product(name: "Mustache", package: "swift-mustache")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
+/// What a call passes through: an async function runs where its caller does, for each change of executor costs a call
+/// more than its frame does.
+let calls: [SwiftSetting] = settings + [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]
+
 /// What runs for every call: no checks of exclusive access at run time in release builds. Debug builds, and so all tests,
 /// have them.
-let hot: [SwiftSetting] = settings + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+let hot: [SwiftSetting] = calls + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
 /// A module under `Sources/`.
 func module(_ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = settings) -> Target {
@@ -133,9 +137,9 @@ let package = Package(
             name: "protoc-gen-lockstep", dependencies: ["RPCCodeGen", protobuf, protobufPlugin],
             path: "Sources/protoc-gen-lockstep", swiftSettings: settings),
         // Generated messages, descriptors and handler protocols: checked in, never edited.
-        module("Contracts", ["RPCCore", protobuf]),
+        module("Contracts", ["RPCCore", protobuf], settings: calls),
         // Generated clients: checked in, never edited. Linked by ASYNC services only.
-        module("ContractClients", ["Contracts", "RPCCore", protobuf]),
+        module("ContractClients", ["Contracts", "RPCCore", protobuf], settings: calls),
 
         // MARK: What services share
         // AES-GCM, Ed25519, HMAC, SHA-256 and random bytes over OpenSSL's libcrypto.
@@ -255,7 +259,7 @@ let package = Package(
                     "RPCCore", "RPCTransport", "RPCClient", "WireCore", "ServiceKit", "CXCrypt", protobuf, nioCore, nioPosix,
                     nioSSL, nioTLS, arguments,
                 ],
-                path: "Tests/Benchmarks/Echo", swiftSettings: settings),
+                path: "Tests/Benchmarks/Echo", swiftSettings: calls),
             // Our own implementation as a peer of the contract tests.
             .executableTarget(
                 name: "lockstep-peer", dependencies: ["ContractHarness", arguments], path: "Tests/Contract/Peer",

@@ -84,7 +84,7 @@ package struct InProcessChannel: RPCChannel {
         request.deadline = deadline
         request.kind = method.kind
         request.lane = options.lane
-        request.requestID = options.requestID
+        request.requestID = options.requestID.flatMap { RequestID($0) }
         request.userToken = options.userToken ?? userToken
         request.origin = options.origin
         request.metadata = options.metadata

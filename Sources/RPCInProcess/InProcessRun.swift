@@ -68,7 +68,7 @@ final class InProcessRun: Sendable {
     private func run(_ request: [UInt8], _ input: Input) async -> Answer {
         do {
             switch call.entry.method {
-            case .sync(let method): return .success(try method.run(request, call.context))
+            case .sync(let method): return .success(try method.run(request.span.bytes, call.context))
             case .async(let method):
                 if case .stream(let parts) = input, let stream = method.stream {
                     return .success(try await stream(parts, call.context))

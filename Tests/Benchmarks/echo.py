@@ -43,7 +43,7 @@ SHAPES = [
     ),
 ]
 # The most that a unary call of 128 B may allocate on each side, and what other work of the process may add to it.
-ALLOCATIONS = {"sync": (6, 8), "async": (12, 8)}
+ALLOCATIONS = {"sync": (4, 5), "async": (10, 5)}
 ALLOWANCE = 0.5
 
 

@@ -55,7 +55,7 @@ import Testing
     @Test func syncMethodsTakeAndGiveBytes() throws {
         let method = try #require(Digest().syncMethods.first { $0.descriptor.id == DigestServiceContract.sum.id })
         let request: [UInt8] = try DigestSumRequest.with { $0.numbers = [1, 2] }.serializedBytes()
-        let answer = try method.run(request, context(method.descriptor))
+        let answer = try method.run(request.span.bytes, context(method.descriptor))
         #expect(try DigestSumResponse(serializedBytes: answer).sum == 3)
     }
 
@@ -120,7 +120,7 @@ import Testing
     private func context(_ method: RPCCore.MethodDescriptor) throws -> CallContext {
         CallContext(
             method: method, peer: try #require(PeerIdentity(service: "gateway")), deadline: .after(.seconds(60)),
-            requestID: "req_1")
+            requestID: RequestID("req_1") ?? RequestID())
     }
 
     /// A request that obeys the contract and carries a planted value in every field that is not OPEN.

@@ -122,8 +122,8 @@ import Testing
 
     @Test func requestIDsThatCouldForgeLogsAreReplaced() throws {
         let gate = try gate(Fixture.method())
-        #expect(try admit(gate, request { $0.requestID = "req_7" }).context.requestID == "req_7")
-        #expect(try admit(gate, request { $0.requestID = "a\nb" }).context.requestID.hasPrefix("req_"))
+        #expect(try admit(gate, request { $0.requestID = RequestID("req_7") }).context.requestID == "req_7")
+        #expect(try admit(gate, request { $0.requestID = RequestID("a\nb") }).context.requestID.hasPrefix("req_"))
     }
 
     @Test func twoMethodsOfOneIDAreNotHosted() {

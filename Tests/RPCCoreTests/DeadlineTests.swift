@@ -32,7 +32,7 @@ import Testing
     @Test func callsOnBehalfShrinkHopByHop() throws {
         let context = CallContext(
             method: Fixture.method(), peer: try #require(PeerIdentity(service: "gateway")),
-            deadline: .after(.seconds(4), now: now), lane: .emergency, requestID: "req_1", user: Fixture.user(),
+            deadline: .after(.seconds(4), now: now), lane: .emergency, requestID: RequestID("req_1") ?? RequestID(), user: Fixture.user(),
             userToken: "token", origin: ClientOrigin(address: "192.0.2.1", userAgent: "test"))
         let options = context.outgoing()
         let next = options.effectiveDeadline(for: Fixture.method(), now: now.advanced(by: .seconds(1)))

@@ -13,7 +13,7 @@ import Testing
     private func context(_ deadline: Deadline) throws -> CallContext {
         CallContext(
             method: Fixture.method(), peer: try #require(PeerIdentity(service: "gateway")), deadline: deadline,
-            requestID: "req_1")
+            requestID: RequestID("req_1") ?? RequestID())
     }
 
     @Test func domainErrorsSayTheirStatus() {
@@ -57,7 +57,7 @@ import Testing
     @Test func cancellationIsSeenByWhoLooks() throws {
         let context = CallContext(
             method: Fixture.method(), peer: try #require(PeerIdentity(service: "gateway")), deadline: .after(.seconds(4)),
-            requestID: "req_1")
+            requestID: RequestID("req_1") ?? RequestID())
         let flag = context.cancellation
         #expect(throws: Never.self) { try flag.check() }
         flag.cancel()

@@ -33,6 +33,24 @@ import Testing
         #expect(!RequestID.isValid(text))
     }
 
+    @Test(
+        "A request id says what it was made of, be it held as a number or as text",
+        arguments: [
+            "req_0123456789abcdef0123456789abcdef", "req_ffffffffffffffff0000000000000000",
+            "req_9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a9a", "req_0123456789ABCDEF0123456789abcdef",
+            "req_0123456789abcdeg0123456789abcdef", "REQ_0123456789abcdef0123456789abcdef",
+            "req_0123456789abcdef0123456789abcde", "req_0123456789abcdef0123456789abcdef0",
+            "req_0123456789-bcdef0123456789abcde_", "a",
+        ])
+    func keepsRequestIDs(text: String) throws {
+        let id = try #require(RequestID(text))
+        var bytes = [UInt8](repeating: 0, count: id.size)
+        bytes.withUnsafeMutableBytes { id.write(to: $0) }
+        let written = String(decoding: bytes, as: UTF8.self)
+        #expect(id.text == text && written == text)
+        #expect(RequestID("a\nb") == nil && RequestID("") == nil)
+    }
+
     @Test func makesRequestIDs() {
         struct Zeros: RandomNumberGenerator {
             mutating func next() -> UInt64 { 0xab }
@@ -40,5 +58,6 @@ import Testing
         var zeros = Zeros()
         #expect(RequestID.make(using: &zeros) == "req_00000000000000ab00000000000000ab")
         #expect(RequestID.isValid(RequestID.make()) && RequestID.make() != RequestID.make())
+        #expect(RequestID() != RequestID() && RequestID(RequestID.make()) != nil)
     }
 }

@@ -36,7 +36,7 @@ final class PendingCall: Sendable {
     let stream: ClientStream?
     /// Who hears of the end instead of a continuation: then this is one attempt of a call, and not to be repeated.
     private let onEnd: (@Sendable (Answer) -> Void)?
-    private let requestID: String
+    private let requestID: RequestID
     private let state: Mutex<State>
 
     init(
@@ -52,7 +52,7 @@ final class PendingCall: Sendable {
         self.options = options
         self.deadline = deadline
         self.submitted = now
-        self.requestID = options.requestID ?? RequestID.make()
+        self.requestID = options.requestID.flatMap { RequestID($0) } ?? RequestID()
     }
 
     /// May be sent again.

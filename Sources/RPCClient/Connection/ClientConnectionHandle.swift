@@ -5,6 +5,7 @@ import Synchronization
 final class ClientConnectionHandle: Sendable {
     let channel: any Channel
     let attempt: ConnectionAttempt
+    private let loop: any EventLoop
     private let session: NIOLoopBound<ClientSession>
     private let full = Atomic(false)
     private let outstanding = Atomic(0)
@@ -13,7 +14,8 @@ final class ClientConnectionHandle: Sendable {
     init(_ channel: any Channel, _ session: ClientSession, _ attempt: ConnectionAttempt) {
         self.channel = channel
         self.attempt = attempt
-        self.session = NIOLoopBound(session, eventLoop: channel.eventLoop)
+        self.loop = channel.eventLoop
+        self.session = NIOLoopBound(session, eventLoop: loop)
     }
 
     var peer: PeerID { attempt.peer }
@@ -40,14 +42,23 @@ final class ClientConnectionHandle: Sendable {
         set { succeeded.store(newValue, ordering: .relaxed) }
     }
 
-    var isHere: Bool { channel.eventLoop.inEventLoop }
+    var isHere: Bool { loop.inEventLoop }
+
+    /// Sends the call. The same as `run`, without a closure for each call.
+    func start(_ call: PendingCall) {
+        if isHere {
+            session.value.start(call)
+        } else {
+            loop.execute { [session] in session.value.start(call) }
+        }
+    }
 
     /// Runs `body` on the connection's loop: at once when that is here.
     func run(_ body: @escaping @Sendable (ClientSession) -> Void) {
         if isHere {
             body(session.value)
         } else {
-            channel.eventLoop.execute { [session] in body(session.value) }
+            loop.execute { [session] in body(session.value) }
         }
     }
 }

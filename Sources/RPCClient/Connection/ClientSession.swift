@@ -48,16 +48,22 @@ final class ClientSession: WireSession {
     var isClosed: Bool { machine?.isClosed ?? false }
     var nextTimeout: WireInstant? { machine?.nextTimeout() }
     func receive(_ bytes: ByteBuffer, now: WireInstant) { machine?.receive(bytes, now: now) }
-    func handleEvents() { while let event = machine?.nextEvent() { handle(event) } }
+
+    func handleEvents() {
+        // What ends calls is known before their ends are: so they can tell that the connection was on its way out.
+        let isOver = isClosed
+        while let event = machine?.nextEvent() { handle(event, isOver: isOver) }
+    }
+
     func takeOutbound() -> ByteBuffer? { machine?.takeOutbound() }
     func handleTimeout(now: WireInstant) { machine?.handleTimeout(now: now) }
     func connectionClosed(now: WireInstant) { machine?.connectionClosed(now: now) }
 
     // MARK: The connection
 
-    private func handle(_ event: ClientConnection.Event) {
+    private func handle(_ event: ClientConnection.Event, isOver: Bool) {
         if case .idle = event { return retire(isNeeded: false) }
-        if machine?.isClosed == true { retire() }
+        if isOver { retire() }
         switch event {
         case .established: establish()
         case .ended(let id, let result): end(id, result)
@@ -208,6 +214,7 @@ final class ClientSession: WireSession {
 
     private func end(_ id: CallID, _ result: CallResult) {
         guard let call = calls.removeValue(forKey: id) else { return }
+        let handle = handle
         handle?.load = calls.count
         if !writers.isEmpty {
             for writer in writers.removeValue(forKey: id) ?? [] { writer(.streamEnded) }

@@ -156,7 +156,7 @@ package final class ClientPool: RPCChannel, TrustObserver {
             begin(attempts)
             findPeers()
         case .ready(let connection):
-            connection.run { $0.start(call) }
+            connection.start(call)
         case .ended:
             break
         case .closed:

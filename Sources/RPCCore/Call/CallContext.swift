@@ -8,7 +8,9 @@ package final class CallContext: Sendable {
     package let deadline: Deadline
     package let lane: Lane
     /// The same through all services that one outside request touches; `[A-Za-z0-9_-]`, at most 64 bytes.
-    package let requestID: String
+    package var requestID: String { id.text }
+    /// The same as its number, where it is one.
+    package let id: RequestID
     /// The end user, when the gateway vouches for one. Always present in methods exposed to USER or ADMIN.
     package let user: UserIdentity?
     /// The signed form of `user`, forwarded unchanged to other services.
@@ -28,7 +30,7 @@ package final class CallContext: Sendable {
         peer: PeerIdentity,
         deadline: Deadline,
         lane: Lane = .routine,
-        requestID: String,
+        requestID: RequestID,
         user: UserIdentity? = nil,
         userToken: String? = nil,
         origin: ClientOrigin = ClientOrigin(),
@@ -41,7 +43,7 @@ package final class CallContext: Sendable {
         self.peer = peer
         self.deadline = deadline
         self.lane = lane
-        self.requestID = requestID
+        self.id = requestID
         self.user = user
         self.userToken = userToken
         self.origin = origin

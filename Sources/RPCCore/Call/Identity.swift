@@ -1,9 +1,16 @@
 /// Who is at the other end of a connection, as its certificate says.
 package struct PeerIdentity: Sendable, Hashable, CustomStringConvertible {
+    /// Elsewhere, in one place: every call of a connection holds its peer.
+    private indirect enum Names: Sendable, Hashable {
+        case names(uri: String, service: String)
+    }
+
+    private let names: Names
+
     /// The certificate's SAN URI, `spiffe://lockstep.local/service/auth`.
-    package let uri: String
+    package var uri: String { switch names { case .names(let uri, _): uri } }
     /// The service's name, `auth`: the last part of the URI.
-    package let service: String
+    package var service: String { switch names { case .names(_, let service): service } }
 
     /// The trust domain and path under which services are named.
     package static let prefix = "spiffe://lockstep.local/service/"
@@ -13,8 +20,7 @@ package struct PeerIdentity: Sendable, Hashable, CustomStringConvertible {
         guard uri.hasPrefix(Self.prefix) else { return nil }
         let name = uri.dropFirst(Self.prefix.count)
         guard (1...32).contains(name.utf8.count), name.utf8.allSatisfy(Self.isNameByte) else { return nil }
-        self.uri = uri
-        self.service = String(name)
+        self.names = .names(uri: uri, service: String(name))
     }
 
     /// The identity of the service of that name; nil when it is no name.

@@ -22,6 +22,12 @@ package struct MonotonicInstant: Sendable, Hashable, Comparable {
         return MonotonicInstant(nanoseconds: UInt64(clamping: sum))
     }
 
+    /// Saturates.
+    package func advanced(byNanoseconds duration: UInt64) -> MonotonicInstant {
+        let (sum, overflow) = nanoseconds.addingReportingOverflow(duration)
+        return MonotonicInstant(nanoseconds: overflow ? .max : sum)
+    }
+
     /// Zero when `other` is later. For what every call counts: a `Duration` has 128 bits.
     package func nanoseconds(since other: MonotonicInstant) -> UInt64 {
         nanoseconds > other.nanoseconds ? nanoseconds - other.nanoseconds : 0

@@ -67,7 +67,7 @@ extension MethodDescriptor {
     /// - Throws: INTERNAL for bytes that are no such message.
     func decodeAnswer<Response: Message>(_ bytes: [UInt8]) throws(RPCError) -> Response {
         do {
-            return try Response(serializedBytes: bytes)
+            return try Response(serializedBytes: bytes.span.bytes)
         } catch {
             throw RPCError(.internal, "The answer of \(fullName) does not decode.", reason: "malformed_response")
         }

@@ -125,12 +125,17 @@ package final class MethodDescriptor: Sendable {
 
 /// How long a call may take.
 package struct DeadlineRule: Sendable, Hashable {
-    package var `default`: Duration
-    package var maximum: Duration
+    package let `default`: Duration
+    package let maximum: Duration
+    /// The same as numbers that every call reckons with; the first never beyond the second.
+    let defaultNanoseconds: UInt64
+    let maximumNanoseconds: UInt64
 
     package init(default: Duration, maximum: Duration) {
         self.default = `default`
         self.maximum = maximum
+        maximumNanoseconds = UInt64(clamping: maximum.wholeNanoseconds)
+        defaultNanoseconds = min(UInt64(clamping: `default`.wholeNanoseconds), maximumNanoseconds)
     }
 }
 

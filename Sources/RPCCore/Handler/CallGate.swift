@@ -8,7 +8,7 @@ package struct CallRequest: Sendable {
     /// Nil when the caller gave none.
     package var deadline: Deadline?
     package var lane: Lane = .routine
-    package var requestID: String?
+    package var requestID: RequestID?
     package var userToken: String?
     package var origin = ClientOrigin()
     package var metadata = Metadata()
@@ -78,7 +78,7 @@ package final class CallGate: Sendable {
         try enter(entry, lane, deadline, now: now)
         let context = CallContext(
             method: method, peer: request.peer, deadline: deadline, lane: lane,
-            requestID: Self.requestID(of: request), user: user, userToken: user == nil ? nil : request.userToken,
+            requestID: request.requestID ?? RequestID(), user: user, userToken: user == nil ? nil : request.userToken,
             origin: request.origin, metadata: request.metadata, attempt: request.attempt,
             trace: request.trace, span: tracing?.begin(method, remote: request.trace))
         return AdmittedCall(entry: entry, context: context)
@@ -126,7 +126,7 @@ package final class CallGate: Sendable {
     private static func deadline(
         of request: CallRequest, _ method: MethodDescriptor, now: MonotonicInstant
     ) throws(RPCError) -> Deadline {
-        let longest = Deadline.after(method.deadline.maximum, now: now)
+        let longest = Deadline(now.advanced(byNanoseconds: method.deadline.maximumNanoseconds))
         let deadline = request.deadline.map { min($0, longest) } ?? .after(method.deadline.default, now: now)
         guard !deadline.hasPassed(now: now) else { throw .deadlineExceeded(method, processed: .no) }
         return deadline
@@ -156,10 +156,6 @@ package final class CallGate: Sendable {
     private static func lane(of request: CallRequest, _ method: MethodDescriptor, _ user: UserIdentity?) -> Lane {
         guard request.lane == .emergency, let user, user.lane == .emergency else { return .routine }
         return method.grantsEmergency(to: user.roles) ? .emergency : .routine
-    }
-
-    private static func requestID(of request: CallRequest) -> String {
-        request.requestID.flatMap { RequestID.isValid($0) ? $0 : nil } ?? RequestID.make()
     }
 }
 

@@ -23,12 +23,15 @@ package final class MethodEntry: Sendable {
     package let method: HostedMethod
     package let running: Admission
 
-    package var descriptor: MethodDescriptor { method.descriptor }
+    let id: UInt32
+    package let descriptor: MethodDescriptor
     /// Calls under way.
     package var openCalls: Int { running.current }
 
     init(_ method: HostedMethod) {
         self.method = method
+        self.descriptor = method.descriptor
+        self.id = method.descriptor.id
         self.running = Admission(method.descriptor.admission)
     }
 }
@@ -36,6 +39,8 @@ package final class MethodEntry: Sendable {
 /// The methods of a process by their ids: the router.
 package struct MethodTable: Sendable {
     private let entries: [UInt32: MethodEntry]
+    /// The same by place: ids are parts of digests, so each is near the place that its lowest bits name.
+    private let places: [MethodEntry?]
 
     /// - Throws: `HostingError` when two methods share an id.
     package init(_ methods: [HostedMethod]) throws(HostingError) {
@@ -48,9 +53,30 @@ package struct MethodTable: Sendable {
             entries[id] = MethodEntry(method)
         }
         self.entries = entries
+        self.places = Self.places(entries)
     }
 
-    package subscript(id: UInt32) -> MethodEntry? { entries[id] }
+    /// Twice as many as there are methods at least, so that one is always empty.
+    private static func places(_ entries: [UInt32: MethodEntry]) -> [MethodEntry?] {
+        var count = 4
+        while count < 2 * entries.count + 1 { count *= 2 }
+        var places = [MethodEntry?](repeating: nil, count: count)
+        for (id, entry) in entries {
+            var place = Int(id) & (count - 1)
+            while places[place] != nil { place = (place + 1) & (count - 1) }
+            places[place] = entry
+        }
+        return places
+    }
+
+    package subscript(id: UInt32) -> MethodEntry? {
+        var place = Int(id) & (places.count - 1)
+        while let entry = places[place] {
+            if entry.id == id { return entry }
+            place = (place + 1) & (places.count - 1)
+        }
+        return nil
+    }
 
     package var descriptors: [MethodDescriptor] { entries.values.map(\.descriptor) }
     /// In order of name.

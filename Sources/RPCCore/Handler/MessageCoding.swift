@@ -5,6 +5,11 @@ extension MethodDescriptor {
     ///
     /// - Throws: `RPCError` INVALID_ARGUMENT that names what is wrong.
     package func decode<Request: ContractMessage>(request bytes: [UInt8]) throws -> Request {
+        try decode(request: bytes.span.bytes)
+    }
+
+    /// The same from wherever the bytes are: nothing of them is kept.
+    package func decode<Request: ContractMessage>(request bytes: RawSpan) throws -> Request {
         let request: Request
         do {
             request = try Request(serializedBytes: bytes)

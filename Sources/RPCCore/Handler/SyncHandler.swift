@@ -4,12 +4,13 @@ package protocol SyncServiceHandler: Sendable {
     var syncMethods: [SyncMethod] { get }
 }
 
-/// One SYNC method, ready to run: bytes in, bytes out, no suspension.
+/// One SYNC method, ready to run: bytes in, bytes out, no suspension. The request is read where it is: as it does not
+/// suspend, the bytes may be those that the connection has just received.
 package struct SyncMethod: Sendable {
     package let descriptor: MethodDescriptor
     /// - Throws: `RPCError` INVALID_ARGUMENT for bytes that do not decode or break the contract; whatever the handler
     ///   throws.
-    package let run: @Sendable ([UInt8], CallContext) throws -> [UInt8]
+    package let run: @Sendable (RawSpan, CallContext) throws -> [UInt8]
 
     package init<Request: ContractMessage, Response: ContractMessage>(
         _ descriptor: MethodDescriptor,
@@ -26,6 +27,6 @@ package struct SyncMethod: Sendable {
         bytes descriptor: MethodDescriptor, _ handler: @escaping @Sendable ([UInt8], CallContext) throws -> [UInt8]
     ) {
         self.descriptor = descriptor
-        self.run = handler
+        self.run = { bytes, context in try handler(bytes.withUnsafeBytes { [UInt8]($0) }, context) }
     }
 }

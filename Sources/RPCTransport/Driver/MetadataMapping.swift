@@ -14,7 +14,7 @@ extension CallRequest {
         case .text(let name):
             let key = String(decoding: name, as: UTF8.self)
             if !key.hasPrefix(Metadata.reservedPrefix) { metadata.append(key, Array(value)) }
-        case .wellKnown(.requestID): requestID = String(decoding: value, as: UTF8.self)
+        case .wellKnown(.requestID): requestID = RequestID(utf8: UnsafeRawBufferPointer(rebasing: value))
         case .wellKnown(.userIdentity): userToken = String(decoding: value, as: UTF8.self)
         case .wellKnown(.attempt): attempt = value.reduce(0) { $0 << 8 | Int($1) }
         case .wellKnown(.clientAddress): if seesClients { origin.address = String(decoding: value, as: UTF8.self) }
@@ -32,14 +32,15 @@ extension WireMetadata {
     /// What a caller sends along.
     ///
     /// Fills what was there before anew, so that a connection needs no more memory for each call.
-    package mutating func fill(_ options: CallOptions, requestID: String, attempt: Int) {
+    package mutating func fill(_ options: CallOptions, requestID: RequestID, attempt: Int) {
         clear()
-        add(.requestID, requestID)
+        add(.requestID, size: requestID.size) { requestID.write(to: $0) }
+        if attempt > 1 { setAttempt(UInt32(clamping: attempt)) }
+        if options.isStandard { return }
         if let token = options.userToken { add(.userIdentity, token) }
         if !options.origin.address.isEmpty { add(.clientAddress, options.origin.address.cut) }
         if !options.origin.userAgent.isEmpty { add(.userAgent, options.origin.userAgent.cut) }
         if let trace = options.trace { add(trace) }
-        if attempt > 1 { setAttempt(UInt32(clamping: attempt)) }
         for pair in options.metadata.pairs where !pair.key.hasPrefix(Metadata.reservedPrefix) {
             append(pair.key, pair.value)
         }

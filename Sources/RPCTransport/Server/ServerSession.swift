@@ -55,7 +55,7 @@ final class ServerSession: WireSession {
 
     func handleEvents() {
         now = .now
-        while machine?.isOverfull == false, let event = machine?.nextEvent() { handle(event) }
+        while let event = machine?.nextEventInTurn() { handle(event) }
     }
 
     // MARK: The connection
@@ -110,18 +110,18 @@ final class ServerSession: WireSession {
         totalCalls += 1
         do throws(RPCError) {
             let call = try core.gate.admit(request(incoming, from: peer), tokens: &tokens, now: now)
-            let request = incoming.message.withUnsafeReadableBytes { [UInt8]($0) }
-            dispatch(incoming.id, call, arrived: WireClock.time(at: incoming.receivedAt), request)
+            dispatch(incoming.id, call, arrived: WireClock.time(at: incoming.receivedAt), incoming.message)
         } catch {
             refuse(incoming, from: peer, error)
         }
     }
 
     /// Has an admitted call run now, or wait.
-    private func dispatch(_ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ request: [UInt8]) {
+    private func dispatch(_ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ request: ByteBuffer) {
         let waited = WireDuration(nanoseconds: now.nanoseconds(since: arrived))
         if !work.isFree(for: call.context.lane, waited: waited), isForLoop(call.entry.method, request) {
-            wait(id, OpenCall(call, arrived: arrived), request)
+            // Not the memory of all that was read together with it: it may wait for long.
+            wait(id, OpenCall(call, arrived: arrived), ByteBuffer(bytes: request.readableBytesView))
         } else if call.context.lane == .emergency, !work.isEmpty {
             work.runAhead { begin(id, call, arrived: arrived, request) }
         } else {
@@ -134,9 +134,12 @@ final class ServerSession: WireSession {
         request.deadline = incoming.deadline.map { Deadline(WireClock.time(at: $0)) }
         request.lane = Lane(incoming.lane)
         request.kind = CallKind(incoming.kind)
-        guard !incoming.metadata.isEmpty else { return request }
-        incoming.metadata.forEach { key, value in request.take(key, value) }
+        Self.take(incoming.metadata, into: &request)
         return request
+    }
+
+    private static func take(_ metadata: WireMetadata, into request: inout CallRequest) {
+        metadata.forEach { key, value in request.take(key, value) }
     }
 
     private func refuse(_ incoming: IncomingCall, from peer: PeerIdentity, _ error: RPCError) {
@@ -154,27 +157,29 @@ final class ServerSession: WireSession {
 
     /// Whether the call is work for this loop that can wait its turn: none for the pool, which has a queue of its own,
     /// and no stream, whose messages are not to come before it.
-    private func isForLoop(_ method: HostedMethod, _ request: [UInt8]) -> Bool {
+    private func isForLoop(_ method: HostedMethod, _ request: ByteBuffer) -> Bool {
         switch method {
-        case .sync(let method): core.pool(for: method.descriptor, size: request.count) == nil
+        case .sync(let method): core.pool(for: method.descriptor, size: request.readableBytes) == nil
         case .async(let method): method.stream == nil
         }
     }
 
-    private func begin(_ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ request: [UInt8]) {
-        if case .sync(let method) = call.entry.method, core.pool(for: method.descriptor, size: request.count) == nil {
+    private func begin(_ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ request: ByteBuffer) {
+        if case .sync(let method) = call.entry.method,
+            core.pool(for: method.descriptor, size: request.readableBytes) == nil
+        {
             runInline(id, call, arrived: arrived, method, request)
         } else {
             let open = OpenCall(call, arrived: arrived)
             calls[id] = open
             limit(id, open.call.context)
-            start(id, open, request, on: work.loop)
+            start(id, open, Array(buffer: request), on: work.loop)
             if calls.contains(id) { now = .now }
         }
     }
 
     /// Has the call wait for a later turn of this loop, or refuses it.
-    private func wait(_ id: CallID, _ open: OpenCall, _ request: [UInt8]) {
+    private func wait(_ id: CallID, _ open: OpenCall, _ request: ByteBuffer) {
         var open = open
         let context = open.call.context
         do throws(QueueRefusal) {
@@ -187,7 +192,7 @@ final class ServerSession: WireSession {
         now = .now
     }
 
-    private func take(_ turn: CPUPool.Turn, _ id: CallID, _ request: [UInt8]) {
+    private func take(_ turn: CPUPool.Turn, _ id: CallID, _ request: ByteBuffer) {
         guard var open = calls[id] else { return }
         open.ticket = nil
         if let refusal = turn.refusal(open.call.context.method) { return finish(id, .notStarted(refusal)) }
@@ -209,7 +214,7 @@ final class ServerSession: WireSession {
         case .sync(let method):
             guard let pool = core.pool(of: method.descriptor) else {
                 calls[id] = nil
-                return runInline(id, open.call, arrived: open.arrived, method, request)
+                return runInline(id, open.call, arrived: open.arrived, method, ByteBuffer(bytes: request))
             }
             queue(id, open, method, request, on: loop, pool)
         }
@@ -222,16 +227,17 @@ final class ServerSession: WireSession {
 
     /// SYNC INLINE: a function call, nothing more. Nothing can happen to the call meanwhile, so nobody has to find it.
     private func runInline(
-        _ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ method: SyncMethod, _ request: [UInt8]
+        _ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ method: SyncMethod, _ request: ByteBuffer
     ) {
         let started = now
         core.observer?.callStarted(call.context)
         let stay = place?.enter(method.descriptor)
-        let result = Result { try method.run(request, call.context) }
+        let result = Result { try method.run(request.readableBytesSpan, call.context) }
         if let stay { place?.leave(stay) }
         now = .now
         complete(id, call, arrived: arrived, .ended(result, started: started, ended: now))
-        if machine?.isOpen(id) == true { limit(id, call.context) }
+        // A large answer may be on its way for long.
+        limit(id, call.context)
     }
 
     /// ASYNC: a task on this loop, started in place: until the handler first suspends, no thread changes.
@@ -278,7 +284,7 @@ final class ServerSession: WireSession {
         if let refusal = turn.refusal(context.method) { return .notStarted(refusal) }
         observer?.callStarted(context)
         let started = MonotonicInstant.now
-        let result = Result { try method.run(request, context) }
+        let result = Result { try method.run(request.span.bytes, context) }
         return .ended(result, started: started, ended: .now)
     }
 

@@ -2,8 +2,8 @@ import NIOCore
 
 // What each frame does in each state: WIRE.md sections 11.2 and 11.4.
 extension ClientConnection {
-    mutating func handle(_ frame: Frame, now: WireInstant) throws(WireViolation) {
-        switch frame {
+    mutating func handle(_ frame: consuming Frame, now: WireInstant) throws(WireViolation) {
+        switch consume frame {
         case .hello(let hello): try receiveHello(hello)
         case .message(let id, let message): try receiveMessage(id, message, now: now)
         case .status(let id, let status): try receiveStatus(id, status)
@@ -49,7 +49,7 @@ extension ClientConnection {
     }
 
     /// A server ends a call with STATUS: whatever comes for the call after it is a fault, not lateness (W-86).
-    private func findCall(_ id: CallID) throws(WireViolation) -> ClientCall {
+    private mutating func findCall(_ id: CallID) throws(WireViolation) -> ClientCall {
         guard id.rawValue <= lastStarted else { throw Self.neverStarted(id) }
         guard let call = calls[id] else {
             throw .connection(.protocolError, 86, "a frame for call \(id) after its STATUS")
@@ -143,7 +143,7 @@ extension ClientConnection {
         return response
     }
 
-    private func result(
+    private mutating func result(
         of call: ClientCall, _ frame: StatusFrame, _ response: IncomingResponse?, isCut: Bool
     ) -> CallResult {
         var status = WireStatus(frame)

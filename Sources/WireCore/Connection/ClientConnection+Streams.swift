@@ -24,12 +24,12 @@ extension ClientConnection {
     // MARK: Frames
 
     /// CALL without a message: a stream's messages follow as the application has them.
-    mutating func openStream(_ id: CallID, _ call: OutgoingCall, _ peer: HelloFrame, now: WireInstant) {
+    mutating func openStream(_ id: CallID, _ call: OutgoingCall, now: WireInstant) {
         let frame = CallFrame(
             method: call.method, remainingMicros: Self.remaining(call.deadline, now: now), kind: call.kind.rawValue,
             lane: call.lane.rawValue, metadata: call.metadata.encoded, message: nil, endsRequest: false)
         link.output.write { $0.writeCall(id, frame) }
-        link.fragments.open(id, endsRequest: true, window: SendWindow(peer.callCredit))
+        link.fragments.open(id, endsRequest: true, window: SendWindow(link.peer?.callCredit ?? 0))
     }
 
     mutating func receiveStream(_ id: CallID, _ frame: MessageFrame, now: WireInstant) throws(WireViolation) {

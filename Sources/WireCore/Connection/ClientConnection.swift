@@ -4,7 +4,7 @@ package import NIOCore
 ///
 /// After every mutating call pull `nextEvent()` until nil, then `takeOutbound()` while the transport takes bytes.
 /// Instants must not run backwards. Every call that starts ends with exactly one `.ended`, whatever the server or the
-/// transport does.
+/// transport does. Much is `mutating` for the reason given at `ServerConnection`.
 package struct ClientConnection: ~Copyable, Sendable {
     var link: Link
     var phase = ClientPhase.handshaking(ClientPhase.Handshaking())
@@ -55,7 +55,8 @@ package struct ClientConnection: ~Copyable, Sendable {
         nextCall = max(firstCallID.rawValue, 1)
     }
 
-    package var isClosed: Bool { phase.isClosed }
+    /// The phase says so too; this can be read without it.
+    package private(set) var isClosed = false
     /// The type of the last frame that came, as WIRE.md names it; nil before the first.
     package var lastFrame: String? { link.lastFrame }
     /// A client never stops reading (W-133).
@@ -153,7 +154,7 @@ package struct ClientConnection: ~Copyable, Sendable {
     /// - Throws: why it did not start; nothing was sent then.
     package mutating func startCall(_ call: OutgoingCall, now: WireInstant) throws(StartCallError) -> CallID {
         try checkPhase()
-        let peer = try check(call, now: now)
+        try check(call, now: now)
         let id = CallID(rawValue: nextCall)
         lastStarted = nextCall
         nextCall += 1
@@ -161,7 +162,7 @@ package struct ClientConnection: ~Copyable, Sendable {
         calls.add(ClientCall(kind: call.kind, due: call.deadline, responseLimit: limit), at: id)
         if call.kind.serverStreams { streams[id] = IncomingStream(limit: limit, window: link.limits.callCredit) }
         if let due = call.deadline { addTimer(id, due) }
-        if call.kind.clientStreams { openStream(id, call, peer, now: now) } else { send(id, call, peer, now: now) }
+        if call.kind.clientStreams { openStream(id, call, now: now) } else { send(id, call, now: now) }
         return id
     }
 
@@ -182,26 +183,27 @@ package struct ClientConnection: ~Copyable, Sendable {
         }
     }
 
-    private func check(_ call: OutgoingCall, now: WireInstant) throws(StartCallError) -> HelloFrame {
-        guard let peer = link.peer else { throw .notEstablished }
+    private mutating func check(_ call: OutgoingCall, now: WireInstant) throws(StartCallError) {
+        guard let maxMessageSize = link.peer?.maxMessageSize, let maxMetadataSize = link.peer?.maxMetadataSize else {
+            throw .notEstablished
+        }
         if let deadline = call.deadline, deadline.elapsed(since: now).microseconds == 0 { throw .deadlineExpired }
-        guard call.body.count <= peer.maxMessageSize else {
-            throw .messageTooLarge(size: call.body.count, limit: peer.maxMessageSize)
+        guard call.body.count <= maxMessageSize else {
+            throw .messageTooLarge(size: call.body.count, limit: maxMessageSize)
         }
-        guard call.metadata.byteCount <= peer.maxMetadataSize else {
-            throw .metadataTooLarge(size: call.metadata.byteCount, limit: peer.maxMetadataSize)
+        guard call.metadata.byteCount <= maxMetadataSize else {
+            throw .metadataTooLarge(size: call.metadata.byteCount, limit: maxMetadataSize)
         }
-        guard !call.metadata.isEmpty else { return peer }
+        guard !call.metadata.isEmpty else { return }
         do throws(WireViolation) {
-            try call.metadata.validate(maxSize: peer.maxMetadataSize)
+            try call.metadata.validate(maxSize: maxMetadataSize)
         } catch {
             throw .invalidMetadata(error.reason)
         }
-        return peer
     }
 
     /// One frame when it fits; else as much as fits, the rest in fragments.
-    private mutating func send(_ id: CallID, _ call: OutgoingCall, _ peer: HelloFrame, now: WireInstant) {
+    private mutating func send(_ id: CallID, _ call: OutgoingCall, now: WireInstant) {
         let remaining = Self.remaining(call.deadline, now: now)
         let room = link.peerFrameSize - CallFrame.fixedSize - call.metadata.byteCount
         guard call.body.count > room else {
@@ -215,7 +217,7 @@ package struct ClientConnection: ~Copyable, Sendable {
             metadata: call.metadata.encoded, message: MessageStart(length: length, fragment: first), endsRequest: false)
         link.output.write { $0.writeCall(id, frame) }
         link.fragments.add(
-            id, rest: rest, hasStarted: true, endsRequest: true, window: SendWindow(peer.callCredit))
+            id, rest: rest, hasStarted: true, endsRequest: true, window: SendWindow(link.peer?.callCredit ?? 0))
     }
 
     static func remaining(_ deadline: WireInstant?, now: WireInstant) -> UInt64 {
@@ -292,6 +294,7 @@ extension ClientConnection {
         guard !isClosed else { return }
         let last = lastAccepted ?? phase.lastAccepted ?? .max
         phase = .closed
+        isClosed = true
         for (id, call) in calls.sorted() where !call.isAbandoned {
             let cannotHaveRun = id.rawValue > last || holdsRequest(id, call)
             let status = WireStatus(

@@ -71,12 +71,12 @@ extension ServerConnection {
         return true
     }
 
-    private func fitsStatus(_ size: Int) -> Bool {
+    private mutating func fitsStatus(_ size: Int) -> Bool {
         StatusFrame.fixedSize + size <= link.peerFrameSize && faultOfSize(size) == nil
     }
 
     /// Whether the handler owes an answer, and whether it was asked to stop.
-    private func stop(of id: CallID) -> ServerCall.Stop? {
+    private mutating func stop(of id: CallID) -> ServerCall.Stop? {
         guard case .running(let stop)? = calls[id]?.state else { return nil }
         return stop
     }

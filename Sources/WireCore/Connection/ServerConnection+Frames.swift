@@ -2,8 +2,8 @@ import NIOCore
 
 // What each frame does in each state: WIRE.md sections 11.1 and 11.3.
 extension ServerConnection {
-    mutating func handle(_ frame: Frame, now: WireInstant) throws(WireViolation) {
-        switch frame {
+    mutating func handle(_ frame: consuming Frame, now: WireInstant) throws(WireViolation) {
+        switch consume frame {
         case .hello(let hello): try receiveHello(hello)
         case .call(let id, let call): try receiveCall(id, call, now: now)
         case .message(let id, let message): try receiveMessage(id, message, now: now)
@@ -74,7 +74,7 @@ extension ServerConnection {
     }
 
     /// Checks all of a CALL but its message.
-    private func admit(_ id: CallID, _ frame: CallFrame, now: WireInstant) throws(WireViolation) -> IncomingCall {
+    private mutating func admit(_ id: CallID, _ frame: CallFrame, now: WireInstant) throws(WireViolation) -> IncomingCall {
         guard calls.count < link.limits.maxConcurrentCalls else {
             throw .call(WireStatusCode.resourceExhausted, 22, "more than \(link.limits.maxConcurrentCalls) open calls")
         }

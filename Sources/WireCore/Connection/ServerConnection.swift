@@ -5,6 +5,9 @@ package import NIOCore
 /// After every mutating call pull `nextEvent()` until nil, then `takeOutbound()` while the transport takes bytes.
 /// Instants must not run backwards. Nothing a peer sends can trap; what breaks a rule of WIRE.md ends in STATUS or
 /// GOODBYE.
+///
+/// What every call passes is `mutating` even where it changes nothing: Swift 6.3 lends a large value by copying it, and
+/// this one has 800 bytes.
 package struct ServerConnection: ~Copyable, Sendable {
     var link: Link
     var phase = ServerPhase.handshaking(ServerPhase.Handshaking())
@@ -63,11 +66,10 @@ package struct ServerConnection: ~Copyable, Sendable {
         self.acceptsStreams = acceptsStreams
     }
 
-    package var isClosed: Bool { phase.isClosed }
+    /// The phase says so too; this can be read without it.
+    package private(set) var isClosed = false
     /// Stop reading: the peer does not take what it is sent.
     package var isCongested: Bool { link.isCongested }
-    /// More waits to be sent than may: what the peer asked for beside it has to wait (W-133).
-    package var isOverfull: Bool { link.isCongested && !isClosed }
     /// Calls that are owed a STATUS.
     package var openCallCount: Int { calls.count }
 
@@ -76,6 +78,11 @@ package struct ServerConnection: ~Copyable, Sendable {
 
     package mutating func nextEvent() -> Event? {
         events.popFirst()
+    }
+
+    /// The same, but none while more waits to be sent than may: what the peer asked for beside it has to wait (W-133).
+    package mutating func nextEventInTurn() -> Event? {
+        link.isCongested && !isClosed ? nil : events.popFirst()
     }
 
     // MARK: Bytes
@@ -202,6 +209,7 @@ extension ServerConnection {
     mutating func terminate(_ closure: WireClosure) {
         guard !isClosed else { return }
         phase = .closed
+        isClosed = true
         for (id, call) in calls.sorted() {
             if case .running = call.state { events.append(.aborted(id)) }
         }

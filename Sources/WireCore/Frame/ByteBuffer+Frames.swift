@@ -18,10 +18,10 @@ extension ByteBuffer {
             fields.write(call.lane.rawValue)
             fields.write(UInt16(clamping: metadata.readableBytes))
             fields.write(UInt32(clamping: call.body.count))
+            metadata.withUnsafeReadableBytes { fields.write(bytes: $0) }
+            call.body.withUnsafeBytes { fields.write(bytes: $0) }
             return fields.count
         }
-        writeImmutableBuffer(metadata)
-        call.body.write(to: &self)
     }
 
     /// CALL with the first `fragment` of a message of `messageLength` bytes.
@@ -107,9 +107,9 @@ extension ByteBuffer {
             // No advice to retry, no metadata, no details.
             fields.write(UInt64(0))
             fields.write(UInt32(clamping: body.count))
+            body.withUnsafeBytes { fields.write(bytes: $0) }
             return fields.count
         }
-        body.write(to: &self)
     }
 
     package mutating func writeCancel(_ id: CallID) {
@@ -163,7 +163,7 @@ extension ByteBuffer {
     }
 }
 
-/// The fixed part of a frame, written where there is room for it: one check for all of its fields.
+/// A frame, written where there is room for it: one check for all of its fields.
 private struct FieldWriter {
     private let bytes: UnsafeMutableRawBufferPointer
     private(set) var count = 0
@@ -173,6 +173,11 @@ private struct FieldWriter {
     mutating func write(_ value: some FixedWidthInteger) {
         bytes.storeBytes(of: value.bigEndian, toByteOffset: count, as: type(of: value))
         count += MemoryLayout.size(ofValue: value)
+    }
+
+    mutating func write(bytes source: UnsafeRawBufferPointer) {
+        UnsafeMutableRawBufferPointer(rebasing: bytes[count...]).copyMemory(from: source)
+        count += source.count
     }
 
     /// The header of a frame of a call with `size` bytes of payload.
@@ -202,6 +207,13 @@ package enum MessageBody: Equatable, Sendable {
         switch self {
         case .bytes(let bytes): ByteBuffer(bytes: bytes)
         case .buffer(let buffer): buffer
+        }
+    }
+
+    func withUnsafeBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
+        switch self {
+        case .bytes(let bytes): bytes.withUnsafeBytes(body)
+        case .buffer(let buffer): buffer.withUnsafeReadableBytes(body)
         }
     }
 

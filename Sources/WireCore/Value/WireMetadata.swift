@@ -60,6 +60,16 @@ package struct WireMetadata: Equatable, Sendable {
         encoded.writeString(text)
     }
 
+    /// The same for `size` bytes that `body` writes, all of them.
+    package mutating func add(_ key: WellKnown, size: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
+        encoded.writeWithUnsafeMutableBytes(minimumWritableBytes: 3 + size) { bytes in
+            bytes.storeBytes(of: key.rawValue, as: UInt8.self)
+            bytes.storeBytes(of: UInt16(clamping: size).bigEndian, toByteOffset: 1, as: UInt16.self)
+            body(UnsafeMutableRawBufferPointer(rebasing: bytes[3..<3 + size]))
+            return 3 + size
+        }
+    }
+
     /// Which attempt at the same call this is, from 1.
     package mutating func setAttempt(_ attempt: UInt32) {
         set(.attempt, withUnsafeBytes(of: attempt.bigEndian) { Array($0) })

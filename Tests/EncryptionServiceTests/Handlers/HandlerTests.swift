@@ -190,7 +190,7 @@ func failure(_ call: () async throws -> some Sendable) async -> RPCError? {
         let handler = PasswordHandler(hasher: PasswordHasher(rounds: 10), strength: PasswordStrength())
         let method = try #require(handler.syncMethods.first { $0.descriptor.name == "Hash" })
         let context = CallContext(
-            method: method.descriptor, peer: try service("auth"), deadline: .after(.seconds(5)), requestID: "r")
+            method: method.descriptor, peer: try service("auth"), deadline: .after(.seconds(5)), requestID: RequestID("r") ?? RequestID())
         context.cancellation.cancel()
         #expect(throws: CancellationError.self) {
             try handler.hash(.with { $0.password = "otter lamp violin 42" }, context)

@@ -72,7 +72,9 @@ private final class FixedSpan: CallSpan {
 
     var trace: TraceContext? { Self.place }
 
-    func run(_ handler: () async throws -> [UInt8]) async throws -> [UInt8] {
+    nonisolated(nonsending) func run(
+        _ handler: nonisolated(nonsending) () async throws -> [UInt8]
+    ) async throws -> [UInt8] {
         try await Self.$isInside.withValue(true) { try await handler() }
     }
 

@@ -23,7 +23,7 @@ import WireCore
             let context = CallContext(
                 method: .test("Inline", execution: .sync, cost: .inline(limit: 10)),
                 peer: try #require(PeerIdentity(service: "gateway")), deadline: .after(timeout, now: now), lane: lane,
-                requestID: "req_1")
+                requestID: RequestID("req_1") ?? RequestID())
             return try queue.add(context, now: now) { [unowned self] turn in
                 seen.append(turn == .run ? name : "\(name) \(turn)")
                 if turn == .run { now = now + takes }
@@ -216,7 +216,7 @@ import WireCore
             guard let peer = PeerIdentity(service: "gateway") else { return }
             let context = CallContext(
                 method: .test("Inline", execution: .sync, cost: .inline(limit: 10)), peer: peer,
-                deadline: .after(.seconds(60)), lane: .emergency, requestID: "req_1")
+                deadline: .after(.seconds(60)), lane: .emergency, requestID: RequestID("req_1") ?? RequestID())
             _ = try queue.add(context, now: .now) { [unowned self] _ in
                 ran += 1
                 if ran == 1 { _ = Glibc.write(writer, [1], 1) }

@@ -12,7 +12,7 @@ import Testing
     ) throws -> CallRecord {
         let context = CallContext(
             method: HealthServiceContract.check, peer: try #require(PeerIdentity(service: "gateway")),
-            deadline: .after(.seconds(1)), lane: lane, requestID: requestID,
+            deadline: .after(.seconds(1)), lane: lane, requestID: RequestID(requestID) ?? RequestID(),
             user: UserIdentity(subject: "usr_planted", sessionID: "ses_planted", roles: [], lane: lane),
             userToken: "planted.token.x", origin: ClientOrigin(address: "192.0.2.7", userAgent: "planted agent"))
         return CallRecord(

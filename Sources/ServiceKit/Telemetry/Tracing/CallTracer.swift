@@ -37,7 +37,9 @@ package final class TracedCall: CallSpan {
         self.trace = trace
     }
 
-    package func run(_ handler: () async throws -> [UInt8]) async throws -> [UInt8] {
+    package nonisolated(nonsending) func run(
+        _ handler: nonisolated(nonsending) () async throws -> [UInt8]
+    ) async throws -> [UInt8] {
         try await ServiceContext.$current.withValue(span.context) { try await handler() }
     }
 
