@@ -14,8 +14,9 @@ case $kind in
     clang -shared -fPIC -O2 -D_GNU_SOURCE "$here/mutex.c" -o "$scratch/mutex.so"
     preload=$(realpath "$scratch/mutex.so")
     settings=("TSAN_OPTIONS=halt_on_error=0 log_path=$reports/thread second_deadlock_stack=1 suppressions=$here/thread.txt") ;;
-  address)
-    settings=("ASAN_OPTIONS=halt_on_error=0 log_path=$reports/address detect_leaks=1" "LSAN_OPTIONS=suppressions=$here/leaks.txt") ;;
+  # Without LeakSanitizer: it sees no reference that Swift packs with other bits into an enum or a Data, and takes what globals
+  # hold for leaks. That connections, calls and sessions are freed is asserted by tests of their own, with weak references.
+  address) settings=("ASAN_OPTIONS=halt_on_error=0 log_path=$reports/address detect_leaks=0") ;;
 esac
 failed=0
 # The preloaded library's own dependence on the sanitizer is met by the test program alone.

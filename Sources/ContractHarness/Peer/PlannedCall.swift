@@ -84,8 +84,7 @@ struct PlannedCall: Sendable {
 /// The bytes that payloads are made of.
 package enum ConformancePayload {
     private static let period = 251
-    /// Long enough that payloads are put together from few pieces: debug builds are slow byte by byte. An array: Data packs
-    /// its reference so that LeakSanitizer does not see it, and takes what a global holds for a leak.
+    /// Long enough that payloads are put together from few pieces: debug builds are slow byte by byte.
     private static let pattern = (0..<period * 256).map { UInt8($0 % period) }
 
     /// Byte i of message n is (n + i) mod 251.

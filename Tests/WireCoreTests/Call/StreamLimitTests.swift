@@ -67,7 +67,7 @@ struct StreamLimitTests {
         let id = try pair.client.startCall(call, now: pair.now)
         pair.drive()
         var taken = 0
-        pair.onClient = { event in
+        pair.onClient = { [unowned pair] event in
             guard case .message = event else { return }
             taken += 1
             pair.client.take(id)

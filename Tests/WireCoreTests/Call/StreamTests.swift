@@ -50,7 +50,7 @@ struct StreamTests {
         pair.handler = { _ in .keep }
         let (slow, quick) = (try open(pair, .serverStreaming), try open(pair, .serverStreaming))
         var taken = 0
-        pair.onClient = { event in
+        pair.onClient = { [unowned pair] event in
             guard case .message(quick, let message) = event else { return }
             taken += message.readableBytes
             pair.client.take(quick)
@@ -92,7 +92,7 @@ struct StreamTests {
         pair.drive()
         #expect(pair.server.send(id, message: bytes(10)) == .taken)
         #expect(!pair.serverEvents.contains(.writable(id)))
-        pair.onClient = { if case .message(let id, _) = $0 { pair.client.take(id) } }
+        pair.onClient = { [unowned pair] in if case .message(let id, _) = $0 { pair.client.take(id) } }
         for case .message(let id, _) in pair.clientEvents { pair.client.take(id) }
         pair.drive()
         #expect(pair.serverEvents.count { $0 == .writable(id) } == 1)
@@ -107,7 +107,7 @@ struct StreamTests {
         pair.drive()
         let held = pair.clientEvents.count { if case .message = $0 { true } else { false } }
         #expect(held == 16 * 1024 / 32)
-        pair.onClient = { if case .message(let id, _) = $0 { pair.client.take(id) } }
+        pair.onClient = { [unowned pair] in if case .message(let id, _) = $0 { pair.client.take(id) } }
         for _ in 0..<held { pair.client.take(id) }
         pair.drive()
         #expect(pair.clientEvents.count { if case .message = $0 { true } else { false } } == 2000)
@@ -234,7 +234,7 @@ struct StreamTests {
         let pair = try Pair(acceptsStreams: true)
         pair.handler = { $0.kind == .unary ? .succeed([1]) : .keep }
         let id = try open(pair, .bidirectional)
-        pair.onServer = { if case .message(let id, _) = $0 { pair.server.take(id) } }
+        pair.onServer = { [unowned pair] in if case .message(let id, _) = $0 { pair.server.take(id) } }
         _ = pair.client.send(id, message: bytes(4_000_000))
         // One round trip of the stream is under way when the small call starts.
         let small = try pair.start([2])
