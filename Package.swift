@@ -174,7 +174,7 @@ let package = Package(
             dependencies: [
                 "Contracts", "ContractClients", "RPCCore", "RPCTransport", "RPCClient", "ServiceKit", "ServiceClients",
                 "DevelopmentCA", "Supervision", "RPCCodeGen", "ContractHarness", "AuthService", "EmailService", "TokenService",
-                "SQL", httpClient, nioCore, nioPosix, nioHTTP1,
+                "EncryptionService", "LibCrypto", "SQL", httpClient, nioCore, nioPosix, nioHTTP1,
                 nioSSL, arguments, protobuf,
             ],
             path: "Sources/lockstep", swiftSettings: settings),
@@ -232,7 +232,7 @@ let package = Package(
             tests("DevelopmentCATests", ["DevelopmentCA", "RPCCore", "RPCTransport", x509, asn1]),
             tests("SupervisionTests", ["Supervision"]),
             tests("ContractHarnessTests", ["ContractHarness", "lockstep-peer"]),
-            tests("LockstepTests", ["lockstep", "AuthService", "SQL", "RPCCodeGen", "RPCCore", "RPCInProcess", "ServiceKit"]),
+            tests("LockstepTests", ["lockstep", "AuthService", "EncryptionService", "Contracts", "ContractClients", "SQL", "RPCCodeGen", "RPCCore", "RPCInProcess", "ServiceKit"]),
             tests("EncryptionServiceTests", ["EncryptionService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "LibCrypto", "JOSE", protobuf], resources: [.copy("Vectors")]),
             tests("AuthServiceTests", ["AuthService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "SQL", "LibCrypto", logging]),
             tests(

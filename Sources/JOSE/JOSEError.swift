@@ -2,7 +2,7 @@
 package enum JOSEError: Error, Equatable, Sendable {
     /// Not a compact JWS of three canonical base64url parts with a JSON object header and JSON object claims.
     case malformed(String)
-    /// `alg` is not exactly `EdDSA`.
+    /// `alg` is not exactly that of the key which `kid` names, or is none that exists here.
     case wrongAlgorithm
     /// `typ` is not the one that this verifier expects (RFC 8725 section 3.11).
     case wrongType
@@ -26,7 +26,7 @@ extension JOSEError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .malformed(let reason): "malformed token: \(reason)"
-        case .wrongAlgorithm: "the token's alg is not EdDSA"
+        case .wrongAlgorithm: "the token's alg is not its key's"
         case .wrongType: "the token's typ is not the expected one"
         case .criticalExtension: "the token's crit header names an unknown extension"
         case .unknownKey: "the token's kid is not in the key set"

@@ -1,21 +1,38 @@
 package import FoundationEssentials
 package import LibCrypto
 
-/// A public Ed25519 key with its name (RFC 7517, RFC 8037 section 2).
+/// A public key with its name (RFC 7517, RFC 7518 section 6.2, RFC 8037 section 2).
 package struct JWK: Equatable, Sendable {
     /// Opaque: compared byte by byte, never interpreted.
     package let kid: String
-    package let publicKey: Ed25519.PublicKey
+    package let publicKey: SignaturePublicKey
 
-    package init(kid: String, publicKey: Ed25519.PublicKey) {
+    package init(kid: String, publicKey: SignaturePublicKey) {
         self.kid = kid
         self.publicKey = publicKey
     }
 
+    package init(kid: String, publicKey: Ed25519.PublicKey) { self.init(kid: kid, publicKey: .ed25519(publicKey)) }
+
+    /// The members of the document, without `kid` and `use`; `y` is for curves with two coordinates.
+    package var members: (kty: String, crv: String, x: String, y: String?, alg: String) {
+        let alg = publicKey.algorithm.rawValue
+        return switch publicKey {
+        case .ed25519(let key): ("OKP", "Ed25519", Base64URL.encode(key.rawRepresentation), nil, alg)
+        case .p256(let key): ("EC", "P-256", Base64URL.encode(key.x), Base64URL.encode(key.y), alg)
+        }
+    }
+
     /// The key's thumbprint (RFC 7638, RFC 8037 appendix A.3): a name that no other key can have.
+    package static func thumbprint(of key: SignaturePublicKey) throws(CryptoError) -> String {
+        let members = JWK(kid: "", publicKey: key).members
+        let y = members.y.map { #","y":"\#($0)""# } ?? ""
+        let text = #"{"crv":"\#(members.crv)","kty":"\#(members.kty)","x":"\#(members.x)"\#(y)}"#
+        return Base64URL.encode(try SHA256.hash(Array(text.utf8)))
+    }
+
     package static func thumbprint(of key: Ed25519.PublicKey) throws(CryptoError) -> String {
-        let x = Base64URL.encode(key.rawRepresentation)
-        return Base64URL.encode(try SHA256.hash(Array(#"{"crv":"Ed25519","kty":"OKP","x":"\#(x)"}"#.utf8)))
+        try thumbprint(of: .ed25519(key))
     }
 }
 
@@ -72,25 +89,39 @@ private struct Entry: Codable {
     var kty: String
     var crv: String?
     var x: String?
+    var y: String?
     var kid: String?
     var use: String?
     var alg: String?
 
     init(_ key: JWK) {
-        kty = "OKP"
-        crv = "Ed25519"
-        x = Base64URL.encode(key.publicKey.rawRepresentation)
+        let members = key.members
+        (kty, crv, x, y, alg) = (members.kty, members.crv, members.x, members.y, members.alg)
         kid = key.kid
         use = "sig"
-        alg = JWS.algorithm
     }
 
     /// The key, or nil when it is of a kind that this module does not use.
     func key() throws(JOSEError) -> JWK? {
-        guard kty == "OKP", crv == "Ed25519", use ?? "sig" == "sig", alg ?? JWS.algorithm == JWS.algorithm, let kid
-        else { return nil }
-        guard let x, let raw = Base64URL.decode(x), let publicKey = try? Ed25519.PublicKey(rawRepresentation: raw)
-        else { throw .invalidKeySet("the x of \(kid) is not an Ed25519 public key") }
-        return JWK(kid: kid, publicKey: publicKey)
+        guard use ?? "sig" == "sig", let kid else { return nil }
+        switch (kty, crv) {
+        case ("OKP", "Ed25519"):
+            guard belongs(to: .edDSA) else { return nil }
+            guard let x = coordinate(x), let key = try? Ed25519.PublicKey(rawRepresentation: x) else {
+                throw .invalidKeySet("the x of \(kid) is not an Ed25519 public key")
+            }
+            return JWK(kid: kid, publicKey: .ed25519(key))
+        case ("EC", "P-256"):
+            guard belongs(to: .es256) else { return nil }
+            guard let x = coordinate(x), let y = coordinate(y), let key = try? P256.PublicKey(x: x, y: y) else {
+                throw .invalidKeySet("x and y of \(kid) are no point of P-256")
+            }
+            return JWK(kid: kid, publicKey: .p256(key))
+        default: return nil
+        }
     }
+
+    private func belongs(to algorithm: SignatureAlgorithm) -> Bool { alg ?? algorithm.rawValue == algorithm.rawValue }
+
+    private func coordinate(_ text: String?) -> [UInt8]? { text.flatMap { Base64URL.decode($0) } }
 }

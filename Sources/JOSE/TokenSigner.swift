@@ -4,10 +4,14 @@ package import LibCrypto
 package struct TokenSigner: Sendable {
     /// The name under which verifiers find the key.
     package let kid: String
-    private let key: Ed25519.PrivateKey
+    private let key: SignaturePrivateKey
     private let type: TokenType
 
     package init(kid: String, key: Ed25519.PrivateKey, type: TokenType) {
+        self.init(kid: kid, key: .ed25519(key), type: type)
+    }
+
+    package init(kid: String, key: SignaturePrivateKey, type: TokenType) {
         self.kid = kid
         self.key = key
         self.type = type

@@ -48,6 +48,22 @@ extension Ed25519 {
             try self.init(adopting: key)
         }
 
+        /// The key in PKCS #8, DER (RFC 8410).
+        ///
+        /// - Throws: `CryptoError.invalidKey` when the bytes are no key, or a key of another algorithm.
+        package convenience init(pkcs8 bytes: some ContiguousBytes) throws(CryptoError) {
+            let key = bytes.withUnsafeBytes(privateKey(pkcs8:))
+            guard let key, EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519 else {
+                EVP_PKEY_free(key)
+                ERR_clear_error()
+                throw .invalidKey
+            }
+            try self.init(adopting: key)
+        }
+
+        /// The key in PKCS #8, DER, for sealed storage and export only.
+        package func pkcs8Representation() throws(CryptoError) -> [UInt8] { try pkcs8(of: key) }
+
         private init(adopting key: OpaquePointer?) throws(CryptoError) {
             guard let key else {
                 ERR_clear_error()

@@ -46,4 +46,13 @@ struct RefusingEncryption: EncryptionServiceHandler {
     func describeKey(_: EncryptionDescribeKeyRequest, _: CallContext) throws -> EncryptionDescribeKeyResponse {
         throw refusal
     }
+    func generateDataKey(_: EncryptionGenerateDataKeyRequest, _: CallContext) throws -> EncryptionGenerateDataKeyResponse { throw refusal }
+    func mac(_: EncryptionMACRequest, _: CallContext) throws -> EncryptionMACResponse { throw refusal }
+    func verifyMAC(_: EncryptionVerifyMACRequest, _: CallContext) throws -> EncryptionVerifyMACResponse { throw refusal }
+    func random(_: EncryptionRandomRequest, _: CallContext) throws -> EncryptionRandomResponse { throw refusal }
+    func batchEncrypt(_: EncryptionBatchEncryptRequest, _: CallContext) throws -> EncryptionBatchEncryptResponse { throw refusal }
+    func batchDecrypt(_: EncryptionBatchDecryptRequest, _: CallContext) throws -> EncryptionBatchDecryptResponse { throw refusal }
+    func batchRewrap(_: EncryptionBatchRewrapRequest, _: CallContext) throws -> EncryptionBatchRewrapResponse { throw refusal }
+    func batchMAC(_: EncryptionBatchMACRequest, _: CallContext) throws -> EncryptionBatchMACResponse { throw refusal }
+    func batchVerifyMAC(_: EncryptionBatchVerifyMACRequest, _: CallContext) throws -> EncryptionBatchVerifyMACResponse { throw refusal }
 }

@@ -1,3 +1,4 @@
+import Dispatch
 import RPCCore
 import Synchronization
 import TestSupport
@@ -23,7 +24,7 @@ struct Parts {
     static let wanted = ["token-vault:AEAD", "email-outbox:AEAD", "access-token:SIGN"].compactMap(KeySpecification.init)
 
     let directory: TemporaryDirectory
-    let location: KeyringLocation
+    var location: KeyringLocation
     let clock = TestClock()
 
     init() throws {
@@ -32,12 +33,13 @@ struct Parts {
     }
 
     func open(
-        create: Bool = false, wanted: [KeySpecification] = Parts.wanted, limits: UsageLimits = .standard
+        create: Bool = false, wanted: [KeySpecification] = Parts.wanted, limits: UsageLimits = .standard,
+        report: @escaping @Sendable (KeyringEvent) -> Void = { _ in }
     ) throws -> KeyringKeeper {
         try KeyringKeeper.open(
             location, wanted: wanted, mayCreate: create,
             maker: KeyMaker(limits: limits, publishLead: Self.publishLead), clock: clock.read,
-            report: { _ in })
+            report: report)
     }
 
     /// What opening says, after whatever was done to the files; nil when it opens.
@@ -54,6 +56,10 @@ struct Parts {
         Vault(keeper: keeper, policy: try KeyPolicy(json: KeyPolicy.standardText), clock: clock.read)
     }
 
+    func administration(_ keeper: KeyringKeeper) throws -> KeyAdministration {
+        KeyAdministration(keeper: keeper, policy: try KeyPolicy(json: KeyPolicy.standardText), clock: clock.read)
+    }
+
     func authority(_ keeper: KeyringKeeper, skew: Int64 = 5) throws -> TokenAuthority {
         TokenAuthority(
             keeper: keeper, policy: try KeyPolicy(json: KeyPolicy.standardText), issuer: "https://lockstep.local",
@@ -63,3 +69,41 @@ struct Parts {
 
 /// The identity of a service.
 func service(_ name: String) throws -> PeerIdentity { try #require(PeerIdentity(service: name)) }
+
+/// The operator, who administers keys.
+func administrator() throws -> KeyAdministration.Caller {
+    KeyAdministration.Caller(peer: try service("operator"), requestID: "req_1")
+}
+
+/// What the keyring thread tells, for whoever waits for it.
+final class Events: Sendable {
+    private let changes = DispatchSemaphore(value: 0)
+    private let stops = DispatchSemaphore(value: 0)
+    private let resumes = DispatchSemaphore(value: 0)
+    private let failures = DispatchSemaphore(value: 0)
+    private let all = Mutex<[String]>([])
+
+    var report: @Sendable (KeyringEvent) -> Void {
+        { [self] event in
+            switch event {
+            case .changed(let order, let version):
+                all.withLock { $0.append("\(order.change.action) \(order.key) \(version) by \(order.actor.name)") }
+                changes.signal()
+            case .refused(let order, let error): all.withLock { $0.append("refused \(order.key): \(error)") }
+            case .failed: failures.signal()
+            case .abandoned: break
+            case .administrationStopped: stops.signal()
+            case .administrationResumed: resumes.signal()
+            }
+        }
+    }
+
+    /// `ROTATE token-vault 2 by operator`, in order.
+    var told: [String] { all.withLock { $0 } }
+
+    /// Returns once `count` more changes are durable. The time is for a machine that stands still.
+    func change(_ count: Int = 1) -> Bool { (0..<count).allSatisfy { _ in changes.wait(timeout: .now() + 60) == .success } }
+    func stop() -> Bool { stops.wait(timeout: .now() + 60) == .success }
+    func resume() -> Bool { resumes.wait(timeout: .now() + 60) == .success }
+    func failure() -> Bool { failures.wait(timeout: .now() + 60) == .success }
+}

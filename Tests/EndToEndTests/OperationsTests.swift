@@ -22,7 +22,7 @@ extension SystemTests {
         let answer = try object(one.output)
         #expect(answer["process"] as? String == "encryption")
         let services = try #require(answer["services"] as? [[String: Any]])
-        #expect(services.count == 6)
+        #expect(services.count == 7)
         let offline = try await lockstep("list", "--offline")
         #expect(offline.output.contains("lockstep.auth.v1.AuthService/CreateSession"))
     }

@@ -18,7 +18,7 @@ import Testing
         #expect(try fixture.verifier.verify(fixture.forge(), now: Fixture.now).subject == "usr_1")
     }
 
-    @Test(arguments: [
+    @Test("ASVS 9.1.2, 9.2.2, RFC 7515 4.1.11: none, HS/RS, typ, crit and kid", arguments: [
         (#"{"alg":"none","kid":"k1","typ":"at+jwt"}"#, JOSEError.wrongAlgorithm),
         (#"{"alg":"None","kid":"k1","typ":"at+jwt"}"#, .wrongAlgorithm),
         (#"{"alg":"HS256","kid":"k1","typ":"at+jwt"}"#, .wrongAlgorithm),
@@ -41,7 +41,7 @@ import Testing
         #expect(refuse(try fixture.forge(header: header), fixture) == expected)
     }
 
-    @Test(arguments: [
+    @Test("RFC 8725 2.4, RFC 7515 4: a member twice, and what is no header", arguments: [
         #"{"alg":"none","alg":"EdDSA","kid":"k1","typ":"at+jwt"}"#,
         #"{"alg":"EdDSA","kid":"k1","typ":"at+jwt","typ":"at+jwt"}"#,
         #"{"alg":"EdDSA","kid":"k1","typ":"at+jwt","\u0061lg":"none"}"#,
@@ -72,7 +72,7 @@ import Testing
     }
 
     /// Keys that come with the token are not looked at: a token signed by another key stays badly signed.
-    @Test func keysInTheTokenAreIgnored() throws {
+    @Test("ASVS 9.1.3, RFC 8725 3.10: jku, x5u and jwk are ignored") func keysInTheTokenAreIgnored() throws {
         let fixture = try Fixture()
         let evil = try Ed25519.PrivateKey()
         let x = Base64URL.encode(evil.publicKey.rawRepresentation)
@@ -87,7 +87,7 @@ import Testing
     }
 
     /// HS256 keyed with the public key: what verifiers that take the algorithm from the token accept.
-    @Test func hmacWithThePublicKey() throws {
+    @Test("RFC 8725 3.1: HMAC with the public key is no signature") func hmacWithThePublicKey() throws {
         let fixture = try Fixture()
         for alg in ["HS256", "EdDSA"] {
             let header = #"{"alg":"\#(alg)","kid":"k1","typ":"at+jwt"}"#
@@ -99,7 +99,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [
+    @Test("ASVS 9.2.1, 9.2.3: exp, nbf, iat, iss and aud", arguments: [
         (Fixture.payload(exp: "1799999995"), JOSEError.expired),
         (Fixture.payload(exp: "0"), .expired),
         (Fixture.payload(exp: "-9223372036854775808"), .expired),
@@ -168,7 +168,7 @@ import Testing
     }
 
     /// 64 bytes leave four unused bits in the last character: fifteen other texts of the same signature.
-    @Test func nonCanonicalSignatureText() throws {
+    @Test("RFC 4648 3.5: base64url that is not canonical is refused") func nonCanonicalSignatureText() throws {
         let fixture = try Fixture()
         let token = try fixture.forge()
         let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -180,7 +180,7 @@ import Testing
     }
 
     /// S + L verifies the same equation modulo L (RFC 8032 section 5.1.7).
-    @Test func malleatedSignature() throws {
+    @Test("RFC 8032 5.1.7: S of L and more is refused") func malleatedSignature() throws {
         let fixture = try Fixture()
         let parts = try fixture.forge().split(separator: ".").map(String.init)
         let order = try #require(Hex.decode("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010"))

@@ -21,7 +21,7 @@ import Testing
         var result: Expectation
     }
 
-    @Test func wycheproof() throws {
+    @Test("SP 800-38D 8.2, ASVS 11.3.4: 96-bit nonces and 128-bit tags alone") func wycheproof() throws {
         let file = try Wycheproof<Group>.load("aes_gcm_test")
         var tally = Tally(name: "Wycheproof AES-GCM, 256/96/128")
         var refused = Tally(name: "Wycheproof AES-GCM, other key or nonce sizes refused")

@@ -53,7 +53,7 @@ import Testing
     }
 
     /// The group order L added to S gives the same equation modulo L: a second text of the same signature.
-    @Test func aSecondTextOfASignatureIsRefused() throws {
+    @Test("RFC 8032 5.1.7: S of L and more is refused") func aSecondTextOfASignatureIsRefused() throws {
         let order = try hex("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010")
         let key = try Ed25519.PrivateKey()
         var signature = try key.signature(for: [1])
@@ -66,7 +66,7 @@ import Testing
         #expect(!key.publicKey.isValidSignature(signature, for: [1]))
     }
 
-    @Test(arguments: [
+    @Test("RFC 8032 5.1.3: points of small order are refused", arguments: [
         "0000000000000000000000000000000000000000000000000000000000000000",
         "0100000000000000000000000000000000000000000000000000000000000080",
         "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",

@@ -3,7 +3,7 @@
 package import Contracts
 package import RPCCore
 
-/// AES-256-GCM under named, versioned keys.
+/// AES-256-GCM and HMAC-SHA-256 under named, versioned keys.
 package struct EncryptionServiceClient: Sendable {
     package let channel: any RPCChannel
 
@@ -43,6 +43,152 @@ package struct EncryptionServiceClient: Sendable {
     ) async throws(RPCError) -> EncryptionDescribeKeyResponse {
         try await channel.call(EncryptionServiceContract.describeKey, request, options)
     }
+
+    /// A fresh key for a caller who seals large or many things with it: plain, and sealed under the named key as Encrypt does
+    /// it. Decrypt with the same context gives it back.
+    package func generateDataKey(
+        _ request: EncryptionGenerateDataKeyRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionGenerateDataKeyResponse {
+        try await channel.call(EncryptionServiceContract.generateDataKey, request, options)
+    }
+
+    /// HMAC-SHA-256 under a named key of usage MAC (RFC 2104).
+    package func mac(
+        _ request: EncryptionMACRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionMACResponse {
+        try await channel.call(EncryptionServiceContract.mac, request, options)
+    }
+
+    package func verifyMAC(
+        _ request: EncryptionVerifyMACRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionVerifyMACResponse {
+        try await channel.call(EncryptionServiceContract.verifyMAC, request, options)
+    }
+
+    /// Bytes of the operating system's random source, by way of a generator that is seeded anew after a fork.
+    package func random(
+        _ request: EncryptionRandomRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionRandomResponse {
+        try await channel.call(EncryptionServiceContract.random, request, options)
+    }
+
+    /// Many at once, each with a result of its own: what is wrong with one item does not fail its neighbours. What is wrong
+    /// with the key fails the call.
+    package func batchEncrypt(
+        _ request: EncryptionBatchEncryptRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionBatchEncryptResponse {
+        try await channel.call(EncryptionServiceContract.batchEncrypt, request, options)
+    }
+
+    /// As BatchEncrypt.
+    package func batchDecrypt(
+        _ request: EncryptionBatchDecryptRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionBatchDecryptResponse {
+        try await channel.call(EncryptionServiceContract.batchDecrypt, request, options)
+    }
+
+    /// As BatchEncrypt.
+    package func batchRewrap(
+        _ request: EncryptionBatchRewrapRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionBatchRewrapResponse {
+        try await channel.call(EncryptionServiceContract.batchRewrap, request, options)
+    }
+
+    /// As BatchEncrypt.
+    package func batchMAC(
+        _ request: EncryptionBatchMACRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionBatchMACResponse {
+        try await channel.call(EncryptionServiceContract.batchMAC, request, options)
+    }
+
+    /// As BatchEncrypt.
+    package func batchVerifyMAC(
+        _ request: EncryptionBatchVerifyMACRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionBatchVerifyMACResponse {
+        try await channel.call(EncryptionServiceContract.batchVerifyMAC, request, options)
+    }
+}
+
+/// What is done to keys. Each change is a request to the keyring thread, which writes the audit log, then the keyring, then
+/// lets the change be seen: the answer comes before that, and DescribeKey's `pending_change` is there until it is done. One
+/// change of a key at a time. While the audit log cannot be written, changes are refused (`key_administration_stopped`).
+package struct KeyServiceClient: Sendable {
+    package let channel: any RPCChannel
+
+    package init(_ channel: any RPCChannel) {
+        self.channel = channel
+    }
+
+    /// A key of random bytes. Usage and options are fixed from then on.
+    package func createKey(
+        _ request: EncryptionCreateKeyRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionCreateKeyResponse {
+        try await channel.call(KeyServiceContract.createKey, request, options)
+    }
+
+    /// Every key, by name, without its versions.
+    package func listKeys(
+        _ request: EncryptionListKeysRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionListKeysResponse {
+        try await channel.call(KeyServiceContract.listKeys, request, options)
+    }
+
+    /// Changes what may change: the least versions, and when the key is rotated by itself. What is absent stays.
+    package func configureKey(
+        _ request: EncryptionConfigureKeyRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionConfigureKeyResponse {
+        try await channel.call(KeyServiceContract.configureKey, request, options)
+    }
+
+    /// From then on nothing is done with the key until it is enabled.
+    package func disableKey(
+        _ request: EncryptionDisableKeyRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionDisableKeyResponse {
+        try await channel.call(KeyServiceContract.disableKey, request, options)
+    }
+
+    package func enableKey(
+        _ request: EncryptionEnableKeyRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionEnableKeyResponse {
+        try await channel.call(KeyServiceContract.enableKey, request, options)
+    }
+
+    /// The key can be used no more, and is destroyed after the waiting period: whoever still needs it finds out in time.
+    package func scheduleKeyDestruction(
+        _ request: EncryptionScheduleKeyDestructionRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionScheduleKeyDestructionResponse {
+        try await channel.call(KeyServiceContract.scheduleKeyDestruction, request, options)
+    }
+
+    /// The key is then disabled: enabling it is a decision of its own.
+    package func cancelKeyDestruction(
+        _ request: EncryptionCancelKeyDestructionRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionCancelKeyDestructionResponse {
+        try await channel.call(KeyServiceContract.cancelKeyDestruction, request, options)
+    }
+
+    /// The secret of one version. Only of a key that was made exportable, and only once the audit log says so: the first call
+    /// is UNAVAILABLE (`export_pending`), and the caller asks again within a minute.
+    package func exportKey(
+        _ request: EncryptionExportKeyRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionExportKeyResponse {
+        try await channel.call(KeyServiceContract.exportKey, request, options)
+    }
+
+    /// The public key under which a key is wrapped for ImportKey. UNAVAILABLE (`wrapping_key_pending`) while it is made.
+    package func getWrappingKey(
+        _ request: EncryptionGetWrappingKeyRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionGetWrappingKeyResponse {
+        try await channel.call(KeyServiceContract.getWrappingKey, request, options)
+    }
+
+    /// A key that was made elsewhere. `wrapped_key` has the form of PKCS #11 CKM_RSA_AES_KEY_WRAP with SHA-256, as Vault
+    /// Transit and AWS KMS take it.
+    package func importKey(
+        _ request: EncryptionImportKeyRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionImportKeyResponse {
+        try await channel.call(KeyServiceContract.importKey, request, options)
+    }
 }
 
 /// bcrypt.
@@ -73,7 +219,7 @@ package struct PasswordServiceClient: Sendable {
     }
 }
 
-/// Signed tokens: EdDSA, RFC 7519, 8037 and 9068.
+/// Signed tokens: EdDSA and ES256, RFC 7515, 7518, 7519, 8037 and 9068.
 package struct JWTServiceClient: Sendable {
     package let channel: any RPCChannel
 

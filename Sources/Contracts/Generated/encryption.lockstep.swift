@@ -13,8 +13,17 @@ package enum EncryptionServiceContract {
             rewrap,
             rotateKey,
             describeKey,
+            generateDataKey,
+            mac,
+            verifyMAC,
+            random,
+            batchEncrypt,
+            batchDecrypt,
+            batchRewrap,
+            batchMAC,
+            batchVerifyMAC,
         ],
-        fingerprint: 0x059018f8d0bc5ba0
+        fingerprint: 0x42df5756a21fb986
     )
 
     package static let encrypt = MethodDescriptor(
@@ -104,9 +113,172 @@ package enum EncryptionServiceContract {
         request: EncryptionDescribeKeyRequest.contractDescriptor,
         response: EncryptionDescribeKeyResponse.contractDescriptor
     )
+
+    /// A fresh key for a caller who seals large or many things with it: plain, and sealed under the named key as Encrypt does
+    /// it. Decrypt with the same context gives it back.
+    package static let generateDataKey = MethodDescriptor(
+        id: 0x18450fd8,
+        service: "lockstep.encryption.v1.EncryptionService",
+        name: "GenerateDataKey",
+        execution: .sync, cost: .inline(limit: 4096),
+        callers: ["auth", "token", "email", "operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(2000), maximum: .milliseconds(10000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: EncryptionGenerateDataKeyRequest.contractDescriptor,
+        response: EncryptionGenerateDataKeyResponse.contractDescriptor
+    )
+
+    /// HMAC-SHA-256 under a named key of usage MAC (RFC 2104).
+    package static let mac = MethodDescriptor(
+        id: 0xf706c20d,
+        service: "lockstep.encryption.v1.EncryptionService",
+        name: "MAC",
+        execution: .sync, cost: .inline(limit: 16384),
+        callers: ["auth", "token", "email", "operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(2000), maximum: .milliseconds(10000)),
+        requestLimit: 1052672, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .noSideEffects,
+        http: nil,
+        request: EncryptionMACRequest.contractDescriptor,
+        response: EncryptionMACResponse.contractDescriptor
+    )
+
+    package static let verifyMAC = MethodDescriptor(
+        id: 0x9e96dd04,
+        service: "lockstep.encryption.v1.EncryptionService",
+        name: "VerifyMAC",
+        execution: .sync, cost: .inline(limit: 16384),
+        callers: ["auth", "token", "email", "operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(2000), maximum: .milliseconds(10000)),
+        requestLimit: 1052672, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .noSideEffects,
+        http: nil,
+        request: EncryptionVerifyMACRequest.contractDescriptor,
+        response: EncryptionVerifyMACResponse.contractDescriptor
+    )
+
+    /// Bytes of the operating system's random source, by way of a generator that is seeded anew after a fork.
+    package static let random = MethodDescriptor(
+        id: 0x7e3083a2,
+        service: "lockstep.encryption.v1.EncryptionService",
+        name: "Random",
+        execution: .sync, cost: .inline(limit: 4096),
+        callers: ["auth", "token", "email", "operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: EncryptionRandomRequest.contractDescriptor,
+        response: EncryptionRandomResponse.contractDescriptor
+    )
+
+    /// Many at once, each with a result of its own: what is wrong with one item does not fail its neighbours. What is wrong
+    /// with the key fails the call.
+    package static let batchEncrypt = MethodDescriptor(
+        id: 0x9decc1ce,
+        service: "lockstep.encryption.v1.EncryptionService",
+        name: "BatchEncrypt",
+        execution: .sync, cost: .inline(limit: 1024),
+        callers: ["auth", "token", "email", "operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(10000), maximum: .milliseconds(30000)),
+        requestLimit: 3670016, responseLimit: 4194304,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: EncryptionBatchEncryptRequest.contractDescriptor,
+        response: EncryptionBatchEncryptResponse.contractDescriptor
+    )
+
+    /// As BatchEncrypt.
+    package static let batchDecrypt = MethodDescriptor(
+        id: 0x0d2795d0,
+        service: "lockstep.encryption.v1.EncryptionService",
+        name: "BatchDecrypt",
+        execution: .sync, cost: .inline(limit: 1024),
+        callers: ["auth", "token", "email", "operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(10000), maximum: .milliseconds(30000)),
+        requestLimit: 3670016, responseLimit: 4194304,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .noSideEffects,
+        http: nil,
+        request: EncryptionBatchDecryptRequest.contractDescriptor,
+        response: EncryptionBatchDecryptResponse.contractDescriptor
+    )
+
+    /// As BatchEncrypt.
+    package static let batchRewrap = MethodDescriptor(
+        id: 0x4aeb61d0,
+        service: "lockstep.encryption.v1.EncryptionService",
+        name: "BatchRewrap",
+        execution: .sync, cost: .inline(limit: 1024),
+        callers: ["auth", "token", "email", "operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(10000), maximum: .milliseconds(30000)),
+        requestLimit: 3670016, responseLimit: 4194304,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: EncryptionBatchRewrapRequest.contractDescriptor,
+        response: EncryptionBatchRewrapResponse.contractDescriptor
+    )
+
+    /// As BatchEncrypt.
+    package static let batchMAC = MethodDescriptor(
+        id: 0xeb8af5fc,
+        service: "lockstep.encryption.v1.EncryptionService",
+        name: "BatchMAC",
+        execution: .sync, cost: .inline(limit: 1024),
+        callers: ["auth", "token", "email", "operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(10000), maximum: .milliseconds(30000)),
+        requestLimit: 3670016, responseLimit: 4194304,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .noSideEffects,
+        http: nil,
+        request: EncryptionBatchMACRequest.contractDescriptor,
+        response: EncryptionBatchMACResponse.contractDescriptor
+    )
+
+    /// As BatchEncrypt.
+    package static let batchVerifyMAC = MethodDescriptor(
+        id: 0xae4920e3,
+        service: "lockstep.encryption.v1.EncryptionService",
+        name: "BatchVerifyMAC",
+        execution: .sync, cost: .inline(limit: 1024),
+        callers: ["auth", "token", "email", "operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(10000), maximum: .milliseconds(30000)),
+        requestLimit: 3670016, responseLimit: 4194304,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .noSideEffects,
+        http: nil,
+        request: EncryptionBatchVerifyMACRequest.contractDescriptor,
+        response: EncryptionBatchVerifyMACResponse.contractDescriptor
+    )
 }
 
-/// AES-256-GCM under named, versioned keys.
+/// AES-256-GCM and HMAC-SHA-256 under named, versioned keys.
 package protocol EncryptionServiceHandler: SyncServiceHandler {
     func encrypt(_ request: EncryptionEncryptRequest, _ context: CallContext) throws -> EncryptionEncryptResponse
     /// Every failure is the same error.
@@ -116,6 +288,25 @@ package protocol EncryptionServiceHandler: SyncServiceHandler {
     /// Asks the keyring thread for a new version, which becomes primary once it is durable.
     func rotateKey(_ request: EncryptionRotateKeyRequest, _ context: CallContext) throws -> EncryptionRotateKeyResponse
     func describeKey(_ request: EncryptionDescribeKeyRequest, _ context: CallContext) throws -> EncryptionDescribeKeyResponse
+    /// A fresh key for a caller who seals large or many things with it: plain, and sealed under the named key as Encrypt does
+    /// it. Decrypt with the same context gives it back.
+    func generateDataKey(_ request: EncryptionGenerateDataKeyRequest, _ context: CallContext) throws -> EncryptionGenerateDataKeyResponse
+    /// HMAC-SHA-256 under a named key of usage MAC (RFC 2104).
+    func mac(_ request: EncryptionMACRequest, _ context: CallContext) throws -> EncryptionMACResponse
+    func verifyMAC(_ request: EncryptionVerifyMACRequest, _ context: CallContext) throws -> EncryptionVerifyMACResponse
+    /// Bytes of the operating system's random source, by way of a generator that is seeded anew after a fork.
+    func random(_ request: EncryptionRandomRequest, _ context: CallContext) throws -> EncryptionRandomResponse
+    /// Many at once, each with a result of its own: what is wrong with one item does not fail its neighbours. What is wrong
+    /// with the key fails the call.
+    func batchEncrypt(_ request: EncryptionBatchEncryptRequest, _ context: CallContext) throws -> EncryptionBatchEncryptResponse
+    /// As BatchEncrypt.
+    func batchDecrypt(_ request: EncryptionBatchDecryptRequest, _ context: CallContext) throws -> EncryptionBatchDecryptResponse
+    /// As BatchEncrypt.
+    func batchRewrap(_ request: EncryptionBatchRewrapRequest, _ context: CallContext) throws -> EncryptionBatchRewrapResponse
+    /// As BatchEncrypt.
+    func batchMAC(_ request: EncryptionBatchMACRequest, _ context: CallContext) throws -> EncryptionBatchMACResponse
+    /// As BatchEncrypt.
+    func batchVerifyMAC(_ request: EncryptionBatchVerifyMACRequest, _ context: CallContext) throws -> EncryptionBatchVerifyMACResponse
 }
 
 extension EncryptionServiceHandler {
@@ -128,6 +319,263 @@ extension EncryptionServiceHandler {
             SyncMethod(EncryptionServiceContract.rewrap) { try self.rewrap($0, $1) },
             SyncMethod(EncryptionServiceContract.rotateKey) { try self.rotateKey($0, $1) },
             SyncMethod(EncryptionServiceContract.describeKey) { try self.describeKey($0, $1) },
+            SyncMethod(EncryptionServiceContract.generateDataKey) { try self.generateDataKey($0, $1) },
+            SyncMethod(EncryptionServiceContract.mac) { try self.mac($0, $1) },
+            SyncMethod(EncryptionServiceContract.verifyMAC) { try self.verifyMAC($0, $1) },
+            SyncMethod(EncryptionServiceContract.random) { try self.random($0, $1) },
+            SyncMethod(EncryptionServiceContract.batchEncrypt) { try self.batchEncrypt($0, $1) },
+            SyncMethod(EncryptionServiceContract.batchDecrypt) { try self.batchDecrypt($0, $1) },
+            SyncMethod(EncryptionServiceContract.batchRewrap) { try self.batchRewrap($0, $1) },
+            SyncMethod(EncryptionServiceContract.batchMAC) { try self.batchMAC($0, $1) },
+            SyncMethod(EncryptionServiceContract.batchVerifyMAC) { try self.batchVerifyMAC($0, $1) },
+        ]
+    }
+}
+
+/// What the contract says of `lockstep.encryption.v1.KeyService`.
+package enum KeyServiceContract {
+    package static let service = ServiceDescriptor(
+        name: "lockstep.encryption.v1.KeyService",
+        execution: .sync, hostedByBoth: false,
+        methods: [
+            createKey,
+            listKeys,
+            configureKey,
+            disableKey,
+            enableKey,
+            scheduleKeyDestruction,
+            cancelKeyDestruction,
+            exportKey,
+            getWrappingKey,
+            importKey,
+        ],
+        fingerprint: 0xdd0a57ad87378932
+    )
+
+    /// A key of random bytes. Usage and options are fixed from then on.
+    package static let createKey = MethodDescriptor(
+        id: 0x2989bbd9,
+        service: "lockstep.encryption.v1.KeyService",
+        name: "CreateKey",
+        execution: .sync, cost: .inline(limit: 4096),
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: EncryptionCreateKeyRequest.contractDescriptor,
+        response: EncryptionCreateKeyResponse.contractDescriptor
+    )
+
+    /// Every key, by name, without its versions.
+    package static let listKeys = MethodDescriptor(
+        id: 0x10b48f39,
+        service: "lockstep.encryption.v1.KeyService",
+        name: "ListKeys",
+        execution: .sync, cost: .inline(limit: 4096),
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 524288,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .noSideEffects,
+        http: nil,
+        request: EncryptionListKeysRequest.contractDescriptor,
+        response: EncryptionListKeysResponse.contractDescriptor
+    )
+
+    /// Changes what may change: the least versions, and when the key is rotated by itself. What is absent stays.
+    package static let configureKey = MethodDescriptor(
+        id: 0xcd341fb2,
+        service: "lockstep.encryption.v1.KeyService",
+        name: "ConfigureKey",
+        execution: .sync, cost: .inline(limit: 4096),
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: EncryptionConfigureKeyRequest.contractDescriptor,
+        response: EncryptionConfigureKeyResponse.contractDescriptor
+    )
+
+    /// From then on nothing is done with the key until it is enabled.
+    package static let disableKey = MethodDescriptor(
+        id: 0xde33ce18,
+        service: "lockstep.encryption.v1.KeyService",
+        name: "DisableKey",
+        execution: .sync, cost: .inline(limit: 4096),
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: EncryptionDisableKeyRequest.contractDescriptor,
+        response: EncryptionDisableKeyResponse.contractDescriptor
+    )
+
+    package static let enableKey = MethodDescriptor(
+        id: 0xe910d4a5,
+        service: "lockstep.encryption.v1.KeyService",
+        name: "EnableKey",
+        execution: .sync, cost: .inline(limit: 4096),
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: EncryptionEnableKeyRequest.contractDescriptor,
+        response: EncryptionEnableKeyResponse.contractDescriptor
+    )
+
+    /// The key can be used no more, and is destroyed after the waiting period: whoever still needs it finds out in time.
+    package static let scheduleKeyDestruction = MethodDescriptor(
+        id: 0x0189cabf,
+        service: "lockstep.encryption.v1.KeyService",
+        name: "ScheduleKeyDestruction",
+        execution: .sync, cost: .inline(limit: 4096),
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: EncryptionScheduleKeyDestructionRequest.contractDescriptor,
+        response: EncryptionScheduleKeyDestructionResponse.contractDescriptor
+    )
+
+    /// The key is then disabled: enabling it is a decision of its own.
+    package static let cancelKeyDestruction = MethodDescriptor(
+        id: 0xe8896d35,
+        service: "lockstep.encryption.v1.KeyService",
+        name: "CancelKeyDestruction",
+        execution: .sync, cost: .inline(limit: 4096),
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: EncryptionCancelKeyDestructionRequest.contractDescriptor,
+        response: EncryptionCancelKeyDestructionResponse.contractDescriptor
+    )
+
+    /// The secret of one version. Only of a key that was made exportable, and only once the audit log says so: the first call
+    /// is UNAVAILABLE (`export_pending`), and the caller asks again within a minute.
+    package static let exportKey = MethodDescriptor(
+        id: 0x487b0b9b,
+        service: "lockstep.encryption.v1.KeyService",
+        name: "ExportKey",
+        execution: .sync, cost: .inline(limit: 4096),
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: EncryptionExportKeyRequest.contractDescriptor,
+        response: EncryptionExportKeyResponse.contractDescriptor
+    )
+
+    /// The public key under which a key is wrapped for ImportKey. UNAVAILABLE (`wrapping_key_pending`) while it is made.
+    package static let getWrappingKey = MethodDescriptor(
+        id: 0xeb9c2a22,
+        service: "lockstep.encryption.v1.KeyService",
+        name: "GetWrappingKey",
+        execution: .sync, cost: .inline(limit: 4096),
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .noSideEffects,
+        http: nil,
+        request: EncryptionGetWrappingKeyRequest.contractDescriptor,
+        response: EncryptionGetWrappingKeyResponse.contractDescriptor
+    )
+
+    /// A key that was made elsewhere. `wrapped_key` has the form of PKCS #11 CKM_RSA_AES_KEY_WRAP with SHA-256, as Vault
+    /// Transit and AWS KMS take it.
+    package static let importKey = MethodDescriptor(
+        id: 0x8bb5e228,
+        service: "lockstep.encryption.v1.KeyService",
+        name: "ImportKey",
+        execution: .sync, cost: .pool,
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: EncryptionImportKeyRequest.contractDescriptor,
+        response: EncryptionImportKeyResponse.contractDescriptor
+    )
+}
+
+/// What is done to keys. Each change is a request to the keyring thread, which writes the audit log, then the keyring, then
+/// lets the change be seen: the answer comes before that, and DescribeKey's `pending_change` is there until it is done. One
+/// change of a key at a time. While the audit log cannot be written, changes are refused (`key_administration_stopped`).
+package protocol KeyServiceHandler: SyncServiceHandler {
+    /// A key of random bytes. Usage and options are fixed from then on.
+    func createKey(_ request: EncryptionCreateKeyRequest, _ context: CallContext) throws -> EncryptionCreateKeyResponse
+    /// Every key, by name, without its versions.
+    func listKeys(_ request: EncryptionListKeysRequest, _ context: CallContext) throws -> EncryptionListKeysResponse
+    /// Changes what may change: the least versions, and when the key is rotated by itself. What is absent stays.
+    func configureKey(_ request: EncryptionConfigureKeyRequest, _ context: CallContext) throws -> EncryptionConfigureKeyResponse
+    /// From then on nothing is done with the key until it is enabled.
+    func disableKey(_ request: EncryptionDisableKeyRequest, _ context: CallContext) throws -> EncryptionDisableKeyResponse
+    func enableKey(_ request: EncryptionEnableKeyRequest, _ context: CallContext) throws -> EncryptionEnableKeyResponse
+    /// The key can be used no more, and is destroyed after the waiting period: whoever still needs it finds out in time.
+    func scheduleKeyDestruction(_ request: EncryptionScheduleKeyDestructionRequest, _ context: CallContext) throws -> EncryptionScheduleKeyDestructionResponse
+    /// The key is then disabled: enabling it is a decision of its own.
+    func cancelKeyDestruction(_ request: EncryptionCancelKeyDestructionRequest, _ context: CallContext) throws -> EncryptionCancelKeyDestructionResponse
+    /// The secret of one version. Only of a key that was made exportable, and only once the audit log says so: the first call
+    /// is UNAVAILABLE (`export_pending`), and the caller asks again within a minute.
+    func exportKey(_ request: EncryptionExportKeyRequest, _ context: CallContext) throws -> EncryptionExportKeyResponse
+    /// The public key under which a key is wrapped for ImportKey. UNAVAILABLE (`wrapping_key_pending`) while it is made.
+    func getWrappingKey(_ request: EncryptionGetWrappingKeyRequest, _ context: CallContext) throws -> EncryptionGetWrappingKeyResponse
+    /// A key that was made elsewhere. `wrapped_key` has the form of PKCS #11 CKM_RSA_AES_KEY_WRAP with SHA-256, as Vault
+    /// Transit and AWS KMS take it.
+    func importKey(_ request: EncryptionImportKeyRequest, _ context: CallContext) throws -> EncryptionImportKeyResponse
+}
+
+extension KeyServiceHandler {
+    package static var contract: ServiceDescriptor { KeyServiceContract.service }
+
+    package var syncMethods: [SyncMethod] {
+        [
+            SyncMethod(KeyServiceContract.createKey) { try self.createKey($0, $1) },
+            SyncMethod(KeyServiceContract.listKeys) { try self.listKeys($0, $1) },
+            SyncMethod(KeyServiceContract.configureKey) { try self.configureKey($0, $1) },
+            SyncMethod(KeyServiceContract.disableKey) { try self.disableKey($0, $1) },
+            SyncMethod(KeyServiceContract.enableKey) { try self.enableKey($0, $1) },
+            SyncMethod(KeyServiceContract.scheduleKeyDestruction) { try self.scheduleKeyDestruction($0, $1) },
+            SyncMethod(KeyServiceContract.cancelKeyDestruction) { try self.cancelKeyDestruction($0, $1) },
+            SyncMethod(KeyServiceContract.exportKey) { try self.exportKey($0, $1) },
+            SyncMethod(KeyServiceContract.getWrappingKey) { try self.getWrappingKey($0, $1) },
+            SyncMethod(KeyServiceContract.importKey) { try self.importKey($0, $1) },
         ]
     }
 }
@@ -228,7 +676,7 @@ package enum JWTServiceContract {
             verify,
             jwks,
         ],
-        fingerprint: 0x10258c6dac7d0a68
+        fingerprint: 0xc5c99650397ef913
     )
 
     package static let sign = MethodDescriptor(
@@ -288,7 +736,7 @@ package enum JWTServiceContract {
     )
 }
 
-/// Signed tokens: EdDSA, RFC 7519, 8037 and 9068.
+/// Signed tokens: EdDSA and ES256, RFC 7515, 7518, 7519, 8037 and 9068.
 package protocol JWTServiceHandler: SyncServiceHandler {
     func sign(_ request: EncryptionSignRequest, _ context: CallContext) throws -> EncryptionSignResponse
     func verify(_ request: EncryptionVerifyTokenRequest, _ context: CallContext) throws -> EncryptionVerifyTokenResponse
@@ -315,6 +763,7 @@ extension EncryptionEncryptRequest: ContractMessage {
             FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
             FieldDescriptor(name: "plaintext", number: 2, kind: .bytes, dataClass: .secret, maxLength: 1048576),
             FieldDescriptor(name: "context", number: 3, kind: .bytes, maxLength: 1024),
+            FieldDescriptor(name: "key_version", number: 4, kind: .uint32),
         ]
     )
 
@@ -331,6 +780,7 @@ extension EncryptionEncryptRequest: ContractMessage {
         text.text("key_name", keyName)
         text.hidden("plaintext", .secret, if: !plaintext.isEmpty)
         text.bytes("context", context)
+        text.value("key_version", keyVersion, if: keyVersion != 0)
         return text.description
     }
 
@@ -456,6 +906,657 @@ extension EncryptionRewrapResponse: ContractMessage {
     package var debugDescription: String { redactedDescription }
 }
 
+extension EncryptionGenerateDataKeyRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.GenerateDataKeyRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "context", number: 2, kind: .bytes, maxLength: 1024),
+            FieldDescriptor(name: "length", number: 3, kind: .uint32),
+            FieldDescriptor(name: "wrapped_only", number: 4, kind: .bool),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        check.bytes("context", context, max: 1024)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("GenerateDataKeyRequest")
+        text.text("key_name", keyName)
+        text.bytes("context", context)
+        text.value("length", length, if: length != 0)
+        text.value("wrapped_only", wrappedOnly, if: wrappedOnly)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionGenerateDataKeyResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.GenerateDataKeyResponse",
+        fields: [
+            FieldDescriptor(name: "plaintext", number: 1, kind: .bytes, dataClass: .secret),
+            FieldDescriptor(name: "ciphertext", number: 2, kind: .bytes),
+            FieldDescriptor(name: "key_version", number: 3, kind: .uint32),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("GenerateDataKeyResponse")
+        text.hidden("plaintext", .secret, if: !plaintext.isEmpty)
+        text.bytes("ciphertext", ciphertext)
+        text.value("key_version", keyVersion, if: keyVersion != 0)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionMACRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.MACRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "message", number: 2, kind: .bytes, dataClass: .secret, maxLength: 1048576),
+            FieldDescriptor(name: "key_version", number: 3, kind: .uint32),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        check.bytes("message", message, max: 1048576)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("MACRequest")
+        text.text("key_name", keyName)
+        text.hidden("message", .secret, if: !message.isEmpty)
+        text.value("key_version", keyVersion, if: keyVersion != 0)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionMACResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.MACResponse",
+        fields: [
+            FieldDescriptor(name: "mac", number: 1, kind: .bytes),
+            FieldDescriptor(name: "key_version", number: 2, kind: .uint32),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("MACResponse")
+        text.bytes("mac", mac)
+        text.value("key_version", keyVersion, if: keyVersion != 0)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionVerifyMACRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.VerifyMACRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "message", number: 2, kind: .bytes, dataClass: .secret, maxLength: 1048576),
+            FieldDescriptor(name: "mac", number: 3, kind: .bytes, isRequired: true, maxLength: 64),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        check.bytes("message", message, max: 1048576)
+        check.bytes("mac", mac, required: true, max: 64)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("VerifyMACRequest")
+        text.text("key_name", keyName)
+        text.hidden("message", .secret, if: !message.isEmpty)
+        text.bytes("mac", mac)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionVerifyMACResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.VerifyMACResponse",
+        fields: [
+            FieldDescriptor(name: "valid", number: 1, kind: .bool),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("VerifyMACResponse")
+        text.value("valid", valid, if: valid)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionRandomRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.RandomRequest",
+        fields: [
+            FieldDescriptor(name: "length", number: 1, kind: .uint32),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("RandomRequest")
+        text.value("length", length, if: length != 0)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionRandomResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.RandomResponse",
+        fields: [
+            FieldDescriptor(name: "random", number: 1, kind: .bytes, dataClass: .secret),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("RandomResponse")
+        text.hidden("random", .secret, if: !random.isEmpty)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionItemError: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.ItemError",
+        fields: [
+            FieldDescriptor(name: "code", number: 1, kind: .string),
+            FieldDescriptor(name: "reason", number: 2, kind: .string),
+            FieldDescriptor(name: "message", number: 3, kind: .string),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ItemError")
+        text.text("code", code)
+        text.text("reason", reason)
+        text.text("message", message)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionBatchEncryptRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.BatchEncryptRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "items", number: 2, kind: .message({ EncryptionEncryptItem.contractDescriptor }), arity: .list, isRequired: true, minLength: 1, maxLength: 10000),
+            FieldDescriptor(name: "key_version", number: 3, kind: .uint32),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        check.items("items", items.count, required: true, min: 1, max: 10000)
+        check.messages("items", items)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("BatchEncryptRequest")
+        text.text("key_name", keyName)
+        text.messages("items", items)
+        text.value("key_version", keyVersion, if: keyVersion != 0)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionEncryptItem: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.EncryptItem",
+        fields: [
+            FieldDescriptor(name: "plaintext", number: 1, kind: .bytes, dataClass: .secret),
+            FieldDescriptor(name: "context", number: 2, kind: .bytes),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("EncryptItem")
+        text.hidden("plaintext", .secret, if: !plaintext.isEmpty)
+        text.bytes("context", context)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionBatchEncryptResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.BatchEncryptResponse",
+        fields: [
+            FieldDescriptor(name: "results", number: 1, kind: .message({ EncryptionEncryptResult.contractDescriptor }), arity: .list),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.messages("results", results)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("BatchEncryptResponse")
+        text.messages("results", results)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionEncryptResult: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.EncryptResult",
+        fields: [
+            FieldDescriptor(name: "ciphertext", number: 1, kind: .bytes),
+            FieldDescriptor(name: "key_version", number: 2, kind: .uint32),
+            FieldDescriptor(name: "error", number: 3, kind: .message({ EncryptionItemError.contractDescriptor })),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        if hasError { check.message("error", error) }
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("EncryptResult")
+        text.bytes("ciphertext", ciphertext)
+        text.value("key_version", keyVersion, if: keyVersion != 0)
+        text.message("error", error, if: hasError)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionBatchDecryptRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.BatchDecryptRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "items", number: 2, kind: .message({ EncryptionCiphertextItem.contractDescriptor }), arity: .list, isRequired: true, minLength: 1, maxLength: 10000),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        check.items("items", items.count, required: true, min: 1, max: 10000)
+        check.messages("items", items)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("BatchDecryptRequest")
+        text.text("key_name", keyName)
+        text.messages("items", items)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionCiphertextItem: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.CiphertextItem",
+        fields: [
+            FieldDescriptor(name: "ciphertext", number: 1, kind: .bytes),
+            FieldDescriptor(name: "context", number: 2, kind: .bytes),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("CiphertextItem")
+        text.bytes("ciphertext", ciphertext)
+        text.bytes("context", context)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionBatchDecryptResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.BatchDecryptResponse",
+        fields: [
+            FieldDescriptor(name: "results", number: 1, kind: .message({ EncryptionDecryptResult.contractDescriptor }), arity: .list),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.messages("results", results)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("BatchDecryptResponse")
+        text.messages("results", results)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionDecryptResult: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.DecryptResult",
+        fields: [
+            FieldDescriptor(name: "plaintext", number: 1, kind: .bytes, dataClass: .secret),
+            FieldDescriptor(name: "error", number: 2, kind: .message({ EncryptionItemError.contractDescriptor })),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        if hasError { check.message("error", error) }
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("DecryptResult")
+        text.hidden("plaintext", .secret, if: !plaintext.isEmpty)
+        text.message("error", error, if: hasError)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionBatchRewrapRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.BatchRewrapRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "items", number: 2, kind: .message({ EncryptionCiphertextItem.contractDescriptor }), arity: .list, isRequired: true, minLength: 1, maxLength: 10000),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        check.items("items", items.count, required: true, min: 1, max: 10000)
+        check.messages("items", items)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("BatchRewrapRequest")
+        text.text("key_name", keyName)
+        text.messages("items", items)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionBatchRewrapResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.BatchRewrapResponse",
+        fields: [
+            FieldDescriptor(name: "results", number: 1, kind: .message({ EncryptionEncryptResult.contractDescriptor }), arity: .list),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.messages("results", results)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("BatchRewrapResponse")
+        text.messages("results", results)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionBatchMACRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.BatchMACRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "items", number: 2, kind: .message({ EncryptionMACItem.contractDescriptor }), arity: .list, isRequired: true, minLength: 1, maxLength: 10000),
+            FieldDescriptor(name: "key_version", number: 3, kind: .uint32),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        check.items("items", items.count, required: true, min: 1, max: 10000)
+        check.messages("items", items)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("BatchMACRequest")
+        text.text("key_name", keyName)
+        text.messages("items", items)
+        text.value("key_version", keyVersion, if: keyVersion != 0)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionMACItem: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.MACItem",
+        fields: [
+            FieldDescriptor(name: "message", number: 1, kind: .bytes, dataClass: .secret),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("MACItem")
+        text.hidden("message", .secret, if: !message.isEmpty)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionBatchMACResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.BatchMACResponse",
+        fields: [
+            FieldDescriptor(name: "results", number: 1, kind: .message({ EncryptionMACResult.contractDescriptor }), arity: .list),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.messages("results", results)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("BatchMACResponse")
+        text.messages("results", results)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionMACResult: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.MACResult",
+        fields: [
+            FieldDescriptor(name: "mac", number: 1, kind: .bytes),
+            FieldDescriptor(name: "key_version", number: 2, kind: .uint32),
+            FieldDescriptor(name: "error", number: 3, kind: .message({ EncryptionItemError.contractDescriptor })),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        if hasError { check.message("error", error) }
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("MACResult")
+        text.bytes("mac", mac)
+        text.value("key_version", keyVersion, if: keyVersion != 0)
+        text.message("error", error, if: hasError)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionBatchVerifyMACRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.BatchVerifyMACRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "items", number: 2, kind: .message({ EncryptionVerifyMACItem.contractDescriptor }), arity: .list, isRequired: true, minLength: 1, maxLength: 10000),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        check.items("items", items.count, required: true, min: 1, max: 10000)
+        check.messages("items", items)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("BatchVerifyMACRequest")
+        text.text("key_name", keyName)
+        text.messages("items", items)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionVerifyMACItem: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.VerifyMACItem",
+        fields: [
+            FieldDescriptor(name: "message", number: 1, kind: .bytes, dataClass: .secret),
+            FieldDescriptor(name: "mac", number: 2, kind: .bytes),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("VerifyMACItem")
+        text.hidden("message", .secret, if: !message.isEmpty)
+        text.bytes("mac", mac)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionBatchVerifyMACResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.BatchVerifyMACResponse",
+        fields: [
+            FieldDescriptor(name: "results", number: 1, kind: .message({ EncryptionVerifyMACResult.contractDescriptor }), arity: .list),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.messages("results", results)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("BatchVerifyMACResponse")
+        text.messages("results", results)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionVerifyMACResult: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.VerifyMACResult",
+        fields: [
+            FieldDescriptor(name: "valid", number: 1, kind: .bool),
+            FieldDescriptor(name: "error", number: 2, kind: .message({ EncryptionItemError.contractDescriptor })),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        if hasError { check.message("error", error) }
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("VerifyMACResult")
+        text.value("valid", valid, if: valid)
+        text.message("error", error, if: hasError)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
 extension EncryptionRotateKeyRequest: ContractMessage {
     package static let contractDescriptor: MessageDescriptor = .init(
         name: "lockstep.encryption.v1.RotateKeyRequest",
@@ -526,10 +1627,21 @@ extension EncryptionDescribeKeyResponse: ContractMessage {
         name: "lockstep.encryption.v1.DescribeKeyResponse",
         fields: [
             FieldDescriptor(name: "key_name", number: 1, kind: .string),
-            FieldDescriptor(name: "usage", number: 2, kind: .enumeration(name: "lockstep.encryption.v1.DescribeKeyResponse.Usage", values: ["USAGE_UNSPECIFIED", "AEAD", "SIGN"])),
+            FieldDescriptor(name: "usage", number: 2, kind: .enumeration(name: "lockstep.encryption.v1.DescribeKeyResponse.Usage", values: ["USAGE_UNSPECIFIED", "AEAD", "SIGN", "MAC"])),
             FieldDescriptor(name: "primary_version", number: 3, kind: .uint32),
             FieldDescriptor(name: "versions", number: 4, kind: .message({ EncryptionKeyVersion.contractDescriptor }), arity: .list),
             FieldDescriptor(name: "pending_version", number: 5, kind: .uint32),
+            FieldDescriptor(name: "state", number: 6, kind: .enumeration(name: "lockstep.encryption.v1.KeyState", values: ["KEY_STATE_UNSPECIFIED", "ENABLED", "DISABLED", "PENDING_DESTRUCTION", "PENDING_CREATION"])),
+            FieldDescriptor(name: "algorithm", number: 7, kind: .enumeration(name: "lockstep.encryption.v1.SigningAlgorithm", values: ["SIGNING_ALGORITHM_UNSPECIFIED", "EDDSA", "ES256"])),
+            FieldDescriptor(name: "min_decryption_version", number: 8, kind: .uint32),
+            FieldDescriptor(name: "min_encryption_version", number: 9, kind: .uint32),
+            FieldDescriptor(name: "exportable", number: 10, kind: .bool),
+            FieldDescriptor(name: "derived", number: 11, kind: .bool),
+            FieldDescriptor(name: "imported", number: 12, kind: .bool),
+            FieldDescriptor(name: "rotate_after_s", number: 13, kind: .uint64),
+            FieldDescriptor(name: "rotate_after_uses", number: 14, kind: .uint64),
+            FieldDescriptor(name: "destroy_at", number: 15, kind: .timestamp),
+            FieldDescriptor(name: "pending_change", number: 16, kind: .string),
         ]
     )
 
@@ -546,6 +1658,17 @@ extension EncryptionDescribeKeyResponse: ContractMessage {
         text.value("primary_version", primaryVersion, if: primaryVersion != 0)
         text.messages("versions", versions)
         text.value("pending_version", pendingVersion, if: pendingVersion != 0)
+        text.value("state", state, if: state.rawValue != 0)
+        text.value("algorithm", algorithm, if: algorithm.rawValue != 0)
+        text.value("min_decryption_version", minDecryptionVersion, if: minDecryptionVersion != 0)
+        text.value("min_encryption_version", minEncryptionVersion, if: minEncryptionVersion != 0)
+        text.value("exportable", exportable, if: exportable)
+        text.value("derived", derived, if: derived)
+        text.value("imported", imported, if: imported)
+        text.value("rotate_after_s", rotateAfterS, if: rotateAfterS != 0)
+        text.value("rotate_after_uses", rotateAfterUses, if: rotateAfterUses != 0)
+        text.time("destroy_at", destroyAt, if: hasDestroyAt)
+        text.text("pending_change", pendingChange)
         return text.description
     }
 
@@ -559,6 +1682,7 @@ extension EncryptionKeyVersion: ContractMessage {
             FieldDescriptor(name: "version", number: 1, kind: .uint32),
             FieldDescriptor(name: "created_at", number: 2, kind: .timestamp),
             FieldDescriptor(name: "active_at", number: 3, kind: .timestamp),
+            FieldDescriptor(name: "uses", number: 4, kind: .uint64),
         ]
     )
 
@@ -569,8 +1693,422 @@ extension EncryptionKeyVersion: ContractMessage {
         text.value("version", version, if: version != 0)
         text.time("created_at", createdAt, if: hasCreatedAt)
         text.time("active_at", activeAt, if: hasActiveAt)
+        text.value("uses", uses, if: uses != 0)
         return text.description
     }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionCreateKeyRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.CreateKeyRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "usage", number: 2, kind: .enumeration(name: "lockstep.encryption.v1.DescribeKeyResponse.Usage", values: ["USAGE_UNSPECIFIED", "AEAD", "SIGN", "MAC"]), isRequired: true),
+            FieldDescriptor(name: "algorithm", number: 3, kind: .enumeration(name: "lockstep.encryption.v1.SigningAlgorithm", values: ["SIGNING_ALGORITHM_UNSPECIFIED", "EDDSA", "ES256"])),
+            FieldDescriptor(name: "exportable", number: 4, kind: .bool),
+            FieldDescriptor(name: "derived", number: 5, kind: .bool),
+            FieldDescriptor(name: "rotate_after_s", number: 6, kind: .uint64),
+            FieldDescriptor(name: "rotate_after_uses", number: 7, kind: .uint64),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        check.present("usage", usage.rawValue != 0)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("CreateKeyRequest")
+        text.text("key_name", keyName)
+        text.value("usage", usage, if: usage.rawValue != 0)
+        text.value("algorithm", algorithm, if: algorithm.rawValue != 0)
+        text.value("exportable", exportable, if: exportable)
+        text.value("derived", derived, if: derived)
+        text.value("rotate_after_s", rotateAfterS, if: rotateAfterS != 0)
+        text.value("rotate_after_uses", rotateAfterUses, if: rotateAfterUses != 0)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionCreateKeyResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.CreateKeyResponse",
+        fields: []
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String { RedactedText("CreateKeyResponse").description }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionListKeysRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.ListKeysRequest",
+        fields: []
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String { RedactedText("ListKeysRequest").description }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionListKeysResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.ListKeysResponse",
+        fields: [
+            FieldDescriptor(name: "keys", number: 1, kind: .message({ EncryptionDescribeKeyResponse.contractDescriptor }), arity: .list),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.messages("keys", keys)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ListKeysResponse")
+        text.messages("keys", keys)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionConfigureKeyRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.ConfigureKeyRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "min_decryption_version", number: 2, kind: .uint32, hasPresence: true),
+            FieldDescriptor(name: "min_encryption_version", number: 3, kind: .uint32, hasPresence: true),
+            FieldDescriptor(name: "rotate_after_s", number: 4, kind: .uint64, hasPresence: true),
+            FieldDescriptor(name: "rotate_after_uses", number: 5, kind: .uint64, hasPresence: true),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ConfigureKeyRequest")
+        text.text("key_name", keyName)
+        text.value("min_decryption_version", minDecryptionVersion, if: hasMinDecryptionVersion)
+        text.value("min_encryption_version", minEncryptionVersion, if: hasMinEncryptionVersion)
+        text.value("rotate_after_s", rotateAfterS, if: hasRotateAfterS)
+        text.value("rotate_after_uses", rotateAfterUses, if: hasRotateAfterUses)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionConfigureKeyResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.ConfigureKeyResponse",
+        fields: []
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String { RedactedText("ConfigureKeyResponse").description }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionDisableKeyRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.DisableKeyRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("DisableKeyRequest")
+        text.text("key_name", keyName)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionDisableKeyResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.DisableKeyResponse",
+        fields: []
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String { RedactedText("DisableKeyResponse").description }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionEnableKeyRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.EnableKeyRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("EnableKeyRequest")
+        text.text("key_name", keyName)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionEnableKeyResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.EnableKeyResponse",
+        fields: []
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String { RedactedText("EnableKeyResponse").description }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionScheduleKeyDestructionRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.ScheduleKeyDestructionRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "waiting_days", number: 2, kind: .uint32),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ScheduleKeyDestructionRequest")
+        text.text("key_name", keyName)
+        text.value("waiting_days", waitingDays, if: waitingDays != 0)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionScheduleKeyDestructionResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.ScheduleKeyDestructionResponse",
+        fields: [
+            FieldDescriptor(name: "destroy_at", number: 1, kind: .timestamp),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ScheduleKeyDestructionResponse")
+        text.time("destroy_at", destroyAt, if: hasDestroyAt)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionCancelKeyDestructionRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.CancelKeyDestructionRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("CancelKeyDestructionRequest")
+        text.text("key_name", keyName)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionCancelKeyDestructionResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.CancelKeyDestructionResponse",
+        fields: []
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String { RedactedText("CancelKeyDestructionResponse").description }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionExportKeyRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.ExportKeyRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "key_version", number: 2, kind: .uint32),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ExportKeyRequest")
+        text.text("key_name", keyName)
+        text.value("key_version", keyVersion, if: keyVersion != 0)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionExportKeyResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.ExportKeyResponse",
+        fields: [
+            FieldDescriptor(name: "key_material", number: 1, kind: .bytes, dataClass: .secret),
+            FieldDescriptor(name: "key_version", number: 2, kind: .uint32),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ExportKeyResponse")
+        text.hidden("key_material", .secret, if: !keyMaterial.isEmpty)
+        text.value("key_version", keyVersion, if: keyVersion != 0)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionGetWrappingKeyRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.GetWrappingKeyRequest",
+        fields: []
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String { RedactedText("GetWrappingKeyRequest").description }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionGetWrappingKeyResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.GetWrappingKeyResponse",
+        fields: [
+            FieldDescriptor(name: "public_key", number: 1, kind: .string),
+            FieldDescriptor(name: "expires_at", number: 2, kind: .timestamp),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("GetWrappingKeyResponse")
+        text.text("public_key", publicKey)
+        text.time("expires_at", expiresAt, if: hasExpiresAt)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionImportKeyRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.ImportKeyRequest",
+        fields: [
+            FieldDescriptor(name: "key_name", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "usage", number: 2, kind: .enumeration(name: "lockstep.encryption.v1.DescribeKeyResponse.Usage", values: ["USAGE_UNSPECIFIED", "AEAD", "SIGN", "MAC"]), isRequired: true),
+            FieldDescriptor(name: "algorithm", number: 3, kind: .enumeration(name: "lockstep.encryption.v1.SigningAlgorithm", values: ["SIGNING_ALGORITHM_UNSPECIFIED", "EDDSA", "ES256"])),
+            FieldDescriptor(name: "exportable", number: 4, kind: .bool),
+            FieldDescriptor(name: "derived", number: 5, kind: .bool),
+            FieldDescriptor(name: "rotate_after_s", number: 6, kind: .uint64),
+            FieldDescriptor(name: "rotate_after_uses", number: 7, kind: .uint64),
+            FieldDescriptor(name: "wrapped_key", number: 8, kind: .bytes, dataClass: .secret, isRequired: true, maxLength: 4096),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("key_name", keyName, required: true, max: 64, format: .identifier)
+        check.present("usage", usage.rawValue != 0)
+        check.bytes("wrapped_key", wrappedKey, required: true, max: 4096)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ImportKeyRequest")
+        text.text("key_name", keyName)
+        text.value("usage", usage, if: usage.rawValue != 0)
+        text.value("algorithm", algorithm, if: algorithm.rawValue != 0)
+        text.value("exportable", exportable, if: exportable)
+        text.value("derived", derived, if: derived)
+        text.value("rotate_after_s", rotateAfterS, if: rotateAfterS != 0)
+        text.value("rotate_after_uses", rotateAfterUses, if: rotateAfterUses != 0)
+        text.hidden("wrapped_key", .secret, if: !wrappedKey.isEmpty)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionImportKeyResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.ImportKeyResponse",
+        fields: []
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String { RedactedText("ImportKeyResponse").description }
 
     package var debugDescription: String { redactedDescription }
 }
@@ -891,6 +2429,7 @@ extension EncryptionJSONWebKey: ContractMessage {
             FieldDescriptor(name: "kid", number: 4, kind: .string),
             FieldDescriptor(name: "use", number: 5, kind: .string),
             FieldDescriptor(name: "alg", number: 6, kind: .string),
+            FieldDescriptor(name: "y", number: 7, kind: .string, hasPresence: true),
         ]
     )
 
@@ -904,6 +2443,7 @@ extension EncryptionJSONWebKey: ContractMessage {
         text.text("kid", kid)
         text.text("use", use)
         text.text("alg", alg)
+        text.text("y", y)
         return text.description
     }
 

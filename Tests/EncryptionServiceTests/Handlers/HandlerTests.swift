@@ -14,17 +14,18 @@ import Testing
 struct Service {
     let parts: Parts
     let composition: Composition
+    let events = Events()
 
-    init() throws {
+    init(keys: [KeySpecification] = Parts.wanted, policy: String = KeyPolicy.standardText) throws {
         parts = try Parts()
         let settings = EncryptionSettings(
-            location: parts.location, keys: Parts.wanted, mayCreate: true,
-            policy: try KeyPolicy(json: KeyPolicy.standardText), rounds: 10, minimumPassword: 15,
+            location: parts.location, keys: keys, mayCreate: true, policy: try KeyPolicy(json: policy), rounds: 10, minimumPassword: 15,
             issuer: "https://lockstep.local", skew: 5, publishLead: 300)
-        composition = try Composition.make(settings, clock: parts.clock.read, report: { _ in })
+        composition = try Composition.make(settings, clock: parts.clock.read, report: events.report)
     }
 
     func keys(as caller: String) throws -> EncryptionServiceClient { EncryptionServiceClient(try channel(caller)) }
+    func administration(as caller: String = "operator") throws -> KeyServiceClient { KeyServiceClient(try channel(caller)) }
     func passwords(as caller: String) throws -> PasswordServiceClient { PasswordServiceClient(try channel(caller)) }
     func tokens(as caller: String) throws -> JWTServiceClient { JWTServiceClient(try channel(caller)) }
 

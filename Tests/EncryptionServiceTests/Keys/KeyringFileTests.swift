@@ -95,9 +95,9 @@ import Testing
     @Test func anUnknownFormat() throws {
         let (parts, _) = try made()
         var file = try bytes(parts.location.keyring)
-        file[5] = 2
+        file[5] = 3
         try write(file, parts.location.keyring)
-        #expect(parts.problem() == .unknownFormat(path: parts.location.keyring, version: 2))
+        #expect(parts.problem() == .unknownFormat(path: parts.location.keyring, version: 3))
     }
 
     @Test func aWrongMasterKey() throws {
@@ -134,7 +134,7 @@ import Testing
         #expect(parts.problem() == .masterKeyMalformed(path: parts.location.masterKey))
     }
 
-    @Test(arguments: [0o644, 0o640, 0o604, 0o660, 0o700, 0o666])
+    @Test("ASVS 13.3.1: key files are their owner's alone", arguments: [0o644, 0o640, 0o604, 0o660, 0o700, 0o666])
     func aModeThatIsTooOpen(_ mode: Int) throws {
         let (parts, _) = try made()
         for path in [parts.location.masterKey, parts.location.keyring] {
@@ -206,7 +206,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "a", ":AEAD", "a:", "a:aead", "a b:AEAD", "../x:AEAD", "a:AEAD:SIGN", "é:SIGN"])
+    @Test(arguments: [
+        "", "a", ":AEAD", "a:", "a:aead", "a b:AEAD", "../x:AEAD", "a:AEAD:SIGN", "é:SIGN", "a:SIGN:", "a:SIGN:HS256",
+        "a:SIGN:es256", "a:MAC:EdDSA",
+    ])
     func malformedSpecifications(_ text: String) {
         #expect(KeySpecification(text) == nil)
     }

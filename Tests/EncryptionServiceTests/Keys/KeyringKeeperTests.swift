@@ -74,6 +74,28 @@ import Testing
         #expect(keeper.pendingVersion(of: "token-vault") == nil)
     }
 
+    /// A reserve that is asked for while another is written is not forgotten.
+    @Test func aReserveAskedForMeanwhile() throws {
+        let slot = Mutex<KeyringKeeper?>(nil)
+        let writes = Atomic(0)
+        let saved = DispatchSemaphore(value: 0)
+        let limits = UsageLimits(block: 10, rotateAt: 1000, maximum: 2000)
+        let keeper = try keeper(limits: limits) { _ in
+            // The second write is of the first request: in it comes the next one.
+            if writes.add(1, ordering: .acquiringAndReleasing).newValue == 2 {
+                slot.withLock { $0 }?.requestReserve(for: "token-vault")
+            }
+            saved.signal()
+        }
+        slot.withLock { $0 = keeper }
+        try keeper.start()
+        keeper.requestReserve(for: "token-vault")
+        for _ in 0..<3 { #expect(saved.wait(timeout: .now() + 60) == .success) }
+        keeper.stop()
+        slot.withLock { $0 = nil }
+        #expect(keeper.keyring["token-vault"]?.versions[0].reserved == 30)
+    }
+
     @Test func aStartWithoutADisk() throws {
         let keeper = try keeper { _ in throw DiskFull() }
         #expect(throws: DiskFull.self) { try keeper.start() }
@@ -89,12 +111,12 @@ import Testing
 
 @Suite struct UsageMeterTests {
     @Test func theReserveIsABound() {
-        let meter = UsageMeter(used: 10, low: 2)
+        let meter = UsageMeter(used: 10)
         #expect(meter.spend() == .refused)
-        meter.allow(upTo: 15)
+        meter.allow(upTo: 15, low: 2)
         let answers = (0..<6).map { _ in meter.spend() }
         #expect(answers == [.granted, .granted, .grantedButLow, .grantedButLow, .grantedButLow, .refused])
-        meter.allow(upTo: 20)
+        meter.allow(upTo: 20, low: 2)
         #expect(meter.spend() == .granted)
     }
 

@@ -1,6 +1,9 @@
+import Dispatch
+import Foundation
 import JOSE
 import LibCrypto
 import RPCCore
+import Synchronization
 import Testing
 
 @testable import EncryptionService
@@ -100,6 +103,79 @@ import Testing
         parts.clock.advance(seconds: 100)
         #expect(try authority.publicKeys(caller: gateway).keys.map(\.kid) == [published[1]])
         #expect(throws: EncryptionError.self) { try verify(last) }
+    }
+
+    @Test("supabase/auth#2821: rotation under load, in which no verification fails", arguments: ["SIGN", "SIGN:ES256"])
+    func rotationUnderLoad(_ usage: String) throws {
+        let parts = try Parts()
+        let events = Events()
+        let wanted = ["access-token:\(usage)"].compactMap(KeySpecification.init)
+        let keeper = try parts.open(create: true, wanted: wanted, report: events.report)
+        let authority = try parts.authority(keeper)
+        let (auth, gateway) = (auth, gateway)
+        let stop = Atomic(false)
+        let verified = Atomic(0)
+        let failures = Mutex<[String]>([])
+        let (workers, queue) = (DispatchGroup(), DispatchQueue(label: "load", attributes: .concurrent))
+        // A gateway that looks at the keys at most once every publish_lead: it must know each key before it signs.
+        let cached = Mutex(try authority.publicKeys(caller: gateway))
+        for worker in 0..<2 {
+            queue.async(group: workers) {
+                while !stop.load(ordering: .acquiring) {
+                    do {
+                        let request = TokenAuthority.Request(
+                            subject: "usr_\(worker)", audience: "lockstep", session: nil, roles: [], lifetime: 3600)
+                        // Read before the token is made, so that it is no younger than the token.
+                        let keys = cached.withLock { $0 }
+                        let token = try authority.sign(request, key: "access-token", caller: auth).token
+                        _ = try authority.verify(token, audience: "lockstep", caller: gateway)
+                        let now = parts.clock.now / 1_000_000
+                        let verifier = TokenVerifier(
+                            keys: keys, type: .accessToken, issuer: "https://lockstep.local", audience: "lockstep", skew: 60)
+                        _ = try verifier.verify(token, now: now)
+                        verified.add(1, ordering: .relaxed)
+                    } catch {
+                        failures.withLock { $0.append("\(error)") }
+                    }
+                }
+            }
+        }
+        for _ in 0..<20 {
+            _ = try keeper.requestRotation(of: "access-token")
+            #expect(events.change())
+            // The lead passes in steps, and the gateway looks in the middle of it.
+            for second in 0..<10 {
+                parts.clock.advance(seconds: 30)
+                if second == 5 {
+                    let keys = try authority.publicKeys(caller: gateway)
+                    cached.withLock { $0 = keys }
+                }
+                let seen = verified.load(ordering: .relaxed)
+                while verified.load(ordering: .relaxed) < seen + 2, failures.withLock({ $0.isEmpty }) {
+                    // The load's own progress is waited for.
+                    Thread.sleep(forTimeInterval: 0.0005)
+                }
+            }
+        }
+        stop.store(true, ordering: .releasing)
+        workers.wait()
+        keeper.stop()
+        #expect(failures.withLock { $0 } == [])
+        #expect(keeper.keyring["access-token"]?.versions.count == 21)
+        print("rotation under load (\(usage)): 20 rotations, \(verified.load(ordering: .relaxed)) tokens signed and verified, 0 failed")
+    }
+
+    @Test("RFC 8725 3.1: a key of ES256 signs and verifies with that alone, and is published") func es256() throws {
+        let parts = try Parts()
+        let keeper = try parts.open(create: true, wanted: ["access-token:SIGN:ES256"].compactMap(KeySpecification.init))
+        defer { keeper.stop() }
+        let authority = try parts.authority(keeper)
+        let token = try authority.sign(request(), key: "access-token", caller: auth).token
+        #expect(try authority.verify(token, audience: "lockstep", caller: gateway).subject == "usr_1")
+        let header = try #require(Base64URL.decode(token.prefix { $0 != "." }))
+        #expect(String(decoding: header, as: UTF8.self).hasPrefix(#"{"alg":"ES256","kid":""#))
+        let published = try authority.publicKeys(caller: gateway)
+        #expect(try JWKSet(json: published.json) == published && published.keys[0].publicKey.algorithm == .es256)
     }
 
     private func kid(_ token: String) throws -> String {

@@ -27,7 +27,7 @@ struct FakeJWT: JWTServiceHandler {
                 .with {
                     $0.kty = "OKP"
                     $0.crv = "Ed25519"
-                    $0.x = Base64URL.encode(key.publicKey.rawRepresentation)
+                    $0.x = key.members.x
                     $0.kid = key.kid
                     $0.use = "sig"
                     $0.alg = "EdDSA"

@@ -98,7 +98,7 @@ import Testing
     }
 
     @Test func keysAreExact() throws {
-        let key = EncryptionJSONWebKey.with {
+        let edwards = EncryptionJSONWebKey.with {
             $0.kty = "OKP"
             $0.crv = "Ed25519"
             $0.x = "AA"
@@ -106,11 +106,15 @@ import Testing
             $0.use = "sig"
             $0.alg = "EdDSA"
         }
-        let answer = try EncryptionJWKSResponse.with { $0.keys = [key] }.serializedBytes() as [UInt8]
+        var elliptic = edwards
+        elliptic.y = "AA"
+        let answer = try EncryptionJWKSResponse.with { $0.keys = [edwards, elliptic] }.serializedBytes() as [UInt8]
         guard case .array(let keys)? = try JSONReader.read(Transcoder.response(answer, of: route("JWKS")))["keys"],
-            case .object(let members)? = keys.first
+            case .object(let one)? = keys.first, case .object(let other)? = keys.last
         else { return #expect(Bool(false), "no keys") }
-        #expect(Set(members.map(\.name)) == ["kty", "crv", "x", "kid", "use", "alg"])
+        // RFC 7518 section 6.2: elliptic keys have `y`; RFC 8037 section 2: others must not.
+        #expect(Set(one.map(\.name)) == ["kty", "crv", "x", "kid", "use", "alg"])
+        #expect(Set(other.map(\.name)) == ["kty", "crv", "x", "y", "kid", "use", "alg"])
     }
 
     @Test func aCookieNeverCarriesAnAttributeOfItsOwn() throws {

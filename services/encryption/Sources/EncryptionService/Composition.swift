@@ -47,6 +47,7 @@ package struct Composition: Sendable {
             settings.location, wanted: settings.keys, mayCreate: settings.mayCreate,
             maker: KeyMaker(publishLead: settings.publishLead * 1_000_000), clock: clock, report: report)
         let vault = Vault(keeper: keeper, policy: settings.policy, clock: clock)
+        let administration = KeyAdministration(keeper: keeper, policy: settings.policy, clock: clock)
         let authority = TokenAuthority(
             keeper: keeper, policy: settings.policy, issuer: settings.issuer, skew: settings.skew, clock: clock)
         let passwords = PasswordHandler(
@@ -54,6 +55,9 @@ package struct Composition: Sendable {
             strength: PasswordStrength(minimum: settings.minimumPassword))
         return Composition(
             keeper: keeper,
-            handlers: [EncryptionHandler(vault: vault), passwords, JWTHandler(authority: authority)])
+            handlers: [
+                EncryptionHandler(vault: vault, administration: administration),
+                KeyHandler(administration: administration), passwords, JWTHandler(authority: authority),
+            ])
     }
 }

@@ -13,10 +13,13 @@ package enum EncryptionConfig {
         doc: "Make the keyring, the master key and missing keys at start. Never replaces a file.")
     package static let keys = ConfigKey(
         "encryption.keyring.keys", default: ["token-vault:AEAD", "email-outbox:AEAD", "access-token:SIGN"],
-        allowed: "a list of `name:AEAD` and `name:SIGN`, no name twice", doc: "Keys that must exist."
+        allowed: "a list of `name:AEAD`, `name:MAC`, `name:SIGN` and `name:SIGN:ES256`, no name twice", doc: "Keys that must exist."
     ) { texts in
         Set(texts.compactMap { KeySpecification($0)?.name }).count == texts.count
     }
+    package static let audit = ConfigKey(
+        "encryption.audit.file", default: StatePath("key-audit.log"),
+        doc: "The log of key administration, hash-chained; mode 0600.")
     package static let policy = ConfigKey(
         "encryption.policy", default: "", allowed: "the text of a JSON object, caller to key to list of operations",
         doc: "The key policy. Empty for the standard policy."
@@ -40,7 +43,7 @@ package enum EncryptionConfig {
         doc: "How long a new signing key is published before it signs.")
 
     package static let entries: [any ConfigEntry] = [
-        keyring, masterKey, create, keys, policy, rounds, minimumPassword, issuer, skew, publishLead,
+        keyring, masterKey, create, keys, audit, policy, rounds, minimumPassword, issuer, skew, publishLead,
     ]
     package static let table = ConfigTable(service: "encryption", keys: entries, callsOut: false)
 }

@@ -13,6 +13,29 @@ package enum EncryptionError: Error, Equatable, Sendable {
     /// The key may never seal another message.
     case keyExhausted(key: String)
     case tooManyVersions(key: String)
+    case tooManyKeys
+    case keyExists(String)
+    case keyDisabled(key: String)
+    case keyPendingDestruction(key: String)
+    case notPendingDestruction(key: String)
+    /// Configuration says that it must exist.
+    case keyInUse(String)
+    case importedKey(String)
+    case notExportable(key: String)
+    /// The export is not in the audit log yet.
+    case exportPending(key: String)
+    case wrappingKeyPending
+    /// What was imported does not unwrap, or is no key of the wanted kind.
+    case importFailed
+    /// Another change of the key is asked for and not durable yet.
+    case changePending(key: String, String)
+    /// The audit log cannot be written.
+    case administrationStopped
+    case unknownVersion(key: String, UInt32)
+    /// A key that is derived for each context, and no context.
+    case contextRequired(key: String)
+    /// A field of the request, and what it must be.
+    case invalid(field: String, String)
     case password(field: String, PasswordProblem)
     case malformedHash
     case lifetime(maximum: UInt32)
@@ -39,7 +62,7 @@ extension EncryptionError: RPCErrorConvertible {
         case .reserveExhausted(let key):
             RPCError(
                 .unavailable, "The key \(key) waits for its next reserve of messages to be written; try again.",
-                reason: "key_reserve_exhausted", retryAfter: .seconds(1))
+                reason: "key_reserve_exhausted", processed: .no, retryAfter: .milliseconds(100))
         case .keyExhausted(let key):
             RPCError(
                 .resourceExhausted, "The key \(key) has sealed as many messages as one key may; rotate it.",
@@ -48,6 +71,62 @@ extension EncryptionError: RPCErrorConvertible {
             RPCError(
                 .failedPrecondition, "The key \(key) has \(Keyring.maximumVersions) versions, the most there may be.",
                 reason: "too_many_key_versions")
+        case .tooManyKeys:
+            RPCError(
+                .resourceExhausted, "There are \(Keyring.maximumKeys) keys, the most there may be.", reason: "too_many_keys")
+        case .keyExists(let key): RPCError(.alreadyExists, "There is a key \(key) already.", reason: "key_exists")
+        case .keyDisabled(let key):
+            RPCError(.failedPrecondition, "The key \(key) is disabled.", reason: "key_disabled")
+        case .keyPendingDestruction(let key):
+            RPCError(
+                .failedPrecondition, "The key \(key) is to be destroyed. While it is there, that can be cancelled.",
+                reason: "key_pending_destruction")
+        case .notPendingDestruction(let key):
+            RPCError(.failedPrecondition, "The key \(key) is not to be destroyed.", reason: "key_not_pending_destruction")
+        case .keyInUse(let key):
+            RPCError(
+                .failedPrecondition,
+                "encryption.keyring.keys says that the key \(key) must exist. Take it out there first.", reason: "key_in_use")
+        case .importedKey(let key):
+            RPCError(
+                .failedPrecondition, "The key \(key) was imported: import the next one under a new name.",
+                reason: "key_imported")
+        case .notExportable(let key):
+            RPCError(
+                .failedPrecondition, "The key \(key) was not made exportable, so it never leaves.",
+                reason: "key_not_exportable")
+        case .exportPending(let key):
+            RPCError(
+                .unavailable, "The export of \(key) is being written to the audit log; ask again.",
+                reason: "export_pending", processed: .no, retryAfter: .milliseconds(100))
+        case .wrappingKeyPending:
+            RPCError(
+                .unavailable, "The wrapping key is being made; ask again.", reason: "wrapping_key_pending",
+                processed: .no, retryAfter: .milliseconds(500))
+        case .importFailed:
+            RPCError(
+                .invalidArgument,
+                "The wrapped key does not unwrap to a key of this usage. Wrap it anew under what GetWrappingKey gives.",
+                reason: "import_failed")
+        case .changePending(let key, let action):
+            RPCError(
+                .unavailable, "Another change of the key \(key) (\(action)) is not done yet; try again.",
+                reason: "key_change_pending", processed: .no, retryAfter: .milliseconds(100))
+        case .administrationStopped:
+            RPCError(
+                .unavailable,
+                "The audit log cannot be written, so keys are not administered; the service's log says why. They are used "
+                    + "as before.", reason: "key_administration_stopped", processed: .no, retryAfter: .seconds(10))
+        case .unknownVersion(let key, let version):
+            RPCError(
+                .invalidArgument, "Version \(version) of the key \(key) is not there for this.",
+                reason: "unknown_key_version")
+        case .contextRequired(let key):
+            RPCError.invalid([
+                FieldViolation(field: "context", message: "The key \(key) is derived for each context: one is needed.")
+            ])
+        case .invalid(let field, let sentence):
+            RPCError.invalid([FieldViolation(field: field, message: sentence)])
         case .password(let field, let problem):
             RPCError.invalid([FieldViolation(field: field, message: problem.sentence)])
         case .malformedHash:

@@ -13,8 +13,18 @@ package enum EncryptionProcess {
             EncryptionSettings(environment.configuration), clock: { clock.microseconds },
             report: { event in
                 switch event {
-                case .rotated(let key, let version):
-                    logger.event(.notice, "key rotated", .id("key", key), .count("version", version))
+                case .changed(let order, let version):
+                    logger.event(
+                        .notice, "key administered", .id("key", order.key), .id("action", order.change.action),
+                        .id("actor", order.actor.name), .count("version", version))
+                case .refused(let order, let error):
+                    logger.event(
+                        .warning, "key not administered", .id("key", order.key), .id("action", order.change.action),
+                        .id("reason", error.rpcError.reason))
+                case .administrationStopped(let error):
+                    logger.event(.error, "audit log not written, key administration stopped", .error(error))
+                case .administrationResumed:
+                    logger.event(.notice, "audit log written again, key administration resumed")
                 case .failed(let error):
                     logger.event(.error, "keyring not written, trying again", .error(error))
                 case .abandoned(let error):
@@ -32,7 +42,8 @@ extension EncryptionSettings {
         self.init(
             location: KeyringLocation(
                 keyring: try configuration[EncryptionConfig.keyring].path(in: configuration.state),
-                masterKey: try configuration[EncryptionConfig.masterKey].path(in: configuration.state)),
+                masterKey: try configuration[EncryptionConfig.masterKey].path(in: configuration.state),
+                audit: try configuration[EncryptionConfig.audit].path(in: configuration.state)),
             keys: try configuration[EncryptionConfig.keys].compactMap { KeySpecification($0) },
             mayCreate: try configuration[EncryptionConfig.create],
             policy: try KeyPolicy(json: policy.isEmpty ? KeyPolicy.standardText : policy),

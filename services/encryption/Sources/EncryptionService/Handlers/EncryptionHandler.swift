@@ -1,19 +1,25 @@
 package import Contracts
 import FoundationEssentials
+import LibCrypto
 package import RPCCore
 import SwiftProtobuf
 
-/// `EncryptionService`: named keys.
+/// `EncryptionService`: named keys, and what is done with them.
 package struct EncryptionHandler: EncryptionServiceHandler {
-    private let vault: Vault
+    let vault: Vault
+    private let administration: KeyAdministration
 
-    package init(vault: Vault) { self.vault = vault }
+    package init(vault: Vault, administration: KeyAdministration) {
+        self.vault = vault
+        self.administration = administration
+    }
 
     package func encrypt(
         _ request: EncryptionEncryptRequest, _ context: CallContext
     ) throws -> EncryptionEncryptResponse {
         let sealed = try vault.encrypt(
-            Array(request.plaintext), key: request.keyName, context: Array(request.context), caller: context.peer)
+            Array(request.plaintext), key: request.keyName, context: Array(request.context),
+            version: request.keyVersion, caller: context.peer)
         return .with {
             $0.ciphertext = Data(sealed.ciphertext)
             $0.keyVersion = sealed.version
@@ -42,22 +48,66 @@ package struct EncryptionHandler: EncryptionServiceHandler {
     package func rotateKey(
         _ request: EncryptionRotateKeyRequest, _ context: CallContext
     ) throws -> EncryptionRotateKeyResponse {
-        let version = try vault.rotate(request.keyName, caller: context.peer)
+        let version = try administration.rotate(request.keyName, caller: context.administrator)
         return .with { $0.pendingVersion = version }
     }
 
     package func describeKey(
         _ request: EncryptionDescribeKeyRequest, _ context: CallContext
     ) throws -> EncryptionDescribeKeyResponse {
-        let description = try vault.describe(request.keyName, caller: context.peer)
+        let description = try administration.describe(request.keyName, caller: context.peer)
+        var response = EncryptionDescribeKeyResponse(description)
+        response.versions = (description.key?.versions ?? []).map(EncryptionKeyVersion.init)
+        return response
+    }
+
+    // MARK: Data keys, MACs, random bytes
+
+    package func generateDataKey(
+        _ request: EncryptionGenerateDataKeyRequest, _ context: CallContext
+    ) throws -> EncryptionGenerateDataKeyResponse {
+        let length = request.length == 0 ? 32 : request.length
+        guard [16, 32, 64].contains(length) else {
+            throw EncryptionError.invalid(field: "length", "It must be 16, 32 or 64, or 0 for 32.")
+        }
+        var key = try vault.dataKey(
+            Int(length), key: request.keyName, context: Array(request.context), caller: context.peer)
+        defer { key.plaintext.withUnsafeMutableBytes { wipe($0) } }
         return .with {
-            $0.keyName = description.key.name
-            $0.usage = description.key.usage == .aead ? .aead : .sign
-            $0.primaryVersion = description.primary
-            $0.pendingVersion = description.pending ?? 0
-            $0.versions = description.key.versions.map(EncryptionKeyVersion.init)
+            if !request.wrappedOnly { $0.plaintext = Data(key.plaintext) }
+            $0.ciphertext = Data(key.sealed.ciphertext)
+            $0.keyVersion = key.sealed.version
         }
     }
+
+    package func mac(_ request: EncryptionMACRequest, _ context: CallContext) throws -> EncryptionMACResponse {
+        let made = try vault.authenticator(request.keyName, .mac, version: request.keyVersion, caller: context.peer)
+            .mac(Array(request.message))
+        return .with {
+            $0.mac = Data(made.mac)
+            $0.keyVersion = made.version
+        }
+    }
+
+    package func verifyMAC(
+        _ request: EncryptionVerifyMACRequest, _ context: CallContext
+    ) throws -> EncryptionVerifyMACResponse {
+        let isValid = try vault.authenticator(request.keyName, .verifyMAC, caller: context.peer)
+            .isValid(Array(request.mac), for: Array(request.message))
+        return .with { $0.valid = isValid }
+    }
+
+    package func random(_ request: EncryptionRandomRequest, _ context: CallContext) throws -> EncryptionRandomResponse {
+        let length = request.length == 0 ? 32 : request.length
+        guard length <= 4096 else { throw EncryptionError.invalid(field: "length", "It must be 4096 at most.") }
+        guard let bytes = try? RandomBytes.generate(Int(length)) else { throw EncryptionError.cryptoFailed }
+        return .with { $0.random = Data(bytes) }
+    }
+}
+
+extension CallContext {
+    /// Who administers keys with this call.
+    var administrator: KeyAdministration.Caller { KeyAdministration.Caller(peer: peer, requestID: requestID) }
 }
 
 extension EncryptionKeyVersion {
@@ -66,6 +116,58 @@ extension EncryptionKeyVersion {
         self.version = version.number
         createdAt = Google_Protobuf_Timestamp(microseconds: version.createdAt)
         activeAt = Google_Protobuf_Timestamp(microseconds: version.activeAt)
+        if case .aead(_, let meter) = version.material { uses = meter.count }
+    }
+}
+
+extension EncryptionDescribeKeyResponse {
+    /// All but the versions.
+    init(_ description: KeyDescription) {
+        self.init()
+        keyName = description.name
+        pendingChange = description.change?.action ?? ""
+        primaryVersion = description.primary
+        pendingVersion = description.pending ?? 0
+        guard let key = description.key else {
+            state = .pendingCreation
+            return
+        }
+        usage = Usage(key.usage)
+        algorithm = EncryptionSigningAlgorithm(key.kind)
+        minDecryptionVersion = key.settings.minDecryption
+        minEncryptionVersion = key.settings.minEncryption
+        rotateAfterS = key.settings.rotateAfter
+        rotateAfterUses = key.settings.rotateAfterUses
+        exportable = key.options.isExportable
+        derived = key.options.isDerived
+        imported = key.options.isImported
+        switch key.state {
+        case .enabled: state = .enabled
+        case .disabled: state = .disabled
+        case .pendingDestruction(let time):
+            state = .pendingDestruction
+            destroyAt = Google_Protobuf_Timestamp(microseconds: time)
+        }
+    }
+}
+
+extension EncryptionDescribeKeyResponse.Usage {
+    fileprivate init(_ usage: KeyUsage) {
+        switch usage {
+        case .aead: self = .aead
+        case .mac: self = .mac
+        case .sign: self = .sign
+        }
+    }
+}
+
+extension EncryptionSigningAlgorithm {
+    fileprivate init(_ kind: KeyKind) {
+        switch kind.algorithm {
+        case .edDSA: self = .eddsa
+        case .es256: self = .es256
+        case nil: self = .unspecified
+        }
     }
 }
 

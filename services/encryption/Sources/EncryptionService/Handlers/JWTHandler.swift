@@ -43,11 +43,10 @@ package struct JWTHandler: JWTServiceHandler {
 extension EncryptionJSONWebKey {
     fileprivate init(_ key: JWK) {
         self.init()
-        kty = "OKP"
-        crv = "Ed25519"
-        x = Base64URL.encode(key.publicKey.rawRepresentation)
+        let members = key.members
+        (kty, crv, x, alg) = (members.kty, members.crv, members.x, members.alg)
+        if let y = members.y { self.y = y }
         kid = key.kid
         use = "sig"
-        alg = JWS.algorithm
     }
 }

@@ -5,12 +5,18 @@ import LibCrypto
 /// ```
 /// file     = "LSKR" format:u16 master-key-id:8 sealed          numbers are big-endian
 /// sealed   = AES-256-GCM(plain, AAD = everything before it)
-/// plain    = generation:u64 count:u32 key*
-/// key      = length:u8 name usage:u8 count:u32 version*
-/// version  = number:u32 created:i64 active:i64 reserved:u64 secret:32
+/// plain    = generation:u64 audit count:u32 key*
+/// audit    = sequence:u64 hash:32
+/// key      = length:u8 name kind:u8 options:u8 state:u8 destroyAt:i64 settings count:u32 version*
+/// settings = minDecryption:u32 minEncryption:u32 rotateAfter:u64 rotateAfterUses:u64
+/// version  = number:u32 created:i64 active:i64 reserved:u64 length:u16 secret
 /// ```
+///
+/// Format 1, which is read and no longer written, has no audit, options, state and settings; its kinds are 1 and 2, its
+/// secrets 32 bytes without a length.
 struct KeyringCodec {
-    static let format: UInt16 = 1
+    static let format: UInt16 = 2
+    private static let kinds: [UInt8: KeyKind] = [1: .aead, 2: .sign(.edDSA), 3: .mac, 4: .sign(.es256)]
     /// The longest file that is read, in bytes.
     static let maximumCount = 64 << 20
     private static let magic = Array("LSKR".utf8)
@@ -42,7 +48,7 @@ struct KeyringCodec {
             throw corrupt("it does not begin like a keyring")
         }
         let format = UInt16(header[4]) << 8 | UInt16(header[5])
-        guard format == Self.format else { throw .unknownFormat(path: path, version: format) }
+        guard (1...Self.format).contains(format) else { throw .unknownFormat(path: path, version: format) }
         guard constantTimeEqual(header[6...], masterKey.id) else {
             throw .wrongMasterKey(path: masterKeyPath, keyring: path)
         }
@@ -50,8 +56,7 @@ struct KeyringCodec {
             throw corrupt("its seal is broken")
         }
         defer { plain.withUnsafeMutableBytes { wipe($0) } }
-        var reader = ByteReader(plain)
-        guard let keyring = try? read(&reader), reader.isAtEnd else { throw corrupt("its content does not parse") }
+        guard let keyring = try? read(plain, format) else { throw corrupt("its content does not parse") }
         return keyring
     }
 
@@ -60,11 +65,20 @@ struct KeyringCodec {
     private func write(_ keyring: Keyring, to writer: inout ByteWriter) throws(CryptoError) {
         let keys = keyring.keys
         writer.write(keyring.generation)
+        writer.write(keyring.audit.sequence)
+        writer.write(keyring.audit.hash)
         writer.write(UInt32(keys.count))
         for key in keys {
             writer.write(UInt8(key.name.utf8.count))
             writer.write(Array(key.name.utf8))
-            writer.write(key.usage == .aead ? UInt8(1) : 2)
+            writer.write(Self.kinds.first { $0.value == key.kind }?.key ?? 0)
+            writer.write(key.options.code)
+            writer.write(key.state.code)
+            writer.write(UInt64(bitPattern: key.state.destroyAt))
+            writer.write(key.settings.minDecryption)
+            writer.write(key.settings.minEncryption)
+            writer.write(key.settings.rotateAfter)
+            writer.write(key.settings.rotateAfterUses)
             writer.write(UInt32(key.versions.count))
             for version in key.versions { try write(version, to: &writer) }
         }
@@ -75,47 +89,104 @@ struct KeyringCodec {
         writer.write(UInt64(bitPattern: version.createdAt))
         writer.write(UInt64(bitPattern: version.activeAt))
         writer.write(version.reserved)
-        switch version.material {
-        case .aead(let key, _): key.withUnsafeBytes { writer.write($0) }
-        case .sign(let key, _): writer.write(try key.rawRepresentation())
-        }
+        var secret = try version.material.bytes()
+        defer { secret.withUnsafeMutableBytes { wipe($0) } }
+        writer.write(UInt16(secret.count))
+        writer.write(secret)
     }
 
-    private func read(_ reader: inout ByteReader) throws -> Keyring {
+    /// A function of its own, so that no reader shares the bytes any more when they are wiped: wiping would copy them first.
+    @inline(never) private func read(_ plain: [UInt8], _ format: UInt16) throws -> Keyring {
+        var reader = ByteReader(plain)
+        let keyring = try read(&reader, format)
+        guard reader.isAtEnd else { throw ByteReader.Malformed() }
+        return keyring
+    }
+
+    private func read(_ reader: inout ByteReader, _ format: UInt16) throws -> Keyring {
         let generation: UInt64 = try reader.read()
+        var audit = AuditHead.none
+        if format > 1 { audit = AuditHead(sequence: try reader.read(), hash: try reader.read(count: AuditHead.hashCount)) }
         let count: UInt32 = try reader.read()
         guard count <= Keyring.maximumKeys else { throw ByteReader.Malformed() }
         var keys: [NamedKey] = []
-        for _ in 0..<count { keys.append(try readKey(&reader)) }
+        for _ in 0..<count { keys.append(try readKey(&reader, format)) }
         guard Set(keys.map(\.name)).count == keys.count else { throw ByteReader.Malformed() }
-        return Keyring(generation: generation, keys: keys)
+        return Keyring(generation: generation, audit: audit, keys: keys)
     }
 
-    private func readKey(_ reader: inout ByteReader) throws -> NamedKey {
+    private func readKey(_ reader: inout ByteReader, _ format: UInt16) throws -> NamedKey {
         let length: UInt8 = try reader.read()
         let name = String(decoding: try reader.read(count: Int(length)), as: UTF8.self)
-        let code: UInt8 = try reader.read()
-        let count: UInt32 = try reader.read()
-        guard let usage = [1: KeyUsage.aead, 2: .sign][code], count <= Keyring.maximumVersions,
-            let specification = KeySpecification(name: name, usage: usage)
+        guard let kind = Self.kinds[try reader.read()], KeyName.isValid(name), format > 1 || kind == .aead || kind.usage == .sign
         else { throw ByteReader.Malformed() }
-        var versions: [KeyVersion] = []
-        for _ in 0..<count { versions.append(try readVersion(&reader, usage)) }
-        guard let key = NamedKey(name: specification.name, usage: usage, versions: versions) else {
-            throw ByteReader.Malformed()
+        var (options, state, settings) = (KeyOptions(), KeyState.enabled, KeySettings())
+        if format > 1 {
+            options = try KeyOptions(code: reader.read())
+            let code: UInt8 = try reader.read()
+            state = try KeyState(code: code, destroyAt: Int64(bitPattern: reader.read()))
+            settings.minDecryption = try reader.read()
+            settings.minEncryption = try reader.read()
+            settings.rotateAfter = try reader.read()
+            settings.rotateAfterUses = try reader.read()
         }
+        let count: UInt32 = try reader.read()
+        guard count <= Keyring.maximumVersions else { throw ByteReader.Malformed() }
+        var versions: [KeyVersion] = []
+        for _ in 0..<count { versions.append(try readVersion(&reader, kind, format)) }
+        let key = NamedKey(
+            name: name, kind: kind, options: options, settings: settings, state: state, versions: versions)
+        guard let key else { throw ByteReader.Malformed() }
         return key
     }
 
-    private func readVersion(_ reader: inout ByteReader, _ usage: KeyUsage) throws -> KeyVersion {
+    private func readVersion(_ reader: inout ByteReader, _ kind: KeyKind, _ format: UInt16) throws -> KeyVersion {
         let number: UInt32 = try reader.read()
         let created: UInt64 = try reader.read()
         let active: UInt64 = try reader.read()
         let reserved: UInt64 = try reader.read()
-        let material = try maker.material(
-            usage, bytes: reader.read(count: SymmetricKey.count), used: reserved)
+        let length: UInt16 = format > 1 ? try reader.read() : UInt16(SymmetricKey.count)
+        var secret = try reader.read(count: Int(length))
+        defer { secret.withUnsafeMutableBytes { wipe($0) } }
+        let material =
+            format > 1
+            ? try maker.material(kind, bytes: secret, used: reserved)
+            : try maker.firstFormatMaterial(kind, bytes: secret, used: reserved)
         return KeyVersion(
             number: number, createdAt: Int64(bitPattern: created), activeAt: Int64(bitPattern: active),
             reserved: reserved, material: material)
+    }
+}
+
+extension KeyOptions {
+    fileprivate var code: UInt8 { (isExportable ? 1 : 0) | (isDerived ? 2 : 0) | (isImported ? 4 : 0) }
+
+    fileprivate init(code: UInt8) throws {
+        guard code < 8 else { throw ByteReader.Malformed() }
+        self.init(isExportable: code & 1 != 0, isDerived: code & 2 != 0, isImported: code & 4 != 0)
+    }
+}
+
+extension KeyState {
+    fileprivate var code: UInt8 {
+        switch self {
+        case .enabled: 1
+        case .disabled: 2
+        case .pendingDestruction: 3
+        }
+    }
+
+    /// 0 when it is not to be destroyed.
+    fileprivate var destroyAt: Int64 {
+        if case .pendingDestruction(let time) = self { time } else { 0 }
+    }
+
+    fileprivate init(code: UInt8, destroyAt: Int64) throws {
+        switch code {
+        case 1: self = .enabled
+        case 2: self = .disabled
+        case 3: self = .pendingDestruction(at: destroyAt)
+        default: throw ByteReader.Malformed()
+        }
     }
 }

@@ -15,6 +15,8 @@ package enum KeyringProblem: Error, Equatable, Sendable {
     case keyMissing(name: String, path: String)
     case wrongUsage(name: String, path: String, expected: String)
     case inUse(path: String)
+    /// The audit log does not hold, or does not end after, the record that the keyring knows.
+    case auditMismatch(path: String, sequence: UInt64, reason: String)
     case io(path: String, operation: String, reason: String)
     case crypto(String)
 }
@@ -55,6 +57,9 @@ extension KeyringProblem: CustomStringConvertible {
                 + "Correct encryption.keyring.keys."
         case .inUse(let path):
             "Another process uses the keyring (it holds \(path)). Stop it first: one keyring has one process."
+        case .auditMismatch(let path, let sequence, let reason):
+            "The audit log \(path) does not fit the keyring, which knows its record \(sequence): \(reason). Restore it "
+                + "from a backup; or, to go on without, move it away: a new file then goes on after that record."
         case .io(let path, let operation, let reason):
             "Cannot \(operation) \(path): \(reason)."
         case .crypto(let reason):

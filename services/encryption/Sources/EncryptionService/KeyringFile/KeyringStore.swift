@@ -4,10 +4,14 @@ import LibCrypto
 package struct KeyringLocation: Sendable, Hashable {
     package var keyring: String
     package var masterKey: String
+    /// The log of key administration.
+    package var audit: String
 
-    package init(keyring: String, masterKey: String) {
+    /// - Parameter audit: Nil for a file beside the keyring.
+    package init(keyring: String, masterKey: String, audit: String? = nil) {
         self.keyring = keyring
         self.masterKey = masterKey
+        self.audit = audit ?? keyring + ".audit"
     }
 
     /// Says that a keyring was made here: without it, a lost keyring would look like a first start.
@@ -25,7 +29,8 @@ struct KeyringStore: Sendable {
     ///
     /// - Throws: `KeyringProblem`, never changing a file that exists.
     static func open(
-        _ location: KeyringLocation, wanted: [KeySpecification], mayCreate: Bool, maker: KeyMaker, now: Int64
+        _ location: KeyringLocation, wanted: [KeySpecification], mayCreate: Bool, maker: KeyMaker, audit: AuditLog,
+        now: Int64
     ) throws(KeyringProblem) -> (KeyringStore, Keyring) {
         let lock = try ProcessLock(location.lock)
         let file = try PrivateFile.read(location.keyring, maximumCount: KeyringCodec.maximumCount)
@@ -37,7 +42,7 @@ struct KeyringStore: Sendable {
             path: location.keyring, masterKeyPath: location.masterKey, masterKey: masterKey, maker: maker)
         let store = KeyringStore(location: location, codec: codec, lock: lock)
         let found = try file.map { (file) throws(KeyringProblem) in try codec.open(file) }
-        let keyring = try store.completed(found, wanted, mayCreate: mayCreate, now: now)
+        let keyring = try store.completed(found, wanted, mayCreate: mayCreate, audit: audit, now: now)
         return (store, keyring)
     }
 
@@ -62,14 +67,14 @@ struct KeyringStore: Sendable {
 
     /// The keyring with every wanted key in it, durable.
     private func completed(
-        _ found: Keyring?, _ wanted: [KeySpecification], mayCreate: Bool, now: Int64
+        _ found: Keyring?, _ wanted: [KeySpecification], mayCreate: Bool, audit: AuditLog, now: Int64
     ) throws(KeyringProblem) -> Keyring {
         guard found != nil || mayCreate else { throw .missing(path: location.keyring) }
         let present = found ?? Keyring(generation: 0, keys: [])
         var made: [NamedKey] = []
         for specification in wanted {
             if let key = present[specification.name] {
-                guard key.usage == specification.usage else {
+                guard key.kind == specification.kind else {
                     throw .wrongUsage(
                         name: key.name, path: location.keyring, expected: specification.usage.rawValue)
                 }
@@ -80,7 +85,11 @@ struct KeyringStore: Sendable {
         }
         var keyring = present
         if found == nil || !made.isEmpty {
-            keyring = present.changed { keys in for key in made { keys[key.name] = key } }
+            let entries = made.map {
+                AuditEntry(action: "CREATE", key: $0.name, actor: "configuration", detail: "\($0.kind.text), version 1")
+            }
+            let head = entries.isEmpty ? present.audit : try audit.append(entries, known: present.audit)
+            keyring = present.changed(audit: head) { keys in for key in made { keys[key.name] = key } }
             try save(keyring)
         }
         // After the file: a crash between the two leaves a keyring without a mark, which the next start makes good.

@@ -50,7 +50,7 @@ enum PrivateFile {
         .io(path: path, operation: operation, reason: String(cString: strerror(errno)))
     }
 
-    private static func checkPrivate(_ descriptor: Int32, _ path: String) throws(KeyringProblem) {
+    static func checkPrivate(_ descriptor: Int32, _ path: String) throws(KeyringProblem) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure(path, "inspect") }
         guard status.st_mode & S_IFMT == S_IFREG else {
@@ -78,7 +78,7 @@ enum PrivateFile {
         guard fsync(descriptor) == 0 else { throw failure(path, "sync") }
     }
 
-    private static func syncDirectory(of path: String) throws(KeyringProblem) {
+    static func syncDirectory(of path: String) throws(KeyringProblem) {
         let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         let descriptor = open(directory, O_RDONLY | O_CLOEXEC | O_DIRECTORY)
         guard descriptor >= 0 else { throw failure(directory, "open") }

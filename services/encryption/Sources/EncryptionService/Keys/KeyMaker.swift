@@ -12,34 +12,48 @@ package struct KeyMaker: Sendable {
         self.publishLead = publishLead
     }
 
-    /// The first version of a key, active at once.
+    /// The first version of a key, active at once, with nothing reserved.
     package func first(_ specification: KeySpecification, now: Int64) throws(CryptoError) -> NamedKey? {
-        let material = try material(specification.usage)
-        let version = KeyVersion(number: 1, createdAt: now, activeAt: now, reserved: 0, material: material)
-        return NamedKey(name: specification.name, usage: specification.usage, versions: [version])
+        let version = KeyVersion(
+            number: 1, createdAt: now, activeAt: now, reserved: 0, material: try material(specification.kind))
+        return NamedKey(name: specification.name, kind: specification.kind, versions: [version])
     }
 
-    /// The version after the newest one of `key`.
+    /// The version after the newest one of `key`, with its first reserve.
     package func next(of key: NamedKey, now: Int64) throws(CryptoError) -> KeyVersion {
         KeyVersion(
-            number: key.next, createdAt: now, activeAt: key.usage == .sign ? now + publishLead : now, reserved: 0,
-            material: try material(key.usage))
+            number: key.next, createdAt: now, activeAt: key.usage == .sign ? now + publishLead : now,
+            reserved: key.usage == .aead ? limits.step(key.settings) : 0, material: try material(key.kind))
     }
 
-    /// Known material. `used` counts as sealed already.
-    package func material(_ usage: KeyUsage, bytes: [UInt8], used: UInt64) throws(CryptoError) -> KeyMaterial {
-        switch usage {
-        case .aead:
-            return .aead(try SymmetricKey(bytes: bytes), UsageMeter(used: used, low: limits.block / 2))
-        case .sign:
-            let key = try Ed25519.PrivateKey(rawRepresentation: bytes)
-            return .sign(key, kid: try JWK.thumbprint(of: key.publicKey))
+    /// Known material: 32 bytes, or PKCS #8 of a signing key. `used` counts as sealed already.
+    ///
+    /// - Throws: `CryptoError.invalidKey` for bytes of another kind.
+    package func material(_ kind: KeyKind, bytes: [UInt8], used: UInt64) throws(CryptoError) -> KeyMaterial {
+        switch kind {
+        case .aead: .aead(try SymmetricKey(bytes: bytes), UsageMeter(used: used))
+        case .mac: .mac(try SymmetricKey(bytes: bytes))
+        case .sign(.edDSA): try signing(.ed25519(Ed25519.PrivateKey(pkcs8: bytes)))
+        case .sign(.es256): try signing(.p256(P256.PrivateKey(pkcs8: bytes)))
         }
     }
 
-    private func material(_ usage: KeyUsage) throws(CryptoError) -> KeyMaterial {
-        var bytes = try RandomBytes.generate(SymmetricKey.count)
-        defer { bytes.withUnsafeMutableBytes { wipe($0) } }
-        return try material(usage, bytes: bytes, used: 0)
+    /// The material of format 1, whose signing keys are seeds of Ed25519.
+    func firstFormatMaterial(_ kind: KeyKind, bytes: [UInt8], used: UInt64) throws(CryptoError) -> KeyMaterial {
+        guard kind == .sign(.edDSA) else { return try material(kind, bytes: bytes, used: used) }
+        return try signing(.ed25519(Ed25519.PrivateKey(rawRepresentation: bytes)))
+    }
+
+    private func material(_ kind: KeyKind) throws(CryptoError) -> KeyMaterial {
+        switch kind {
+        case .aead: .aead(try SymmetricKey(), UsageMeter(used: 0))
+        case .mac: .mac(try SymmetricKey())
+        case .sign(.edDSA): try signing(.ed25519(Ed25519.PrivateKey()))
+        case .sign(.es256): try signing(.p256(P256.PrivateKey()))
+        }
+    }
+
+    private func signing(_ key: SignaturePrivateKey) throws(CryptoError) -> KeyMaterial {
+        .sign(key, kid: try JWK.thumbprint(of: key.publicKey))
     }
 }

@@ -7,10 +7,13 @@ package struct Keyring: Sendable {
 
     /// Grows by one with each version of the file.
     package private(set) var generation: UInt64
+    /// The last entry of the audit log that this keyring knows of: the log must hold it.
+    package private(set) var audit: AuditHead
     private var byName: [String: NamedKey]
 
-    package init(generation: UInt64, keys: [NamedKey]) {
+    package init(generation: UInt64, audit: AuditHead = .none, keys: [NamedKey]) {
         self.generation = generation
+        self.audit = audit
         self.byName = Dictionary(keys.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
@@ -20,12 +23,18 @@ package struct Keyring: Sendable {
     /// The keys in the order of their names.
     package var keys: [NamedKey] { byName.values.sorted { $0.name < $1.name } }
 
+    /// How many keys there are.
+    package var count: Int { byName.count }
+
     /// The signing keys in the order of their names.
     package var signingKeys: [NamedKey] { keys.filter { $0.usage == .sign } }
 
     /// The next keyring, with these changes made to it.
-    package func changed(_ change: (inout [String: NamedKey]) -> Void) -> Keyring {
+    ///
+    /// - Parameter audit: The last entry that tells of them; nil when they are none that are audited.
+    package func changed(audit: AuditHead? = nil, _ change: (inout [String: NamedKey]) -> Void) -> Keyring {
         var next = self
+        next.audit = audit ?? self.audit
         change(&next.byName)
         next.generation += 1
         return next

@@ -1,47 +1,88 @@
 import Dispatch
 import Foundation
+package import LibCrypto
 import Synchronization
 
 /// Owns the keyring: publishes it to handlers as a snapshot, and changes it on a thread of its own.
 ///
-/// Handlers never wait for the disk. They read the snapshot, and leave requests: a rotation, a larger reserve. The
-/// thread makes the change durable first and publishes it second, so what a handler sees is never lost by a crash.
+/// Handlers never wait for the disk. They read the snapshot, and leave requests: a change of a key, a larger reserve. The
+/// thread writes the audit log first, makes the keyring durable second and publishes it third, so what a handler sees is
+/// never lost by a crash, and nothing is done to a key that the log does not tell of.
 package final class KeyringKeeper: Sendable {
     /// How long after a failed write the next one is tried: the first delay and the longest.
     private static let retryDelays = (first: 0.1, longest: 10.0)
+    /// The clock may be set: what is due is looked for this often, in seconds.
+    private static let longestSleep = 60.0
+    /// How long an export may be fetched after it is in the audit log, in microseconds.
+    private static let permitLife: Int64 = 60_000_000
+    /// How long a wrapping key is good, in microseconds: as AWS KMS has it.
+    private static let wrappingKeyLife: Int64 = 86_400_000_000
 
-    private struct Inbox {
-        /// Keys to rotate, with the number that the new version will have.
-        var rotations: [String: UInt32] = [:]
+    struct Inbox {
+        /// Changes by key, one at a time for each, with their places in the order of arrival.
+        var orders: [String: (order: KeyOrder, place: Int)] = [:]
+        var nextPlace = 0
         /// Keys whose primary version needs a larger reserve.
         var reserves: Set<String> = []
+        var wantsWrappingKey = false
         var phase = Phase.idle
 
         enum Phase {
             case idle, running, stopping
         }
+
+        var ordered: [KeyOrder] { orders.values.sorted { $0.place < $1.place }.map(\.order) }
     }
 
-    private let published: Mutex<Keyring>
+    /// What handlers see.
+    private struct Snapshot {
+        var keyring: Keyring
+        /// Whether keys are not administered, since the audit log cannot be written.
+        var isStopped = false
+        var permits: [Permit] = []
+        var wrapping: (key: WrappingKey, expiresAt: Int64)?
+    }
+
+    private struct Permit {
+        let key: String
+        let version: UInt32
+        let caller: String
+        let expiresAt: Int64
+    }
+
+    /// What the audit log holds already of changes that are not durable yet. Used by whoever writes the keyring.
+    private struct Audited {
+        var head: AuditHead?
+        var entries: Set<AuditEntry> = []
+    }
+
+    private let published: Mutex<Snapshot>
     private let inbox = Mutex(Inbox())
+    private let audited = Mutex(Audited())
     private let wake = DispatchSemaphore(value: 0)
     private let ended = DispatchSemaphore(value: 0)
     private let save: @Sendable (Keyring) throws -> Void
     private let release: @Sendable () -> Void
     private let maker: KeyMaker
+    private let audit: AuditLog?
+    private let wanted: Set<String>
     private let clock: MicrosecondClock
     private let report: @Sendable (KeyringEvent) -> Void
 
     /// - Parameters:
+    ///   - audit: Where administration is told of; nil for none.
+    ///   - wanted: Keys that configuration says must exist: they are not destroyed.
     ///   - save: Makes a keyring durable; called on the keyring thread and by `start`.
     ///   - release: Lets go of the file, when the thread has ended.
     init(
-        _ keyring: Keyring, maker: KeyMaker, clock: @escaping MicrosecondClock,
-        report: @escaping @Sendable (KeyringEvent) -> Void, save: @escaping @Sendable (Keyring) throws -> Void,
-        release: @escaping @Sendable () -> Void = {}
+        _ keyring: Keyring, maker: KeyMaker, audit: AuditLog? = nil, wanted: Set<String> = [],
+        clock: @escaping MicrosecondClock, report: @escaping @Sendable (KeyringEvent) -> Void,
+        save: @escaping @Sendable (Keyring) throws -> Void, release: @escaping @Sendable () -> Void = {}
     ) {
-        self.published = Mutex(keyring)
+        self.published = Mutex(Snapshot(keyring: keyring))
         self.maker = maker
+        self.audit = audit
+        self.wanted = wanted
         self.clock = clock
         self.report = report
         self.save = save
@@ -55,43 +96,25 @@ package final class KeyringKeeper: Sendable {
         _ location: KeyringLocation, wanted: [KeySpecification], mayCreate: Bool, maker: KeyMaker,
         clock: @escaping MicrosecondClock = systemClock, report: @escaping @Sendable (KeyringEvent) -> Void
     ) throws -> KeyringKeeper {
+        let audit = AuditLog(path: location.audit, clock: clock)
         let (store, keyring) = try KeyringStore.open(
-            location, wanted: wanted, mayCreate: mayCreate, maker: maker, now: clock())
+            location, wanted: wanted, mayCreate: mayCreate, maker: maker, audit: audit, now: clock())
         let keeper = KeyringKeeper(
-            keyring, maker: maker, clock: clock, report: report, save: { try store.save($0) },
-            release: { store.release() })
+            keyring, maker: maker, audit: audit, wanted: Set(wanted.map(\.name)), clock: clock, report: report,
+            save: { try store.save($0) },
+            release: {
+                audit.close()
+                store.release()
+            })
         try keeper.start()
         return keeper
     }
 
     /// The keyring as it is now. Immutable; a lock and a reference count, no wait.
-    package var keyring: Keyring { published.withLock { $0 } }
+    package var keyring: Keyring { published.withLock { $0.keyring } }
 
     /// How many messages its keys may seal.
     package var limits: UsageLimits { maker.limits }
-
-    /// Asks for a new version of a key, and says its number. A second request before the first is done is the same one.
-    package func requestRotation(of name: String) throws(EncryptionError) -> UInt32 {
-        // The keyring is read under the inbox's lock: a rotation that ends meanwhile cannot make the number stale.
-        let number = try inbox.withLock { (inbox) throws(EncryptionError) in
-            guard let key = keyring[name] else { throw .unknownKey(name) }
-            guard key.versions.count < Keyring.maximumVersions else { throw .tooManyVersions(key: name) }
-            let number = inbox.rotations[name] ?? key.next
-            inbox.rotations[name] = number
-            return number
-        }
-        wake.signal()
-        return number
-    }
-
-    /// Asks for a larger reserve for a key's primary version.
-    package func requestReserve(for name: String) {
-        let isNew = inbox.withLock { $0.reserves.insert(name).inserted }
-        if isNew { wake.signal() }
-    }
-
-    /// The version that a requested rotation will make, while it is not durable yet.
-    package func pendingVersion(of name: String) -> UInt32? { inbox.withLock { $0.rotations[name] } }
 
     /// Ends the thread after one last try at what was asked for, waits for it, and lets go of the file.
     package func stop() {
@@ -105,10 +128,21 @@ package final class KeyringKeeper: Sendable {
         release()
     }
 
-    /// Writes the first reserves, so that no message waits for them, and starts the thread.
+    /// Has the thread look at what is due, as it does by itself when the time has come.
+    package func look() { wake.signal() }
+
+    /// Settles the audit log, makes what is due, writes the first reserves, so that no message waits for them, and starts
+    /// the thread. An audit log that does not work stops administration and not the start.
     func start() throws {
         let names = keyring.keys.filter { $0.usage == .aead }.map(\.name)
-        try apply(Inbox(reserves: Set(names)))
+        do {
+            try settleAudit()
+            try step(Inbox(reserves: Set(names)))
+        } catch where published.withLock({ $0.isStopped }) {
+            try reserve(Set(names), isRotating: false)
+            report(.failed(error))
+            wake.signal()
+        }
         inbox.withLock { $0.phase = .running }
         let thread = Thread { [self] in run() }
         thread.name = "keyring"
@@ -116,15 +150,96 @@ package final class KeyringKeeper: Sendable {
     }
 }
 
+// MARK: What handlers ask for
+extension KeyringKeeper {
+    /// Asks for a change of a key. The same one, asked for again before it is done, is one change.
+    ///
+    /// - Throws: what speaks against it; `changePending` while another change of the key is not done; `administrationStopped`.
+    package func request(_ change: KeyChange, of name: String, by actor: KeyActor) throws(EncryptionError) {
+        // The snapshot is read under the inbox's lock: a change that ends meanwhile cannot make it stale.
+        try inbox.withLock { (inbox) throws(EncryptionError) in
+            let (keyring, isStopped) = published.withLock { ($0.keyring, $0.isStopped) }
+            guard !isStopped else { throw .administrationStopped }
+            let order = KeyOrder(key: name, change: change, actor: actor)
+            if let pending = inbox.orders[name]?.order {
+                guard pending.isSame(as: order) else { throw .changePending(key: name, pending.change.action) }
+                return
+            }
+            try change.check(name, keyring[name], isWanted: wanted.contains(name), now: clock())
+            if change.makesKey {
+                let coming = inbox.orders.values.count { $0.order.change.makesKey }
+                guard keyring.count + coming < Keyring.maximumKeys else { throw .tooManyKeys }
+            }
+            inbox.orders[name] = (order, inbox.nextPlace)
+            inbox.nextPlace += 1
+        }
+        wake.signal()
+    }
+
+    /// Asks for a new version of a key, and says its number. A second request before the first is done is the same one.
+    package func requestRotation(
+        of name: String, by actor: KeyActor = KeyActor(name: "operator")
+    ) throws(EncryptionError) -> UInt32 {
+        try request(.rotate, of: name, by: actor)
+        // It may be done already.
+        return pendingVersion(of: name) ?? keyring[name].map { $0.next - 1 } ?? 0
+    }
+
+    /// Asks for a larger reserve for a key's primary version.
+    package func requestReserve(for name: String) {
+        let isNew = inbox.withLock { $0.reserves.insert(name).inserted }
+        if isNew { wake.signal() }
+    }
+
+    /// The change of a key that is asked for and not durable yet.
+    package func pendingChange(of name: String) -> KeyChange? { inbox.withLock { $0.orders[name]?.order.change } }
+
+    /// All of them, by key.
+    package var pendingChanges: [String: KeyChange] { inbox.withLock { $0.orders.mapValues(\.order.change) } }
+
+    /// The version that a requested rotation will make, while it is not durable yet.
+    package func pendingVersion(of name: String) -> UInt32? {
+        inbox.withLock { inbox in
+            guard case .rotate? = inbox.orders[name]?.order.change else { return nil }
+            return keyring[name]?.next
+        }
+    }
+
+    /// Whether an export is in the audit log and may be fetched, which then is over. False: it is asked for now.
+    package func takeExport(of name: String, version: UInt32, by actor: KeyActor) throws(EncryptionError) -> Bool {
+        let now = clock()
+        let taken = published.withLock { snapshot in
+            snapshot.permits.removeAll { $0.expiresAt < now }
+            let index = snapshot.permits.firstIndex { ($0.key, $0.version, $0.caller) == (name, version, actor.name) }
+            if let index { snapshot.permits.remove(at: index) }
+            return index != nil
+        }
+        if !taken { try request(.export(version), of: name, by: actor) }
+        return taken
+    }
+
+    /// The key under which others wrap keys for import, and until when it is good; nil while it is made.
+    package func wrappingKey() -> (key: WrappingKey, expiresAt: Int64)? {
+        if let wrapping = published.withLock({ $0.wrapping }), wrapping.expiresAt > clock() { return wrapping }
+        inbox.withLock { $0.wantsWrappingKey = true }
+        wake.signal()
+        return nil
+    }
+}
+
+// MARK: The thread
 extension KeyringKeeper {
     private func run() {
         var delay = Self.retryDelays.first
         while true {
-            wake.wait()
-            let work = inbox.withLock { $0 }
+            sleep()
+            // Reserves are taken out before they are written: what is asked for meanwhile is a request of its own.
+            let work = inbox.withLock { inbox in
+                defer { inbox.reserves = [] }
+                return inbox
+            }
             do {
-                try apply(work)
-                remove(work)
+                try step(work)
                 if work.phase == .stopping { break }
                 delay = Self.retryDelays.first
             } catch where work.phase == .stopping {
@@ -140,54 +255,214 @@ extension KeyringKeeper {
         ended.signal()
     }
 
-    /// Takes what is done out of the inbox; what came in meanwhile stays.
-    private func remove(_ done: Inbox) {
-        inbox.withLock { inbox in
-            for name in done.rotations.keys { inbox.rotations[name] = nil }
-            inbox.reserves.subtract(done.reserves)
+    /// Until something is asked for, or due.
+    private func sleep() {
+        let due = keyring.keys.compactMap { key -> Int64? in
+            if case .pendingDestruction(let time) = key.state { return time }
+            return key.isDue(publishLead: maker.publishLead)
+        }
+        guard let due = due.min() else { return wake.wait() }
+        let seconds = Double(max(0, due.subtractingReportingOverflow(clock()).partialValue)) / 1_000_000
+        _ = wake.wait(timeout: .now() + min(seconds, Self.longestSleep))
+    }
+
+    /// Administration may fail without keeping reserves from being written.
+    private func step(_ work: Inbox) throws {
+        var (failure, rotated): ((any Error)?, Set<String>) = (nil, [])
+        do { rotated = try administer(work) } catch { failure = error }
+        do {
+            try reserve(work.reserves.subtracting(rotated), isRotating: failure == nil)
+        } catch {
+            inbox.withLock { $0.reserves.formUnion(work.reserves) }
+            throw error
+        }
+        if work.wantsWrappingKey { try makeWrappingKey() }
+        if let failure { throw failure }
+    }
+
+    // MARK: Administration
+
+    /// Makes what was asked for and what is due: told of, then durable, then published. Says which keys it changed.
+    private func administer(_ work: Inbox) throws -> Set<String> {
+        let (now, previous) = (clock(), keyring)
+        let orders = work.ordered + automatic(previous, besides: work.orders, now: now)
+        let isStopped = published.withLock { $0.isStopped }
+        guard !orders.isEmpty || isStopped else { return [] }
+        var made: [(order: KeyOrder, key: NamedKey?, entry: AuditEntry)] = []
+        for order in orders {
+            let isWanted = wanted.contains(order.key)
+            do throws(EncryptionError) {
+                try order.change.check(order.key, previous[order.key], isWanted: isWanted, now: now)
+            } catch {
+                report(.refused(order, error))
+                continue
+            }
+            let (key, detail) = try order.change.applied(to: order.key, previous[order.key], maker: maker, now: now)
+            var entry = order.entry
+            entry.detail = detail
+            made.append((order, key, entry))
+        }
+        let head = try tell(made.map(\.entry), known: previous.audit, isStopped: isStopped)
+        let next = previous.changed(audit: head) { byName in
+            for change in made { byName[change.order.key] = change.key }
+        }
+        if !made.isEmpty { try save(next) }
+        audited.withLock { $0.entries.subtract(made.map(\.entry)) }
+        for key in made.compactMap(\.key) { allow(key) }
+        publish(next, orders, exports: made.map(\.order).filter(\.change.isExport), now: now)
+        for change in made { report(.changed(change.order, version: change.key.map { $0.next - 1 } ?? 0)) }
+        return Set(made.map(\.order.key))
+    }
+
+    /// Writes what the log does not hold yet.
+    private func tell(_ entries: [AuditEntry], known: AuditHead, isStopped: Bool) throws -> AuditHead? {
+        guard let audit else { return nil }
+        let progress = audited.withLock { $0 }
+        var new = entries.filter { !progress.entries.contains($0) }
+        if isStopped { new.append(AuditEntry(action: "RESUME", actor: KeyActor.keyring.name)) }
+        guard !new.isEmpty else { return progress.head }
+        do {
+            let head = try audit.append(new, known: progress.head ?? known)
+            audited.withLock { progress in
+                progress.head = head
+                progress.entries.formUnion(entries)
+            }
+            setStopped(by: nil)
+            return head
+        } catch {
+            setStopped(by: error)
+            throw error
         }
     }
 
-    /// Makes the next keyring durable, then publishes it, then lets its keys be used.
-    private func apply(_ work: Inbox) throws {
+    private func settleAudit() throws {
+        guard let audit else { return }
+        do {
+            let head = try audit.append([], known: keyring.audit)
+            audited.withLock { $0.head = head }
+        } catch {
+            setStopped(by: error)
+            throw error
+        }
+    }
+
+    private func setStopped(by error: (any Error)?) {
+        let wasStopped = published.withLock { snapshot in
+            defer { snapshot.isStopped = error != nil }
+            return snapshot.isStopped
+        }
+        if let error, !wasStopped { report(.administrationStopped(error)) }
+        if error == nil, wasStopped { report(.administrationResumed) }
+    }
+
+    /// What is due: the end of a waiting period, the next version of a key that is old or worn. A key that somebody is
+    /// changing comes later.
+    private func automatic(
+        _ keyring: Keyring, besides orders: [String: (order: KeyOrder, place: Int)], now: Int64
+    ) -> [KeyOrder] {
+        keyring.keys.compactMap { key in
+            guard orders[key.name] == nil else { return nil }
+            if case .pendingDestruction(let time) = key.state {
+                return time <= now ? KeyOrder(key: key.name, change: .destroy, actor: .keyring) : nil
+            }
+            let isOld = key.isDue(publishLead: maker.publishLead).map { $0 <= now } ?? false
+            return isOld || isWorn(key, now: now) ? KeyOrder(key: key.name, change: .rotate, actor: .keyring) : nil
+        }
+    }
+
+    private func isWorn(_ key: NamedKey, now: Int64) -> Bool {
+        guard key.canBeRotated else { return false }
+        let primary = key.primary(at: now)
+        guard case .aead(_, let meter) = primary.material else { return false }
+        return primary.reserved >= limits.rotateAt(key.settings) && meter.isLow
+    }
+
+    /// Shows handlers the keyring, and takes what is done out of the inbox in the same moment.
+    private func publish(_ next: Keyring, _ orders: [KeyOrder], exports: [KeyOrder], now: Int64) {
+        inbox.withLock { inbox in
+            published.withLock { snapshot in
+                snapshot.keyring = next
+                for order in exports {
+                    guard case .export(let version) = order.change else { continue }
+                    snapshot.permits.append(
+                        Permit(
+                            key: order.key, version: version, caller: order.actor.name,
+                            expiresAt: now + Self.permitLife))
+                }
+            }
+            for order in orders where order.actor != .keyring { inbox.orders[order.key] = nil }
+        }
+    }
+
+    // MARK: Reserves
+
+    /// Makes larger reserves durable, then lets them be used.
+    ///
+    /// - Parameter isRotating: Whether keys are rotated that have sealed enough: then they get no more.
+    private func reserve(_ names: Set<String>, isRotating: Bool) throws {
         let (now, previous) = (clock(), keyring)
-        let changed = try previous.keys.compactMap { try self.changed($0, work, now: now) }
+        let changed = names.sorted().compactMap { name -> NamedKey? in
+            guard var key = previous[name], key.usage == .aead else { return nil }
+            let primary = key.primary(at: now)
+            // Up to the point where it is rotated; beyond, only while it cannot be.
+            let isRotated = isRotating && key.canBeRotated
+            let isWorn = primary.reserved >= limits.rotateAt(key.settings)
+            let bound = isRotated || !isWorn ? limits.rotateAt(key.settings) : limits.maximum
+            let reserved = min(primary.reserved + limits.step(key.settings), max(bound, primary.reserved))
+            guard reserved > primary.reserved else { return nil }
+            key.reserve(primary.number, upTo: reserved)
+            return key
+        }
         guard !changed.isEmpty else { return }
         let next = previous.changed { byName in for key in changed { byName[key.name] = key } }
         try save(next)
-        published.withLock { $0 = next }
-        for version in changed.flatMap(\.versions) {
-            if case .aead(_, let meter) = version.material { meter.allow(upTo: version.reserved) }
-        }
-        for key in changed where key.next > (previous[key.name]?.next ?? 0) {
-            report(.rotated(key: key.name, version: key.next - 1))
+        published.withLock { $0.keyring = next }
+        for key in changed { allow(key) }
+    }
+
+    private func allow(_ key: NamedKey) {
+        let low = limits.step(key.settings) / 2
+        for version in key.versions {
+            if case .aead(_, let meter) = version.material { meter.allow(upTo: version.reserved, low: low) }
         }
     }
 
-    /// The key with what was asked for; nil when that changes nothing.
-    private func changed(_ key: NamedKey, _ work: Inbox, now: Int64) throws -> NamedKey? {
-        var changed = key
-        let isReserve = work.reserves.contains(key.name)
-        let isWorn = isReserve && key.primary(at: now).reserved >= limits.rotateAt
-        let isRotation = work.rotations[key.name] != nil || isWorn && key.versions.count < Keyring.maximumVersions
-        guard isRotation || isReserve else { return nil }
-        if isRotation { changed.append(try maker.next(of: key, now: now)) }
-        guard key.usage == .aead else { return changed }
-        let primary = changed.primary(at: now)
-        let reserved = min(primary.reserved + limits.block, limits.maximum)
-        changed.reserve(primary.number, upTo: reserved)
-        return isRotation || reserved != primary.reserved ? changed : nil
+    private func makeWrappingKey() throws {
+        let key = try WrappingKey()
+        let expiresAt = clock() + Self.wrappingKeyLife
+        published.withLock { $0.wrapping = (key, expiresAt) }
+        inbox.withLock { $0.wantsWrappingKey = false }
     }
+}
+
+extension KeyOrder {
+    /// Whether asking for both is asking for one.
+    fileprivate func isSame(as other: KeyOrder) -> Bool {
+        switch (change, other.change) {
+        case (.rotate, .rotate), (.disable, .disable), (.enable, .enable), (.cancelDestruction, .cancelDestruction): true
+        case (.export(let version), .export(let another)): version == another && actor.name == other.actor.name
+        default: false
+        }
+    }
+}
+
+extension KeyChange {
+    fileprivate var isExport: Bool { if case .export = self { true } else { false } }
 }
 
 /// What the keyring thread has to tell the log. Never a secret.
 package enum KeyringEvent: Sendable {
-    /// A new version is durable.
-    case rotated(key: String, version: UInt32)
+    /// A change is durable. `version` is the newest one, 0 for a key that is no more.
+    case changed(KeyOrder, version: UInt32)
+    /// What was asked for could not be done any more.
+    case refused(KeyOrder, EncryptionError)
     /// A write failed and is tried again.
     case failed(any Error)
     /// The last write before the end failed: what was asked for is not done.
     case abandoned(any Error)
+    /// The audit log cannot be written: keys are used as before, and not administered.
+    case administrationStopped(any Error)
+    case administrationResumed
 }
 
 /// Microseconds since 1970.

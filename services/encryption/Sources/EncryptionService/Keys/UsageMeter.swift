@@ -16,13 +16,21 @@ package final class UsageMeter: Sendable {
 
     private let used: Atomic<UInt64>
     private let allowed: Atomic<UInt64>
-    private let low: UInt64
+    /// How much of the reserve is left when more should be asked for.
+    private let low = Atomic<UInt64>(0)
 
-    /// - Parameter low: How much of the reserve is left when more should be asked for.
-    package init(used: UInt64, low: UInt64) {
+    package init(used: UInt64) {
         self.used = Atomic(used)
         self.allowed = Atomic(used)
-        self.low = low
+    }
+
+    /// How many messages count as sealed: all that were, and what crashes used up.
+    package var count: UInt64 { used.load(ordering: .relaxed) }
+
+    /// Whether more should be reserved.
+    var isLow: Bool {
+        let (allowed, count) = (allowed.load(ordering: .acquiring), count)
+        return allowed <= count || allowed - count <= low.load(ordering: .relaxed)
     }
 
     /// Counts one message, unless the reserve is used up.
@@ -32,11 +40,16 @@ package final class UsageMeter: Sendable {
             used.subtract(1, ordering: .relaxed)
             return .refused
         }
-        return allowed - count <= low ? .grantedButLow : .granted
+        return allowed - count <= low.load(ordering: .relaxed) ? .grantedButLow : .granted
     }
 
     /// Lets the count go up to `count`; called once that is durable.
-    package func allow(upTo count: UInt64) { allowed.store(count, ordering: .releasing) }
+    ///
+    /// - Parameter low: How much of it is left when more should be asked for.
+    package func allow(upTo count: UInt64, low: UInt64) {
+        self.low.store(low, ordering: .relaxed)
+        allowed.store(count, ordering: .releasing)
+    }
 }
 
 /// How many messages a key seals before what happens.
@@ -56,4 +69,14 @@ package struct UsageLimits: Sendable, Hashable {
 
     /// 2^32 is the standard's bound; half of it is time to rotate.
     package static let standard = UsageLimits(block: 1 << 18, rotateAt: 1 << 31, maximum: 1 << 32)
+
+    /// How many messages are reserved at once for a key: no more than it may seal before it is rotated.
+    func step(_ settings: KeySettings) -> UInt64 {
+        min(block, settings.rotateAfterUses == 0 ? block : settings.rotateAfterUses, maximum)
+    }
+
+    /// From which reserve on a key is rotated.
+    func rotateAt(_ settings: KeySettings) -> UInt64 {
+        settings.rotateAfterUses == 0 ? rotateAt : min(rotateAt, settings.rotateAfterUses)
+    }
 }

@@ -1,11 +1,11 @@
 import LibCrypto
 package import RPCCore
 
-/// Encryption under named keys. Each operation asks the policy first; nothing here waits.
+/// Encryption and MACs under named keys. Each operation asks the policy first; nothing here waits.
 package struct Vault: Sendable {
-    private let keeper: KeyringKeeper
-    private let policy: KeyPolicy
-    private let clock: MicrosecondClock
+    let keeper: KeyringKeeper
+    let policy: KeyPolicy
+    let clock: MicrosecondClock
 
     package init(keeper: KeyringKeeper, policy: KeyPolicy, clock: @escaping MicrosecondClock = systemClock) {
         self.keeper = keeper
@@ -16,88 +16,186 @@ package struct Vault: Sendable {
     /// A ciphertext and the version of the key that made it.
     package typealias Sealed = (ciphertext: [UInt8], version: UInt32)
 
-    /// Seals under the key's primary version, bound to `context`.
+    /// Seals under the key's primary version, or the one that is asked for, bound to `context`.
     package func encrypt(
-        _ plaintext: [UInt8], key: String, context: [UInt8], caller: PeerIdentity
+        _ plaintext: [UInt8], key: String, context: [UInt8], version: UInt32 = 0, caller: PeerIdentity
     ) throws(EncryptionError) -> Sealed {
-        try policy.check(caller, .encrypt, key)
-        return try seal(plaintext, key: key, context: context)
+        try sealer(key, .encrypt, version: version, caller: caller).seal(plaintext, context: context)
     }
 
-    /// - Throws: `denied`, or `decryptionFailed` for every other cause.
+    /// - Throws: `denied`, what keeps the key from being used, or `decryptionFailed` for every other cause.
     package func decrypt(
         _ ciphertext: [UInt8], key: String, context: [UInt8], caller: PeerIdentity
     ) throws(EncryptionError) -> [UInt8] {
-        try policy.check(caller, .decrypt, key)
-        return try open(ciphertext, key: key, context: context)
+        try opener(key, .decrypt, caller: caller).open(ciphertext, context: context)
     }
 
     /// The same plaintext under the primary version; it does not leave this function.
     package func rewrap(
         _ ciphertext: [UInt8], key: String, context: [UInt8], caller: PeerIdentity
     ) throws(EncryptionError) -> Sealed {
-        try policy.check(caller, .rewrap, key)
-        var plaintext = try open(ciphertext, key: key, context: context)
-        defer { plaintext.withUnsafeMutableBytes { wipe($0) } }
-        return try seal(plaintext, key: key, context: context)
+        try rewrapper(key, caller: caller).rewrap(ciphertext, context: context)
     }
 
-    /// Asks for a new version; its number. It is primary once it is durable, and a signing key once it is published.
-    package func rotate(_ key: String, caller: PeerIdentity) throws(EncryptionError) -> UInt32 {
-        try policy.check(caller, .rotate, key)
-        return try keeper.requestRotation(of: key)
+    /// A fresh key of `count` bytes, and the same sealed.
+    package func dataKey(
+        _ count: Int, key: String, context: [UInt8], caller: PeerIdentity
+    ) throws(EncryptionError) -> (plaintext: [UInt8], sealed: Sealed) {
+        let sealer = try sealer(key, .dataKey, version: 0, caller: caller)
+        guard let plaintext = try? RandomBytes.generate(count) else { throw .cryptoFailed }
+        return (plaintext, try sealer.seal(plaintext, context: context))
     }
 
-    /// What may be known of a key.
-    package func describe(_ name: String, caller: PeerIdentity) throws(EncryptionError) -> KeyDescription {
-        try policy.check(caller, .describe, name)
-        let pending = keeper.pendingVersion(of: name)
+    // MARK: Keys for one item or many
+
+    /// The key that seals: found and checked once, for any number of items.
+    package func sealer(
+        _ name: String, _ operation: KeyOperation, version: UInt32, caller: PeerIdentity
+    ) throws(EncryptionError) -> Sealer {
+        try policy.check(caller, operation, name)
+        let key = try usable(name)
+        let found = try sealing(key, version)
+        guard case .aead(let secret, let meter) = found.material else { throw .wrongUsage(key: name, expected: .aead) }
+        return Sealer(key: key, version: found, secret: secret, meter: meter, keeper: keeper)
+    }
+
+    /// The key that opens. A key that is not there opens nothing, and does not say so.
+    package func opener(
+        _ name: String, _ operation: KeyOperation, caller: PeerIdentity
+    ) throws(EncryptionError) -> Opener {
+        try policy.check(caller, operation, name)
+        guard keeper.keyring[name] != nil else { return Opener(key: nil) }
+        return Opener(key: try usable(name))
+    }
+
+    /// Both.
+    package func rewrapper(_ name: String, caller: PeerIdentity) throws(EncryptionError) -> Rewrapper {
+        let opener = try opener(name, .rewrap, caller: caller)
+        guard opener.key?.usage == .aead else { return Rewrapper(opener: opener, sealer: nil) }
+        return Rewrapper(opener: opener, sealer: try sealer(name, .rewrap, version: 0, caller: caller))
+    }
+
+    /// The key that makes and verifies MACs.
+    package func authenticator(
+        _ name: String, _ operation: KeyOperation, version: UInt32 = 0, caller: PeerIdentity
+    ) throws(EncryptionError) -> Authenticator {
+        try policy.check(caller, operation, name)
+        let key = try usable(name)
+        guard key.usage == .mac else { throw .wrongUsage(key: name, expected: .mac) }
+        return Authenticator(key: key, version: try sealing(key, version))
+    }
+
+    private func usable(_ name: String) throws(EncryptionError) -> NamedKey {
         guard let key = keeper.keyring[name] else { throw .unknownKey(name) }
-        let primary = key.primary(at: clock()).number
-        let newest = key.next - 1
-        return KeyDescription(
-            key: key, primary: primary, pending: pending ?? (newest > primary ? newest : nil))
+        return try key.usable()
     }
 
-    private func seal(_ plaintext: [UInt8], key name: String, context: [UInt8]) throws(EncryptionError) -> Sealed {
-        guard let key = keeper.keyring[name] else { throw .unknownKey(name) }
-        let version = key.primary(at: clock())
-        guard case .aead(let secret, let meter) = version.material else {
-            throw .wrongUsage(key: name, expected: .aead)
+    private func sealing(_ key: NamedKey, _ number: UInt32) throws(EncryptionError) -> KeyVersion {
+        guard let version = key.sealing(number, at: clock()) else { throw .unknownVersion(key: key.name, number) }
+        return version
+    }
+}
+
+extension NamedKey {
+    /// Itself, when its state lets it be used.
+    func usable() throws(EncryptionError) -> NamedKey {
+        switch state {
+        case .enabled: return self
+        case .disabled: throw .keyDisabled(key: name)
+        case .pendingDestruction: throw .keyPendingDestruction(key: name)
         }
-        try spend(meter, of: version, name)
-        let aad = Ciphertext.aad(key: name, version: version.number, context: context)
+    }
+
+    /// The key for messages of one context: the version's, or what is derived of it for the context alone.
+    fileprivate func secret(_ secret: SymmetricKey, aad: [UInt8]) throws(EncryptionError) -> SymmetricKey {
+        guard options.isDerived else { return secret }
+        // The additional data names format, version, key and context, each in one way only.
+        let info = Array("lockstep derived key v1".utf8) + aad
+        let derived = secret.withUnsafeBytes { try? HKDF.sha256($0, salt: [UInt8](), info: info, count: SymmetricKey.count) }
+        guard var derived else { throw .cryptoFailed }
+        defer { derived.withUnsafeMutableBytes { wipe($0) } }
+        guard let key = try? SymmetricKey(bytes: derived) else { throw .cryptoFailed }
+        return key
+    }
+}
+
+/// One version of one key, sealing.
+package struct Sealer {
+    fileprivate let key: NamedKey
+    fileprivate let version: KeyVersion
+    fileprivate let secret: SymmetricKey
+    fileprivate let meter: UsageMeter
+    fileprivate let keeper: KeyringKeeper
+
+    package func seal(_ plaintext: [UInt8], context: [UInt8]) throws(EncryptionError) -> Vault.Sealed {
+        if key.options.isDerived, context.isEmpty { throw .contextRequired(key: key.name) }
+        let aad = Ciphertext.aad(key: key.name, version: version.number, context: context)
+        let secret = try key.secret(secret, aad: aad)
+        try spend()
         guard let sealed = try? AEAD.seal(plaintext, key: secret, aad: aad) else { throw .cryptoFailed }
         return (Ciphertext.header(version: version.number) + sealed, version.number)
     }
 
-    private func spend(_ meter: UsageMeter, of version: KeyVersion, _ name: String) throws(EncryptionError) {
+    /// Derived keys are counted together: that is more than they need, and never too little.
+    private func spend() throws(EncryptionError) {
         switch meter.spend() {
         case .granted: return
-        case .grantedButLow: keeper.requestReserve(for: name)
+        case .grantedButLow: keeper.requestReserve(for: key.name)
         case .refused:
-            keeper.requestReserve(for: name)
+            keeper.requestReserve(for: key.name)
             let isWorn = version.reserved >= keeper.limits.maximum
-            throw isWorn ? .keyExhausted(key: name) : .reserveExhausted(key: name)
+            throw isWorn ? .keyExhausted(key: key.name) : .reserveExhausted(key: key.name)
         }
     }
+}
 
-    private func open(_ bytes: [UInt8], key name: String, context: [UInt8]) throws(EncryptionError) -> [UInt8] {
-        guard let ciphertext = Ciphertext(bytes),
-            case .aead(let secret, _)? = keeper.keyring[name]?.version(ciphertext.version)?.material,
-            let plaintext = try? AEAD.open(
-                ciphertext.sealed, key: secret,
-                aad: Ciphertext.aad(key: name, version: ciphertext.version, context: context))
+/// All versions of a key that may still open.
+package struct Opener {
+    fileprivate let key: NamedKey?
+
+    /// - Throws: `decryptionFailed`, whatever is wrong.
+    package func open(_ bytes: [UInt8], context: [UInt8]) throws(EncryptionError) -> [UInt8] {
+        guard let key, let ciphertext = Ciphertext(bytes),
+            case .aead(let base, _)? = key.opening(ciphertext.version)?.material
         else { throw .decryptionFailed }
+        let aad = Ciphertext.aad(key: key.name, version: ciphertext.version, context: context)
+        let secret = try key.secret(base, aad: aad)
+        guard let plaintext = try? AEAD.open(ciphertext.sealed, key: secret, aad: aad) else { throw .decryptionFailed }
         return plaintext
     }
 }
 
-/// What `describe` tells.
-package struct KeyDescription: Sendable {
-    package let key: NamedKey
-    /// The version that seals and signs now.
-    package let primary: UInt32
-    /// The version that will be primary: not durable yet, or a signing key that is published ahead.
-    package let pending: UInt32?
+/// Opens and seals anew; what was inside does not leave it.
+package struct Rewrapper {
+    fileprivate let opener: Opener
+    /// Nil for a key that is not there or not for this: then nothing opens either.
+    fileprivate let sealer: Sealer?
+
+    package func rewrap(_ bytes: [UInt8], context: [UInt8]) throws(EncryptionError) -> Vault.Sealed {
+        var plaintext = try opener.open(bytes, context: context)
+        defer { plaintext.withUnsafeMutableBytes { wipe($0) } }
+        guard let sealer else { throw .decryptionFailed }
+        return try sealer.seal(plaintext, context: context)
+    }
+}
+
+/// A key of usage MAC, and the version that makes new ones.
+package struct Authenticator {
+    fileprivate let key: NamedKey
+    fileprivate let version: KeyVersion
+
+    package func mac(_ message: [UInt8]) throws(EncryptionError) -> (mac: [UInt8], version: UInt32) {
+        guard case .mac(let secret) = version.material,
+            let tag = secret.withUnsafeBytes({ try? HMACSHA256.authenticate(message, key: $0) })
+        else { throw .cryptoFailed }
+        return (TaggedMAC.bytes(version: version.number, tag: tag), version.number)
+    }
+
+    /// False for everything that is not this key's whole MAC of the message.
+    package func isValid(_ mac: [UInt8], for message: [UInt8]) throws(EncryptionError) -> Bool {
+        guard let parts = TaggedMAC(mac), case .mac(let secret)? = key.opening(parts.version)?.material else { return false }
+        let isValid = secret.withUnsafeBytes { try? HMACSHA256.isValid(parts.tag, for: message, key: $0) }
+        guard let isValid else { throw .cryptoFailed }
+        return isValid
+    }
 }

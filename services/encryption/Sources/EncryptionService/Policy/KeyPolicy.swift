@@ -11,6 +11,17 @@ package enum KeyOperation: String, Sendable, Hashable, CaseIterable, Codable {
     case sign = "SIGN"
     case verify = "VERIFY"
     case publish = "JWKS"
+    case dataKey = "DATA_KEY"
+    case mac = "MAC"
+    case verifyMAC = "VERIFY_MAC"
+    case create = "CREATE"
+    case importKey = "IMPORT"
+    case configure = "CONFIGURE"
+    /// Enabling too.
+    case disable = "DISABLE"
+    /// Cancelling it too.
+    case destroy = "DESTROY"
+    case export = "EXPORT"
 }
 
 /// Who may do what with which key: caller's SAN x key x operation. What is not granted is denied.
@@ -38,7 +49,7 @@ package struct KeyPolicy: Sendable, Hashable {
         for (caller, keys) in table {
             guard let identity = PeerIdentity(service: caller) else { throw Malformed("\(caller) is no service name") }
             for (key, operations) in keys {
-                guard key == Self.anyKey || KeySpecification(name: key, usage: .aead) != nil else {
+                guard key == Self.anyKey || KeyName.isValid(key) else {
                     throw Malformed("\(key) is no key name")
                 }
                 for operation in operations {
@@ -91,7 +102,9 @@ extension KeyPolicy {
             "email": {"email-outbox": ["ENCRYPT", "DECRYPT", "REWRAP", "DESCRIBE"]},
             "auth": {"access-token": ["SIGN", "VERIFY", "JWKS"]},
             "gateway": {"access-token": ["VERIFY", "JWKS"]},
-            "operator": {"*": ["ROTATE", "DESCRIBE", "VERIFY", "JWKS"]}
+            "operator": {"*": [
+                "ROTATE", "DESCRIBE", "VERIFY", "JWKS", "CREATE", "IMPORT", "CONFIGURE", "DISABLE", "DESTROY", "EXPORT"
+            ]}
         }
         """
 }

@@ -52,7 +52,7 @@ package struct TokenAuthority: Sendable {
         _ request: Request, key name: String, caller: PeerIdentity
     ) throws(EncryptionError) -> (token: String, expiresAt: Int64) {
         try policy.check(caller, .sign, name)
-        guard let key = keeper.keyring[name] else { throw .unknownKey(name) }
+        guard let key = try keeper.keyring[name]?.usable() else { throw .unknownKey(name) }
         let now = clock()
         guard case .sign(let secret, let kid) = key.primary(at: now).material else {
             throw .wrongUsage(key: name, expected: .sign)
@@ -102,12 +102,16 @@ package struct TokenAuthority: Sendable {
         return set
     }
 
-    /// A version is retired when the next one becomes active; its tokens live on for `maximumLifetime` at most.
+    /// Those of a key that may be used. A version is retired when the next one becomes active; its tokens live on for
+    /// `maximumLifetime` at most.
     private func live(_ key: NamedKey, now: Int64) -> [JWK] {
+        guard key.state == .enabled else { return [] }
         let grace = (Int64(Self.maximumLifetime) + TokenVerifier.maximumSkew) * 1_000_000
         let retirements = key.versions.dropFirst().map(\.activeAt) + [Int64.max - grace]
         return zip(key.versions, retirements).compactMap { version, retiredAt in
-            guard now < retiredAt + grace, case .sign(let secret, let kid) = version.material else { return nil }
+            guard now < retiredAt + grace, version.number >= key.settings.minDecryption,
+                case .sign(let secret, let kid) = version.material
+            else { return nil }
             return JWK(kid: kid, publicKey: secret.publicKey)
         }
     }

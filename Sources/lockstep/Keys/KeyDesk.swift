@@ -1,0 +1,68 @@
+import ContractClients
+import Contracts
+import RPCCore
+
+/// Asks the encryption service for changes of keys, and waits until they are durable.
+struct KeyDesk: Sendable {
+    /// What passes by itself: the caller asks again.
+    private static let passing: Set = ["key_change_pending", "export_pending", "wrapping_key_pending"]
+
+    let keys: KeyServiceClient
+    private let crypto: EncryptionServiceClient
+    private let patience: Duration
+
+    /// - Parameter patience: How long to wait for the keyring thread.
+    init(channel: any RPCChannel, patience: Duration = .seconds(10)) {
+        keys = KeyServiceClient(channel)
+        crypto = EncryptionServiceClient(channel)
+        self.patience = patience
+    }
+
+    func describe(_ name: String) async throws(RPCError) -> EncryptionDescribeKeyResponse {
+        try await crypto.describeKey(.with { $0.keyName = name }, .question)
+    }
+
+    func rewrap(_ request: EncryptionBatchRewrapRequest) async throws(RPCError) -> [EncryptionEncryptResult] {
+        let results = try await crypto.batchRewrap(request, CallOptions(timeout: .seconds(30))).results
+        guard results.count == request.items.count else { throw RPCError(.internal, "The batch has other results than items.") }
+        return results
+    }
+
+    func rotate(_ name: String) async throws -> EncryptionDescribeKeyResponse {
+        try await changed(name) { () throws(RPCError) in
+            _ = try await crypto.rotateKey(.with { $0.keyName = name }, .question)
+        }
+    }
+
+    /// Asks for a change and returns the key as it is afterwards.
+    func changed(
+        _ name: String, _ ask: () async throws(RPCError) -> Void
+    ) async throws -> EncryptionDescribeKeyResponse {
+        try await patiently(ask)
+        let end = ContinuousClock.now + patience
+        while true {
+            let key = try await describe(name)
+            if key.pendingChange.isEmpty { return key }
+            guard ContinuousClock.now < end else {
+                throw CommandFailure(
+                    "\(key.pendingChange) of \(name) is asked for, but not done yet: the keyring or its audit log cannot be "
+                        + "written. The log of the encryption service says why; it is done as soon as that is mended.",
+                    status: 75)
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    /// Asks until the answer is another than "not yet".
+    func patiently<Value: Sendable>(_ ask: () async throws(RPCError) -> Value) async throws -> Value {
+        let end = ContinuousClock.now + patience
+        while true {
+            do throws(RPCError) {
+                return try await ask()
+            } catch {
+                guard Self.passing.contains(error.reason), ContinuousClock.now < end else { throw error }
+                try await Task.sleep(for: error.retryAfter ?? .milliseconds(100))
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+import ArgumentParser
+import ContractClients
+import Contracts
+import Foundation
+import RPCCore
+import SQL
+import ServiceKit
+
+/// `lockstep keys rewrap`
+struct RewrapKey: KeyCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rewrap", abstract: "Move a table's ciphertexts to the key's primary version.",
+        discussion: """
+            The service may run meanwhile: a row that it changes stays as it made it. Stop and start as you like: what is under \
+            the primary version already is passed over. Then `lockstep keys configure NAME --min-decryption-version` ends the \
+            old ones. Ask as the service whose key it is:
+
+              lockstep keys rewrap token-vault --cert token --database sqlite:.lockstep/token.sqlite --table connections \
+            --column access_token --context '{id}/access_token'
+            """)
+
+    @Argument(help: "The key's name.") var name: String
+    @Option(help: "sqlite:<path>, or postgres://user:password@host:5432/name with --schema.") var database: String
+    @Option(help: "Of PostgreSQL: the service's name.") var schema: String?
+    @Option(help: "The table.") var table: String
+    @Option(help: "The column that holds ciphertexts.") var column: String
+    @Option(help: ArgumentHelp("The column that names a row, in whose order it goes.", valueName: "column")) var id = "id"
+    @Option(help: "What each was sealed with as context; {column} stands for that column's text.") var context = ""
+    @OptionGroup var options: KeysOptions
+
+    func lines(_ desk: KeyDesk) async throws -> [String] {
+        guard let url = DatabaseURL(raw: .text(database)) else {
+            throw CommandFailure("--database must be sqlite:<path> or postgres://user:password@host:5432/name.", status: 64)
+        }
+        if case .postgres = url, schema == nil { throw CommandFailure("Name the service with --schema.", status: 64) }
+        let rewrap = try KeyRewrap(key: name, table: table, column: column, id: id, context: context)
+        do {
+            let database = try await Database.open(url: url.resolved(in: "", schema: schema ?? ""))
+            let result: Result<KeyRewrap.Tally, any Error>
+            do {
+                result = .success(try await rewrap.run(database, desk) { StandardError.print($0) })
+            } catch {
+                result = .failure(error)
+            }
+            await database.close()
+            let tally = try result.get()
+            guard tally.failed == 0 else { throw CommandFailure(tally.text, status: 65) }
+            return [tally.text]
+        } catch let error as SQLError {
+            throw CommandFailure("\(error)")
+        }
+    }
+}
+
+/// Walks a table in the order of a column, and seals anew what is under an older version.
+struct KeyRewrap: Sendable {
+    /// Rows that are in memory at once.
+    static let batch = 1000
+    /// Bytes of one call, well below its limit.
+    private static let callBytes = 2 << 20
+    /// Rows that are named when they fail.
+    private static let named = 10
+
+    struct Tally: Sendable {
+        var version: UInt32
+        var rewrapped = 0
+        var current = 0
+        /// Changed by somebody else between reading and writing.
+        var changed = 0
+        var failed = 0
+        var failures: [String] = []
+
+        var rows: Int { rewrapped + current + changed + failed }
+
+        var text: String {
+            var text = "\(rows) rows: \(rewrapped) moved to version \(version), \(current) there already"
+            if changed > 0 { text += ", \(changed) changed meanwhile" }
+            guard failed > 0 else { return text + "." }
+            return text + ", \(failed) not:\n" + failures.map { "  " + $0 }.joined(separator: "\n")
+        }
+    }
+
+    private struct Row: Sendable {
+        let id: Value
+        let ciphertext: [UInt8]
+        let context: Data
+    }
+
+    private let key: String
+    private let table: String
+    private let column: String
+    private let id: String
+    /// Text and columns by turns: text first.
+    private let context: [(text: String, column: String?)]
+
+    /// - Throws: `CommandFailure` for a name that is none.
+    init(key: String, table: String, column: String, id: String, context: String) throws {
+        var parts: [(String, String?)] = []
+        var rest = context[...]
+        while let open = rest.firstIndex(of: "{") {
+            guard let close = rest[open...].firstIndex(of: "}") else {
+                throw CommandFailure("--context has a { without a }.", status: 64)
+            }
+            parts.append((String(rest[..<open]), String(rest[rest.index(after: open)..<close])))
+            rest = rest[rest.index(after: close)...]
+        }
+        parts.append((String(rest), nil))
+        for name in [table, column, id] + parts.compactMap(\.1) {
+            guard name.wholeMatch(of: /[A-Za-z_][A-Za-z0-9_]*/) != nil else {
+                throw CommandFailure("\"\(name)\" is no name of a table or column.", status: 64)
+            }
+        }
+        (self.key, self.table, self.column, self.id, self.context) = (key, table, column, id, parts)
+    }
+
+    /// - Throws: `RPCError`, `SQLError`: what is done stays done.
+    func run(
+        _ database: Database, _ desk: KeyDesk, progress: @Sendable (String) -> Void
+    ) async throws -> Tally {
+        var tally = Tally(version: try await desk.describe(key).primaryVersion)
+        var after: Value?
+        while true {
+            let rows = try await read(database, after: after)
+            guard let last = rows.last else { return tally }
+            after = last.id
+            let old = rows.filter { Self.version(of: $0.ciphertext) != tally.version }
+            tally.current += rows.count - old.count
+            for part in Self.parts(old) { try await rewrap(part, database, desk, &tally) }
+            progress("\(table): \(tally.rows) rows, \(tally.rewrapped) moved to version \(tally.version) ...")
+        }
+    }
+
+    private func read(_ database: Database, after: Value?) async throws -> [Row] {
+        let columns = [id, column] + context.compactMap(\.column)
+        let list = columns.enumerated().map { "\"\($1)\" AS c\($0)" }.joined(separator: ", ")
+        let range = after == nil ? "" : "AND \"\(id)\" > :after"
+        let sql = """
+            SELECT \(list) FROM "\(table)" WHERE "\(column)" IS NOT NULL \(range) ORDER BY "\(id)" LIMIT \(Self.batch)
+            """
+        let found: [[Value]] = try await database.read { connection in
+            try connection.query(sql, after.map { ["after": Self.parameter($0)] } ?? .none).map { Array($0.values) }
+        }
+        return try found.map { values in
+            guard Self.parameter(values[0]) != nil else {
+                throw CommandFailure("\(id) holds neither text nor whole numbers, so it names no row.", status: 65)
+            }
+            guard case .bytes(let ciphertext) = values[1] else { throw CommandFailure("\(column) holds no bytes.", status: 65) }
+            var (text, next) = ("", 2)
+            for part in context {
+                text += part.text
+                guard part.column != nil else { continue }
+                text += try Self.text(values[next])
+                next += 1
+            }
+            return Row(id: values[0], ciphertext: ciphertext, context: Data(text.utf8))
+        }
+    }
+
+    private func rewrap(_ rows: ArraySlice<Row>, _ database: Database, _ desk: KeyDesk, _ tally: inout Tally) async throws {
+        let results = try await desk.rewrap(
+            .with {
+                $0.keyName = key
+                $0.items = rows.map { row in
+                    .with {
+                        $0.ciphertext = Data(row.ciphertext)
+                        $0.context = row.context
+                    }
+                }
+            })
+        let pairs = Array(zip(rows, results))
+        let good = pairs.filter { !$0.1.hasError }
+        let sql = """
+            UPDATE "\(table)" SET "\(column)" = :new WHERE "\(id)" = :id AND "\(column)" = :old
+            """
+        let written = try await database.write(isolation: .readCommitted) { transaction in
+            try good.reduce(0) { count, pair in
+                let parameters: Parameters = [
+                    "new": Array(pair.1.ciphertext), "id": Self.parameter(pair.0.id), "old": pair.0.ciphertext,
+                ]
+                return count + (try transaction.execute(sql, parameters))
+            }
+        }
+        tally.rewrapped += written
+        tally.changed += good.count - written
+        for (row, result) in pairs where result.hasError {
+            tally.failed += 1
+            guard tally.failures.count < Self.named else { continue }
+            tally.failures.append("\((try? Self.text(row.id)) ?? "?"): \(result.error.message)")
+        }
+    }
+
+    /// Pieces that fit a call.
+    private static func parts(_ rows: [Row]) -> [ArraySlice<Row>] {
+        var parts: [ArraySlice<Row>] = []
+        var (start, bytes) = (0, 0)
+        for (index, row) in rows.enumerated() {
+            let size = row.ciphertext.count + row.context.count + 16
+            if bytes + size > callBytes, index > start {
+                parts.append(rows[start..<index])
+                (start, bytes) = (index, 0)
+            }
+            bytes += size
+        }
+        if start < rows.count { parts.append(rows[start...]) }
+        return parts
+    }
+
+    /// The version in a ciphertext's head; nil when it is none.
+    private static func version(of ciphertext: [UInt8]) -> UInt32? {
+        ciphertext.count > 5 && ciphertext[0] == 1 ? ciphertext[1..<5].reduce(0) { $0 << 8 | UInt32($1) } : nil
+    }
+
+    /// Nil, which finds no row, for what names none.
+    private static func parameter(_ value: Value) -> (any SQLValue)? {
+        switch value {
+        case .text(let text): text
+        case .integer(let number): number
+        case .null, .boolean, .real, .bytes: nil
+        }
+    }
+
+    private static func text(_ value: Value) throws -> String {
+        switch value {
+        case .text(let text): text
+        case .integer(let number): "\(number)"
+        case .null, .boolean, .real, .bytes: throw CommandFailure("A context is made of text and whole numbers.", status: 65)
+        }
+    }
+}

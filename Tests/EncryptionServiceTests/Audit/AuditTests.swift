@@ -1,0 +1,218 @@
+import Foundation
+import RPCCore
+import TestSupport
+import Testing
+
+@testable import EncryptionService
+
+@Suite struct AuditTests {
+    private func lines(_ parts: Parts) throws -> [ArraySlice<UInt8>] {
+        Array(try Data(contentsOf: URL(filePath: parts.location.audit))).split(separator: UInt8(ascii: "\n"))
+    }
+
+    private func chain(_ lines: [ArraySlice<UInt8>]) throws -> AuditChain {
+        var chain = AuditChain(after: AuditHead.none)
+        for line in lines { try chain.take(line) }
+        return chain
+    }
+
+    @Test("ASVS 16.2.1: each act of key administration is a record: what, which key, who, when, in which call")
+    func everyActIsTold() throws {
+        let parts = try Parts()
+        let events = Events()
+        let keeper = try parts.open(create: true, report: events.report)
+        let desk = try parts.administration(keeper)
+        let caller = try administrator()
+        let acts: [() throws -> Void] = [
+            { try desk.create(.init(name: "a", kind: .aead, options: KeyOptions(isExportable: true)), caller: caller) },
+            { _ = try desk.rotate("a", caller: caller) },
+            { try desk.configure("a", caller: caller) { $0.minDecryption = 2 } },
+            { try? _ = desk.export("a", version: 2, caller: caller) },
+            { try desk.disable("a", caller: caller) },
+            { try desk.enable("a", caller: caller) },
+            { _ = try desk.scheduleDestruction("a", days: 7, caller: caller) },
+            { try desk.cancelDestruction("a", caller: caller) },
+        ]
+        for act in acts {
+            try act()
+            #expect(events.change())
+        }
+        keeper.stop()
+        let lines = try lines(parts)
+        let entries = try lines.map { try AuditRecord(line: $0).entry }
+        #expect(entries.prefix(3).map(\.actor) == Array(repeating: "configuration", count: 3))
+        let told = entries.dropFirst(3)
+        #expect(told.map(\.action) == [
+            "CREATE", "ROTATE", "CONFIGURE", "EXPORT", "DISABLE", "ENABLE", "SCHEDULE_DESTRUCTION", "CANCEL_DESTRUCTION",
+        ])
+        #expect(told.allSatisfy { $0.key == "a" && $0.actor == "operator" && $0.requestID == "req_1" })
+        #expect(told.map(\.detail).prefix(4) == [
+            "AEAD, version 1, exportable", "version 2", "min_decryption_version 1 to 2", "version 2",
+        ])
+        let record = try AuditRecord(line: lines[3])
+        #expect(record.time == parts.clock.now && record.sequence == 4)
+        #expect(try chain(lines).head == keeper.keyring.audit)
+        #expect(try FileManager.default.attributesOfItem(atPath: parts.location.audit)[.posixPermissions] as? Int == 0o600)
+    }
+
+    @Test("ASVS 16.4.2: a record that is changed, removed, moved or added is found") func tampering() throws {
+        let parts = try Parts()
+        let events = Events()
+        let keeper = try parts.open(create: true, report: events.report)
+        for _ in 0..<3 {
+            _ = try keeper.requestRotation(of: "token-vault")
+            #expect(events.change())
+        }
+        keeper.stop()
+        let good = try lines(parts)
+        #expect(try chain(good).head?.sequence == 6)
+        for index in good.indices.dropLast() {
+            var less = good
+            less.remove(at: index)
+            #expect(throws: AuditDamage.self, "without \(index)") { try chain(less) }
+            var swapped = good
+            swapped.swapAt(index, index + 1)
+            #expect(throws: AuditDamage.self, "swapped \(index)") { try chain(swapped) }
+        }
+        #expect(throws: AuditDamage.self) { try chain(good + [good[5]]) }
+        for index in good[2].indices {
+            var bad = good
+            bad[2][index] ^= 1
+            #expect(throws: AuditDamage.self, "byte \(index)") { try chain(bad) }
+        }
+    }
+
+    /// What only the sealed keyring can tell: a log cut off at its end, or made anew from some record on.
+    @Test("ASVS 16.4.2: a log that was cut off stops administration, and nothing else", arguments: ["cut", "rewritten"])
+    func cutOff(_ how: String) throws {
+        let parts = try Parts()
+        let first = try parts.open(create: true)
+        _ = try first.requestRotation(of: "token-vault")
+        first.stop()
+        let all = try lines(parts)
+        var kept = Data(all.dropLast().joined(separator: [UInt8(ascii: "\n")])) + Data("\n".utf8)
+        if how == "rewritten" {
+            let head = try AuditRecord(line: all[all.count - 2]).head
+            kept += try AuditRecord.next(AuditEntry(action: "ROTATE", actor: "nobody"), after: head, time: 1).line
+        }
+        try kept.write(to: URL(filePath: parts.location.audit))
+        let events = Events()
+        let keeper = try parts.open(report: events.report)
+        #expect(events.stop())
+        #expect(throws: EncryptionError.administrationStopped) { try keeper.requestRotation(of: "token-vault") }
+        #expect(try parts.vault(keeper).encrypt([1], key: "token-vault", context: [], caller: service("token")).version == 2)
+        // Moved away, as the text of the error says, and the log goes on in a new file.
+        try FileManager.default.moveItem(atPath: parts.location.audit, toPath: parts.directory.path("old"))
+        #expect(events.resume())
+        _ = try keeper.requestRotation(of: "token-vault")
+        #expect(events.change())
+        keeper.stop()
+        let records = try lines(parts).map { try AuditRecord(line: $0) }
+        #expect(records.map(\.entry.action) == ["RESUME", "ROTATE"])
+        let last = try AuditRecord(line: all[all.count - 1])
+        #expect(records[0].sequence == last.sequence + 1 && records[0].previous == last.hash)
+    }
+
+    /// A crash in the middle of a record, and one between the log and the keyring.
+    @Test func afterACrash() throws {
+        let parts = try Parts()
+        try parts.open(create: true).stop()
+        let head = try AuditRecord(line: try lines(parts)[2]).head
+        let written = try AuditRecord.next(AuditEntry(action: "ROTATE", key: "token-vault", actor: "operator"), after: head, time: 1)
+        var file = try Data(contentsOf: URL(filePath: parts.location.audit))
+        file += written.line + Array(written.line.prefix(50))
+        try file.write(to: URL(filePath: parts.location.audit))
+        let keeper = try parts.open()
+        #expect(keeper.keyring["token-vault"]?.versions.count == 1)
+        _ = try keeper.requestRotation(of: "token-vault")
+        keeper.stop()
+        let records = try lines(parts).map { try AuditRecord(line: $0) }
+        #expect(records.map(\.entry.action) == ["CREATE", "CREATE", "CREATE", "ROTATE", "NOT_DONE", "ROTATE"])
+        #expect(records[4].entry.detail == "records 4 to 4 did not take effect")
+        #expect(try chain(lines(parts)).head == keeper.keyring.audit)
+    }
+
+    @Test("HIPAA 164.312(b), against hashicorp/vault#5361: a full audit disk stops key administration and nothing else")
+    func aFullDisk() throws {
+        let parts = try Parts()
+        let limits = UsageLimits(block: 8, rotateAt: 1000, maximum: 2000)
+        try parts.open(create: true, limits: limits).stop()
+        // The kernel's own full disk: every write there ends with ENOSPC.
+        var full = parts
+        full.location.audit = "/dev/full"
+        let events = Events()
+        let keeper = try full.open(limits: limits, report: events.report)
+        let (vault, authority) = (try parts.vault(keeper), try parts.authority(keeper))
+        let desk = try parts.administration(keeper)
+        // The first change finds out, and is not done; from then on they are refused at once.
+        _ = try desk.rotate("token-vault", caller: administrator())
+        #expect(events.stop())
+        #expect(throws: EncryptionError.administrationStopped) { try desk.disable("email-outbox", caller: administrator()) }
+        #expect(EncryptionError.administrationStopped.rpcError.code == .unavailable)
+        // Sealing goes on far beyond the reserve of the start: reserves are written as ever.
+        var sealed: [[UInt8]] = []
+        while sealed.count < 100 {
+            do {
+                sealed.append(try vault.encrypt([1], key: "token-vault", context: [], caller: service("token")).ciphertext)
+            } catch EncryptionError.reserveExhausted {
+                // As a caller whose call is refused for now.
+                Thread.sleep(forTimeInterval: 0.001)
+            }
+        }
+        for one in sealed {
+            #expect(try vault.decrypt(one, key: "token-vault", context: [], caller: service("token")) == [1])
+        }
+        let request = TokenAuthority.Request(subject: "u", audience: "a", session: nil, roles: [], lifetime: 60)
+        let token = try authority.sign(request, key: "access-token", caller: service("auth")).token
+        #expect(try authority.verify(token, audience: "a", caller: service("gateway")).subject == "u")
+        #expect(keeper.keyring["token-vault"]?.versions.count == 1)
+        keeper.stop()
+        // With room again, the next process administers.
+        let again = try parts.open(limits: limits)
+        _ = try again.requestRotation(of: "token-vault")
+        again.stop()
+        #expect(again.keyring["token-vault"]?.versions.count == 2)
+    }
+
+    /// The log's folder comes back while the process runs: what was asked for is done then.
+    @Test func administrationResumesByItself() throws {
+        let parts = try Parts()
+        try parts.open(create: true).stop()
+        var elsewhere = parts
+        let folder = parts.directory.path("audit")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        try FileManager.default.moveItem(atPath: parts.location.audit, toPath: folder + "/log")
+        elsewhere.location.audit = folder + "/log"
+        try FileManager.default.moveItem(atPath: folder, toPath: folder + ".away")
+        let events = Events()
+        let keeper = try elsewhere.open(report: events.report)
+        #expect(events.stop())
+        #expect(throws: EncryptionError.administrationStopped) { try keeper.requestRotation(of: "token-vault") }
+        try FileManager.default.moveItem(atPath: folder + ".away", toPath: folder)
+        #expect(events.resume())
+        _ = try keeper.requestRotation(of: "token-vault")
+        #expect(events.change())
+        keeper.stop()
+        #expect(try chain(lines(elsewhere)).head == keeper.keyring.audit)
+    }
+
+    /// The log has what is not done yet, and the keyring's disk refuses: tried again, it is told once.
+    @Test func aChangeIsToldOnce() throws {
+        let parts = try Parts()
+        let events = Events()
+        let keeper = try parts.open(create: true, report: events.report)
+        // A folder where the new keyring is to be written makes every write fail, for root too.
+        let obstacle = parts.location.keyring + ".new"
+        try FileManager.default.createDirectory(atPath: obstacle, withIntermediateDirectories: false)
+        try Data([1]).write(to: URL(filePath: obstacle + "/x"))
+        _ = try keeper.requestRotation(of: "token-vault")
+        #expect(events.failure() && events.failure())
+        #expect(keeper.keyring["token-vault"]?.versions.count == 1)
+        try FileManager.default.removeItem(atPath: obstacle)
+        #expect(events.change())
+        keeper.stop()
+        let actions = try lines(parts).map { try AuditRecord(line: $0).entry.action }
+        #expect(actions == ["CREATE", "CREATE", "CREATE", "ROTATE"])
+        #expect(try chain(lines(parts)).head == keeper.keyring.audit)
+    }
+}

@@ -1,0 +1,149 @@
+package import Contracts
+import FoundationEssentials
+package import RPCCore
+import SwiftProtobuf
+
+/// Many items in one call. The key is found and checked once; an item that fails says so in its own result. A caller who is
+/// gone is noticed between two items.
+extension EncryptionHandler {
+    package func batchEncrypt(
+        _ request: EncryptionBatchEncryptRequest, _ context: CallContext
+    ) throws -> EncryptionBatchEncryptResponse {
+        let sealer = try vault.sealer(request.keyName, .encrypt, version: request.keyVersion, caller: context.peer)
+        let results = try request.items.map { item in
+            try context.cancellation.check()
+            return EncryptionEncryptResult(
+                ItemLimits.checking(plaintext: item.plaintext, context: item.context).flatMap {
+                    attempt { () throws(EncryptionError) in
+                        try sealer.seal(Array(item.plaintext), context: Array(item.context))
+                    }
+                })
+        }
+        return .with { $0.results = results }
+    }
+
+    package func batchDecrypt(
+        _ request: EncryptionBatchDecryptRequest, _ context: CallContext
+    ) throws -> EncryptionBatchDecryptResponse {
+        let opener = try vault.opener(request.keyName, .decrypt, caller: context.peer)
+        let results = try request.items.map { item in
+            try context.cancellation.check()
+            let opened = ItemLimits.checking(ciphertext: item.ciphertext, context: item.context).flatMap {
+                attempt { () throws(EncryptionError) in
+                    try opener.open(Array(item.ciphertext), context: Array(item.context))
+                }
+            }
+            return EncryptionDecryptResult.with {
+                switch opened {
+                case .success(let plaintext): $0.plaintext = Data(plaintext)
+                case .failure(let error): $0.error = EncryptionItemError(error)
+                }
+            }
+        }
+        return .with { $0.results = results }
+    }
+
+    package func batchRewrap(
+        _ request: EncryptionBatchRewrapRequest, _ context: CallContext
+    ) throws -> EncryptionBatchRewrapResponse {
+        let rewrapper = try vault.rewrapper(request.keyName, caller: context.peer)
+        let results = try request.items.map { item in
+            try context.cancellation.check()
+            return EncryptionEncryptResult(
+                ItemLimits.checking(ciphertext: item.ciphertext, context: item.context).flatMap {
+                    attempt { () throws(EncryptionError) in
+                        try rewrapper.rewrap(Array(item.ciphertext), context: Array(item.context))
+                    }
+                })
+        }
+        return .with { $0.results = results }
+    }
+
+    package func batchMAC(
+        _ request: EncryptionBatchMACRequest, _ context: CallContext
+    ) throws -> EncryptionBatchMACResponse {
+        let key = try vault.authenticator(request.keyName, .mac, version: request.keyVersion, caller: context.peer)
+        let results = try request.items.map { item in
+            try context.cancellation.check()
+            let made = ItemLimits.checking(message: item.message).flatMap {
+                attempt { () throws(EncryptionError) in try key.mac(Array(item.message)) }
+            }
+            return EncryptionMACResult.with {
+                switch made {
+                case .success(let made):
+                    $0.mac = Data(made.mac)
+                    $0.keyVersion = made.version
+                case .failure(let error): $0.error = EncryptionItemError(error)
+                }
+            }
+        }
+        return .with { $0.results = results }
+    }
+
+    package func batchVerifyMAC(
+        _ request: EncryptionBatchVerifyMACRequest, _ context: CallContext
+    ) throws -> EncryptionBatchVerifyMACResponse {
+        let key = try vault.authenticator(request.keyName, .verifyMAC, caller: context.peer)
+        let results = try request.items.map { item in
+            try context.cancellation.check()
+            let verified = ItemLimits.checking(message: item.message).flatMap {
+                attempt { () throws(EncryptionError) in try key.isValid(Array(item.mac), for: Array(item.message)) }
+            }
+            return EncryptionVerifyMACResult.with {
+                switch verified {
+                case .success(let isValid): $0.valid = isValid
+                case .failure(let error): $0.error = EncryptionItemError(error)
+                }
+            }
+        }
+        return .with { $0.results = results }
+    }
+
+    private func attempt<Value>(
+        _ body: () throws(EncryptionError) -> Value
+    ) -> Result<Value, EncryptionError> {
+        do throws(EncryptionError) { return .success(try body()) } catch { return .failure(error) }
+    }
+}
+
+/// What the contract says of the fields of a single call, for the fields of an item: there it would fail the whole batch.
+private enum ItemLimits {
+    static func checking(plaintext: Data, context: Data) -> Result<Void, EncryptionError> {
+        check([("plaintext", plaintext, 1_048_576), ("context", context, 1024)])
+    }
+
+    static func checking(ciphertext: Data, context: Data) -> Result<Void, EncryptionError> {
+        check([("ciphertext", ciphertext, 1_050_000), ("context", context, 1024)])
+    }
+
+    static func checking(message: Data) -> Result<Void, EncryptionError> { check([("message", message, 1_048_576)]) }
+
+    private static func check(_ fields: [(name: String, value: Data, maximum: Int)]) -> Result<Void, EncryptionError> {
+        for field in fields where field.value.count > field.maximum {
+            return .failure(.invalid(field: field.name, "It must be \(field.maximum) bytes at most."))
+        }
+        return .success(())
+    }
+}
+
+extension EncryptionEncryptResult {
+    fileprivate init(_ result: Result<Vault.Sealed, EncryptionError>) {
+        self.init()
+        switch result {
+        case .success(let sealed):
+            ciphertext = Data(sealed.ciphertext)
+            keyVersion = sealed.version
+        case .failure(let error): self.error = EncryptionItemError(error)
+        }
+    }
+}
+
+extension EncryptionItemError {
+    fileprivate init(_ error: EncryptionError) {
+        let error = error.rpcError
+        self.init()
+        code = error.code.name
+        reason = error.reason
+        message = ([error.message] + error.violations.map(\.message)).joined(separator: " ")
+    }
+}

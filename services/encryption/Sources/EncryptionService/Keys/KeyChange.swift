@@ -1,0 +1,204 @@
+import JOSE
+
+/// A change of a key, as a caller asks for it or as the keyring thread makes it by itself.
+package enum KeyChange: Sendable {
+    case create(KeyKind, KeyOptions, KeySettings)
+    /// With the material that came from elsewhere.
+    case importKey(KeyMaterial, KeyOptions, KeySettings)
+    case rotate
+    case configure(KeySettings)
+    case disable
+    case enable
+    case scheduleDestruction(at: Int64)
+    case cancelDestruction
+    /// The waiting period is over.
+    case destroy
+    /// Changes nothing in the key: its secret may leave once this is in the audit log.
+    case export(UInt32)
+
+    /// As the audit log and `pending_change` have it.
+    package var action: String {
+        switch self {
+        case .create: "CREATE"
+        case .importKey: "IMPORT"
+        case .rotate: "ROTATE"
+        case .configure: "CONFIGURE"
+        case .disable: "DISABLE"
+        case .enable: "ENABLE"
+        case .scheduleDestruction: "SCHEDULE_DESTRUCTION"
+        case .cancelDestruction: "CANCEL_DESTRUCTION"
+        case .destroy: "DESTROY"
+        case .export: "EXPORT"
+        }
+    }
+
+    var makesKey: Bool {
+        switch self {
+        case .create, .importKey: true
+        default: false
+        }
+    }
+}
+
+/// A change that is asked for, and by whom.
+package struct KeyOrder: Sendable {
+    package let key: String
+    package let change: KeyChange
+    package let actor: KeyActor
+
+    var entry: AuditEntry {
+        AuditEntry(action: change.action, key: key, actor: actor.name, requestID: actor.requestID)
+    }
+}
+
+/// Who asks for a change of a key.
+package struct KeyActor: Sendable, Hashable {
+    /// What the keyring thread does by itself.
+    static let keyring = KeyActor(name: "keyring")
+
+    /// A service's name.
+    package let name: String
+    package let requestID: String
+
+    package init(name: String, requestID: String = "") {
+        self.name = name
+        self.requestID = requestID
+    }
+}
+
+extension KeyChange {
+    /// Whether it can be made of `key` as it is.
+    ///
+    /// - Parameters:
+    ///   - key: Nil when there is none of that name.
+    ///   - isWanted: Whether configuration says that the key must exist.
+    func check(_ name: String, _ key: NamedKey?, isWanted: Bool, now: Int64) throws(EncryptionError) {
+        guard !makesKey else {
+            if key != nil { throw .keyExists(name) }
+            return
+        }
+        guard let key else { throw .unknownKey(name) }
+        switch (self, key.state) {
+        case (.create, _), (.importKey, _): return
+        case (.destroy, .pendingDestruction(let time)) where time <= now: return
+        case (.destroy, _): throw .notPendingDestruction(key: name)
+        case (.cancelDestruction, .pendingDestruction): return
+        case (.cancelDestruction, _): throw .notPendingDestruction(key: name)
+        case (_, .pendingDestruction): throw .keyPendingDestruction(key: name)
+        case (.scheduleDestruction, _):
+            // The next start would miss it, or make another one in its place.
+            if isWanted { throw .keyInUse(name) }
+        case (.rotate, _):
+            guard key.versions.count < Keyring.maximumVersions else { throw .tooManyVersions(key: name) }
+            // A second version would be a random one, which whoever brought the first does not have.
+            if key.options.isImported { throw .importedKey(name) }
+        case (.configure(let settings), _): try settings.check(against: key, now: now)
+        case (.export(let version), _):
+            guard key.options.isExportable else { throw .notExportable(key: name) }
+            guard key.version(version) != nil else { throw .unknownVersion(key: name, version) }
+        case (.disable, _), (.enable, _): return
+        }
+    }
+
+    /// The key as it is afterwards, nil when it is no more, and what the audit log says beside the action.
+    ///
+    /// `check` has passed.
+    func applied(
+        to name: String, _ key: NamedKey?, maker: KeyMaker, now: Int64
+    ) throws -> (key: NamedKey?, detail: String) {
+        switch self {
+        case .create(let kind, let options, let settings):
+            guard let specification = KeySpecification(name: name, kind: kind),
+                let made = try maker.first(specification, now: now)
+            else { throw EncryptionError.unknownKey(name) }
+            return try Self.new(name, made.versions[0].material, options, settings, maker: maker, now: now)
+        case .importKey(let material, let options, let settings):
+            return try Self.new(name, material, options, settings, maker: maker, now: now)
+        default: break
+        }
+        guard var key else { throw EncryptionError.unknownKey(name) }
+        switch self {
+        case .create, .importKey, .destroy: return (nil, "versions 1 to \(key.versions.count)")
+        case .rotate:
+            key.append(try maker.next(of: key, now: now))
+            return (key, "version \(key.next - 1)")
+        case .configure(let settings):
+            let before = key.settings
+            key.settings = settings
+            return (key, before.difference(settings))
+        case .disable:
+            key.state = .disabled
+            return (key, "")
+        case .enable:
+            key.state = .enabled
+            return (key, "")
+        case .scheduleDestruction(let time):
+            key.state = .pendingDestruction(at: time)
+            return (key, "at \(time / 1_000_000) s since 1970")
+        case .cancelDestruction:
+            key.state = .disabled
+            return (key, "")
+        case .export(let version): return (key, "version \(version)")
+        }
+    }
+
+    private static func new(
+        _ name: String, _ material: KeyMaterial, _ options: KeyOptions, _ settings: KeySettings, maker: KeyMaker, now: Int64
+    ) throws -> (key: NamedKey?, detail: String) {
+        let reserved = material.kind == .aead ? maker.limits.step(settings) : 0
+        let version = KeyVersion(number: 1, createdAt: now, activeAt: now, reserved: reserved, material: material)
+        let key = NamedKey(name: name, kind: material.kind, options: options, settings: settings, versions: [version])
+        guard let key else { throw EncryptionError.unknownKey(name) }
+        return (key, ([material.kind.text, "version 1"] + options.words).joined(separator: ", "))
+    }
+}
+
+extension KeySettings {
+    /// Whether these can be the settings of `key`.
+    func check(against key: NamedKey, now: Int64) throws(EncryptionError) {
+        let primary = key.primary(at: now).number
+        guard (1...primary).contains(minDecryption) else {
+            throw .invalid(field: "min_decryption_version", "It must be from 1 to \(primary), the primary version.")
+        }
+        guard minEncryption == 0 || (minDecryption...primary).contains(minEncryption) else {
+            throw .invalid(
+                field: "min_encryption_version",
+                "It must be 0, or from \(minDecryption), the min_decryption_version, to \(primary), the primary version.")
+        }
+        try checkRotation(isImported: key.options.isImported)
+    }
+
+    func checkRotation(isImported: Bool) throws(EncryptionError) {
+        guard rotateAfter == 0 || Self.rotateAfterBounds.contains(rotateAfter) else {
+            throw .invalid(field: "rotate_after_s", "It must be 0, or from 86400 (a day) to 315360000.")
+        }
+        guard rotateAfterUses == 0 || Self.rotateAfterUsesBounds.contains(rotateAfterUses) else {
+            throw .invalid(field: "rotate_after_uses", "It must be 0, or from 1 to 2147483648.")
+        }
+        if isImported, rotateAfter > 0 || rotateAfterUses > 0 {
+            throw .invalid(field: "rotate_after_s", "An imported key is not rotated: import the next one under a new name.")
+        }
+    }
+
+    /// `min_decryption_version 1 to 2, ...`
+    fileprivate func difference(_ after: KeySettings) -> String {
+        let rows: [(String, UInt64, UInt64)] = [
+            ("min_decryption_version", UInt64(minDecryption), UInt64(after.minDecryption)),
+            ("min_encryption_version", UInt64(minEncryption), UInt64(after.minEncryption)),
+            ("rotate_after_s", rotateAfter, after.rotateAfter),
+            ("rotate_after_uses", rotateAfterUses, after.rotateAfterUses),
+        ]
+        return rows.filter { $0.1 != $0.2 }.map { "\($0.0) \($0.1) to \($0.2)" }.joined(separator: ", ")
+    }
+}
+
+extension KeyKind {
+    /// `SIGN EdDSA`
+    package var text: String { ([usage.rawValue] + [algorithm?.rawValue].compactMap(\.self)).joined(separator: " ") }
+}
+
+extension KeyOptions {
+    fileprivate var words: [String] {
+        [(isExportable, "exportable"), (isDerived, "derived"), (isImported, "imported")].filter(\.0).map(\.1)
+    }
+}
