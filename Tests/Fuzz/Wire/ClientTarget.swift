@@ -23,6 +23,7 @@ private final class ClientPlay {
     private let plant: Plant
     private var script = PeerScript()
     private var unread = ByteBuffer()
+    private var granted: GrantReader
     private var decoder: FrameDecoder
     private var promises: ClientPromises
 
@@ -38,6 +39,7 @@ private final class ClientPlay {
             throw BrokenPromise("the limits are refused: \(error)")
         }
         decoder = FrameDecoder(maxFrameSize: peer.maxFrameSize)
+        granted = GrantReader(limits)
         promises = ClientPromises(limits: limits, peer: peer)
         guard input.byte() % 16 != 0 else { return }
         writeHello()
@@ -90,7 +92,6 @@ private final class ClientPlay {
         let id = input.flag() ? script.call(&input) : nil
         let bytes = input.choose(Edge.credits)
         unread.writeCredit(id, bytes)
-        promises.granted(id, bytes)
     }
 
     private func writeRare(_ input: inout FuzzInput) {
@@ -109,6 +110,7 @@ private final class ClientPlay {
         guard unread.readableBytes > 0 else { return try pull() }
         let bytes = unread
         unread = ByteBuffer()
+        for grant in granted.grants(in: bytes) { promises.granted(grant.id, grant.bytes) }
         client.receive(bytes, now: now)
         try pull()
     }

@@ -111,3 +111,28 @@ func decode(_ bytes: ByteBuffer, _ decoder: inout FrameDecoder) throws(BrokenPro
     decoder.releaseConsumed()
     return frames
 }
+
+/// What the bytes grant that a machine is given, however they came about: a frame of the script, or bytes that happen to be
+/// one. After what does not decode there is nothing more.
+struct GrantReader {
+    private var decoder: FrameDecoder
+    private var isOver = false
+
+    init(_ limits: WireLimits) { decoder = FrameDecoder(maxFrameSize: limits.maxFrameSize) }
+
+    /// Nil for the connection.
+    mutating func grants(in bytes: ByteBuffer) -> [(id: CallID?, bytes: UInt32)] {
+        guard !isOver else { return [] }
+        decoder.append(bytes)
+        defer { decoder.releaseConsumed() }
+        var found: [(CallID?, UInt32)] = []
+        do throws(WireViolation) {
+            while let frame = try decoder.next() {
+                if case .credit(let id, let bytes) = frame { found.append((id, bytes)) }
+            }
+        } catch {
+            isOver = true
+        }
+        return found
+    }
+}

@@ -24,6 +24,7 @@ private final class ServerPlay {
     private let plant: Plant
     private var script = PeerScript()
     private var unread = ByteBuffer()
+    private var granted: GrantReader
     private var decoder: FrameDecoder
     private var promises: ServerPromises
 
@@ -39,6 +40,7 @@ private final class ServerPlay {
             throw BrokenPromise("the limits are refused: \(error)")
         }
         decoder = FrameDecoder(maxFrameSize: peer.maxFrameSize)
+        granted = GrantReader(limits)
         promises = ServerPromises(limits: limits, peer: peer)
         guard input.byte() % 16 != 0 else { return }
         unread.writeHello(HelloFrame(limits: peer, acceptsCalls: false, fingerprints: []))
@@ -80,7 +82,6 @@ private final class ServerPlay {
         let id = input.flag() ? script.call(&input) : nil
         let bytes = input.choose(Edge.credits)
         unread.writeCredit(id, bytes)
-        promises.granted(id, bytes)
     }
 
     private func writeRare(_ input: inout FuzzInput) {
@@ -98,6 +99,7 @@ private final class ServerPlay {
         guard !server.isCongested, unread.readableBytes > 0 else { return try pull() }
         let bytes = unread
         unread = ByteBuffer()
+        for grant in granted.grants(in: bytes) { promises.granted(grant.id, grant.bytes) }
         server.receive(bytes, now: now)
         try pull()
     }
