@@ -63,6 +63,10 @@ struct FakePasswords: PasswordServiceHandler {
 final class FakeTokens: JWTServiceHandler {
     private let log: CallLog
     private let isDown = Mutex(false)
+    private let lastRoles = Mutex<[String]>([])
+
+    /// Those of the newest token.
+    var roles: [String] { lastRoles.withLock { $0 } }
 
     init(log: CallLog) { self.log = log }
 
@@ -71,6 +75,7 @@ final class FakeTokens: JWTServiceHandler {
     func sign(_ request: EncryptionSignRequest, _ context: CallContext) throws -> EncryptionSignResponse {
         log.add("sign")
         if isDown.withLock({ $0 }) { throw RPCError(.unavailable, "Down.") }
+        lastRoles.withLock { $0 = request.roles }
         var response = EncryptionSignResponse()
         response.token = "jwt \(request.subject) \(request.sessionID) \(request.lifetimeS) \(request.audience)"
         return response

@@ -73,6 +73,26 @@ final class Fixture: Sendable {
             try InProcessChannel(async: [handler ?? self.handler], peer: "gateway", user: identity))
     }
 
+    /// The methods of admins, called by one.
+    func admin(_ user: String = "usr_admin") throws -> UserAdminServiceClient {
+        let identity = UserIdentity(subject: user, sessionID: "ses_admin", roles: ["user", "admin"], lane: .routine)
+        return UserAdminServiceClient(
+            try InProcessChannel(async: [UserAdminHandler(store: handler.store)], peer: "gateway", user: identity))
+    }
+
+    /// The methods of the operator.
+    func operatorClient() throws -> UserOperatorServiceClient {
+        UserOperatorServiceClient(
+            try InProcessChannel(async: [UserOperatorHandler(store: handler.store)], peer: "operator"))
+    }
+
+    /// The methods of a user's own account.
+    func account(_ session: AuthSessionTokens, _ user: String) throws -> AccountServiceClient {
+        let identity = UserIdentity(subject: user, sessionID: session.sessionID, roles: ["user"], lane: .routine)
+        return AccountServiceClient(
+            try InProcessChannel(async: [AccountHandler(store: handler.store)], peer: "gateway", user: identity))
+    }
+
     // MARK: Steps
 
     func register(

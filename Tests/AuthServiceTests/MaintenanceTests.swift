@@ -30,8 +30,9 @@ import Testing
         #expect(try await rows(fixture, "users") == 2, "the member, and who registered again")
         #expect(try await rows(fixture, "registrations") == 1)
         #expect(try await rows(fixture, "guesses") == 0)
-        #expect(try await rows(fixture, "audit_events", where: "user_id NOT IN (SELECT id FROM users)") == 0)
-        #expect(try await rows(fixture, "audit_events", where: "user_id = '\(member.userID)'") == 2)
+        let ofMember = "subject = (SELECT pseudonym FROM users WHERE id = '\(member.userID)')"
+        #expect(try await rows(fixture, "audit_events", where: "subject NOT IN (SELECT pseudonym FROM users)") == 0)
+        #expect(try await rows(fixture, "audit_events", where: ofMember) == 2)
         // The address is free again.
         try await fixture.register("nobody1@example.com")
         _ = try await fixture.signIn()
@@ -122,7 +123,7 @@ import Testing
         let plan = try await plan(
             """
             SELECT count(*), count(CASE WHEN network = 'a' THEN 1 END), count(CASE WHEN site = 'b' THEN 1 END)
-            FROM audit_events WHERE user_id = 'u' AND event = 'e' AND at > 0 AND mailed = 1
+            FROM audit_events WHERE subject = 'u' AND event = 'e' AND at > 0 AND mailed = 1
             """, [:], fixture)
         #expect(plan.count == 1)
         #expect(plan.first?.contains("COVERING INDEX audit_events_mailed") == true, "\(plan)")

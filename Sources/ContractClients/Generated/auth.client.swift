@@ -111,6 +111,13 @@ package struct AuthServiceClient: Sendable {
         try await channel.call(AuthServiceContract.watchRevocations, request, options)
     }
 
+    /// Writes into the audit trail that the gateway refused a user what needs a role. At most 60 an hour for each user.
+    package func recordDenial(
+        _ request: AuthRecordDenialRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> AuthRecordDenialResponse {
+        try await channel.call(AuthServiceContract.recordDenial, request, options)
+    }
+
     /// Whether a session is live, for a gateway whose feed is stale.
     package func checkSession(
         _ request: AuthCheckSessionRequest, _ options: CallOptions = CallOptions()

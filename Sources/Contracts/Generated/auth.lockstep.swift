@@ -22,9 +22,10 @@ package enum AuthServiceContract {
             requestPasswordReset,
             resetPassword,
             watchRevocations,
+            recordDenial,
             checkSession,
         ],
-        fingerprint: 0x2c7de984deb08442
+        fingerprint: 0x3d005e86f749b5ec
     )
 
     /// Makes an account and sends a link to confirm its address. A known address gets the same answer after the same work.
@@ -333,6 +334,24 @@ package enum AuthServiceContract {
         response: AuthWatchRevocationsResponse.contractDescriptor
     )
 
+    /// Writes into the audit trail that the gateway refused a user what needs a role. At most 60 an hour for each user.
+    package static let recordDenial = MethodDescriptor(
+        id: 0x7843603a,
+        service: "lockstep.auth.v1.AuthService",
+        name: "RecordDenial",
+        execution: .async, cost: nil,
+        callers: ["gateway"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .detach, idempotency: .unknown,
+        http: nil,
+        request: AuthRecordDenialRequest.contractDescriptor,
+        response: AuthRecordDenialResponse.contractDescriptor
+    )
+
     /// Whether a session is live, for a gateway whose feed is stale.
     package static let checkSession = MethodDescriptor(
         id: 0x7013d9cc,
@@ -384,6 +403,8 @@ package protocol AuthServiceHandler: AsyncServiceHandler {
     func resetPassword(_ request: AuthResetPasswordRequest, _ context: CallContext) async throws -> AuthResetPasswordResponse
     /// Sessions revoked after a sequence number; answers at once when there are any, else when one comes or `wait_ms` ends.
     func watchRevocations(_ request: AuthWatchRevocationsRequest, _ context: CallContext) async throws -> AuthWatchRevocationsResponse
+    /// Writes into the audit trail that the gateway refused a user what needs a role. At most 60 an hour for each user.
+    func recordDenial(_ request: AuthRecordDenialRequest, _ context: CallContext) async throws -> AuthRecordDenialResponse
     /// Whether a session is live, for a gateway whose feed is stale.
     func checkSession(_ request: AuthCheckSessionRequest, _ context: CallContext) async throws -> AuthCheckSessionResponse
 }
@@ -407,6 +428,7 @@ extension AuthServiceHandler {
             AsyncMethod(AuthServiceContract.requestPasswordReset) { try await self.requestPasswordReset($0, $1) },
             AsyncMethod(AuthServiceContract.resetPassword) { try await self.resetPassword($0, $1) },
             AsyncMethod(AuthServiceContract.watchRevocations) { try await self.watchRevocations($0, $1) },
+            AsyncMethod(AuthServiceContract.recordDenial) { try await self.recordDenial($0, $1) },
             AsyncMethod(AuthServiceContract.checkSession) { try await self.checkSession($0, $1) },
         ]
     }
@@ -940,6 +962,9 @@ extension AuthRevocation: ContractMessage {
         fields: [
             FieldDescriptor(name: "session_id", number: 1, kind: .string),
             FieldDescriptor(name: "revoked_at", number: 2, kind: .timestamp),
+            FieldDescriptor(name: "user_id", number: 3, kind: .string),
+            FieldDescriptor(name: "everyone", number: 4, kind: .bool),
+            FieldDescriptor(name: "effective_at", number: 5, kind: .timestamp),
         ]
     )
 
@@ -949,8 +974,47 @@ extension AuthRevocation: ContractMessage {
         var text = RedactedText("Revocation")
         text.text("session_id", sessionID)
         text.time("revoked_at", revokedAt, if: hasRevokedAt)
+        text.text("user_id", userID)
+        text.value("everyone", everyone, if: everyone)
+        text.time("effective_at", effectiveAt, if: hasEffectiveAt)
         return text.description
     }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthRecordDenialRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.RecordDenialRequest",
+        fields: [
+            FieldDescriptor(name: "method", number: 1, kind: .string, isRequired: true, maxLength: 200),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("method", method, required: true, max: 200)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("RecordDenialRequest")
+        text.text("method", method)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthRecordDenialResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.RecordDenialResponse",
+        fields: []
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String { RedactedText("RecordDenialResponse").description }
 
     package var debugDescription: String { redactedDescription }
 }

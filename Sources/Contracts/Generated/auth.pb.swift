@@ -382,13 +382,16 @@ package nonisolated struct AuthWatchRevocationsResponse: Sendable {
   package init() {}
 }
 
+/// The end of one session, or of all that began before a minimum token version was raised, for one user or everybody.
 package nonisolated struct AuthRevocation: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// Empty where a minimum version was raised.
   package var sessionID: String = String()
 
+  /// When the session was ended, or the minimum version raised.
   package var revokedAt: SwiftProtobuf.Google_Protobuf_Timestamp {
     get {_revokedAt ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
     set {_revokedAt = newValue}
@@ -398,11 +401,51 @@ package nonisolated struct AuthRevocation: Sendable {
   /// Clears the value of `revokedAt`. Subsequent reads from it will return its default value.
   package mutating func clearRevokedAt() {self._revokedAt = nil}
 
+  /// The user whose sessions that began before `revoked_at` end at `effective_at`.
+  package var userID: String = String()
+
+  /// The same for everybody.
+  package var everyone: Bool = false
+
+  /// Where a minimum version was raised: until then the sessions before it live on.
+  package var effectiveAt: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_effectiveAt ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_effectiveAt = newValue}
+  }
+  /// Returns true if `effectiveAt` has been explicitly set.
+  package var hasEffectiveAt: Bool {self._effectiveAt != nil}
+  /// Clears the value of `effectiveAt`. Subsequent reads from it will return its default value.
+  package mutating func clearEffectiveAt() {self._effectiveAt = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _revokedAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
+  fileprivate var _effectiveAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
+}
+
+package nonisolated struct AuthRecordDenialRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The method that was refused, `lockstep.auth.v1.UserAdminService/SearchUsers`.
+  package var method: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct AuthRecordDenialResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct AuthCheckSessionRequest: Sendable {
@@ -1216,7 +1259,7 @@ nonisolated extension AuthWatchRevocationsResponse: SwiftProtobuf.Message, Swift
 
 nonisolated extension AuthRevocation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Revocation"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}session_id\0\u{3}revoked_at\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}session_id\0\u{3}revoked_at\0\u{3}user_id\0\u{1}everyone\0\u{3}effective_at\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1226,6 +1269,9 @@ nonisolated extension AuthRevocation: SwiftProtobuf.Message, SwiftProtobuf._Mess
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.sessionID) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._revokedAt) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.userID) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.everyone) }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._effectiveAt) }()
       default: break
       }
     }
@@ -1242,12 +1288,73 @@ nonisolated extension AuthRevocation: SwiftProtobuf.Message, SwiftProtobuf._Mess
     try { if let v = self._revokedAt {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
+    if !self.userID.isEmpty {
+      try visitor.visitSingularStringField(value: self.userID, fieldNumber: 3)
+    }
+    if self.everyone != false {
+      try visitor.visitSingularBoolField(value: self.everyone, fieldNumber: 4)
+    }
+    try { if let v = self._effectiveAt {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: AuthRevocation, rhs: AuthRevocation) -> Bool {
     if lhs.sessionID != rhs.sessionID {return false}
     if lhs._revokedAt != rhs._revokedAt {return false}
+    if lhs.userID != rhs.userID {return false}
+    if lhs.everyone != rhs.everyone {return false}
+    if lhs._effectiveAt != rhs._effectiveAt {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension AuthRecordDenialRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RecordDenialRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}method\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.method) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.method.isEmpty {
+      try visitor.visitSingularStringField(value: self.method, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: AuthRecordDenialRequest, rhs: AuthRecordDenialRequest) -> Bool {
+    if lhs.method != rhs.method {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension AuthRecordDenialResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RecordDenialResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: AuthRecordDenialResponse, rhs: AuthRecordDenialResponse) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -6,7 +6,10 @@ package import RPCCore
 package enum Contract {
     /// All services, by name.
     package static let services: [ServiceDescriptor] = [
+        AccountServiceContract.service,
         AuthServiceContract.service,
+        UserAdminServiceContract.service,
+        UserOperatorServiceContract.service,
         EmailServiceContract.service,
         EncryptionServiceContract.service,
         JWTServiceContract.service,
@@ -21,6 +24,7 @@ package enum Contract {
 
     /// All methods between JSON and encoded messages, for callers that know no types.
     package static let codings: [MethodCoding] = [
+        MethodCoding(AccountServiceContract.listAuditEvents, AuthListAuditEventsRequest.self, AuthListAuditEventsResponse.self),
         MethodCoding(AuthServiceContract.register, AuthRegisterRequest.self, AuthRegisterResponse.self),
         MethodCoding(AuthServiceContract.verifyEmail, AuthVerifyEmailRequest.self, AuthUser.self),
         MethodCoding(AuthServiceContract.resendVerification, AuthResendVerificationRequest.self, AuthResendVerificationResponse.self),
@@ -35,7 +39,23 @@ package enum Contract {
         MethodCoding(AuthServiceContract.requestPasswordReset, AuthRequestPasswordResetRequest.self, AuthRequestPasswordResetResponse.self),
         MethodCoding(AuthServiceContract.resetPassword, AuthResetPasswordRequest.self, AuthResetPasswordResponse.self),
         MethodCoding(AuthServiceContract.watchRevocations, AuthWatchRevocationsRequest.self, AuthWatchRevocationsResponse.self),
+        MethodCoding(AuthServiceContract.recordDenial, AuthRecordDenialRequest.self, AuthRecordDenialResponse.self),
         MethodCoding(AuthServiceContract.checkSession, AuthCheckSessionRequest.self, AuthCheckSessionResponse.self),
+        MethodCoding(UserAdminServiceContract.searchUsers, AuthSearchUsersRequest.self, AuthSearchUsersResponse.self),
+        MethodCoding(UserAdminServiceContract.getAccount, AuthGetAccountRequest.self, AuthAccount.self),
+        MethodCoding(UserAdminServiceContract.grantRole, AuthGrantRoleRequest.self, AuthAccount.self),
+        MethodCoding(UserAdminServiceContract.revokeRole, AuthRevokeRoleRequest.self, AuthAccount.self),
+        MethodCoding(UserAdminServiceContract.disableUser, AuthDisableUserRequest.self, AuthAccount.self),
+        MethodCoding(UserAdminServiceContract.enableUser, AuthEnableUserRequest.self, AuthAccount.self),
+        MethodCoding(UserAdminServiceContract.raiseTokenVersion, AuthRaiseTokenVersionRequest.self, AuthRaiseTokenVersionResponse.self),
+        MethodCoding(UserAdminServiceContract.searchAuditEvents, AuthSearchAuditEventsRequest.self, AuthListAuditEventsResponse.self),
+        MethodCoding(UserOperatorServiceContract.searchUsers, AuthSearchUsersRequest.self, AuthSearchUsersResponse.self),
+        MethodCoding(UserOperatorServiceContract.grantRole, AuthGrantRoleRequest.self, AuthAccount.self),
+        MethodCoding(UserOperatorServiceContract.revokeRole, AuthRevokeRoleRequest.self, AuthAccount.self),
+        MethodCoding(UserOperatorServiceContract.disableUser, AuthDisableUserRequest.self, AuthAccount.self),
+        MethodCoding(UserOperatorServiceContract.enableUser, AuthEnableUserRequest.self, AuthAccount.self),
+        MethodCoding(UserOperatorServiceContract.raiseTokenVersion, AuthRaiseTokenVersionRequest.self, AuthRaiseTokenVersionResponse.self),
+        MethodCoding(UserOperatorServiceContract.searchAuditEvents, AuthSearchAuditEventsRequest.self, AuthListAuditEventsResponse.self),
         MethodCoding(EmailServiceContract.send, EmailSendRequest.self, EmailSendResponse.self),
         MethodCoding(EmailServiceContract.getMessage, EmailGetMessageRequest.self, EmailGetMessageResponse.self),
         MethodCoding(EncryptionServiceContract.encrypt, EncryptionEncryptRequest.self, EncryptionEncryptResponse.self),

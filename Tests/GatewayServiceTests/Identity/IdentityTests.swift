@@ -155,7 +155,7 @@ import Testing
     func grant(
         _ subject: String = "u", _ session: String = "s", roles: [String] = [], expires: Int64 = 1
     ) -> AccessGrant {
-        AccessGrant(subject: subject, sessionID: session, roles: roles, expiresAt: expires)
+        AccessGrant(subject: subject, sessionID: session, roles: roles, issuedAt: 0, expiresAt: expires)
     }
 
     @Test func oneSignatureServesASession() throws {

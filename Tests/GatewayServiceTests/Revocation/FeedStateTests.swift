@@ -7,6 +7,55 @@ import Testing
     let start = ContinuousClock.Instant.now
     func at(_ seconds: Double) -> ContinuousClock.Instant { start.advanced(by: .seconds(seconds)) }
 
+    var time: RequestTime { RequestTime(now: start, seconds: 1000) }
+
+    func grant(_ session: String = "s", _ subject: String = "u", issuedAt: Int64 = 0) -> AccessGrant {
+        AccessGrant(subject: subject, sessionID: session, roles: [], issuedAt: issuedAt, expiresAt: 10_000)
+    }
+
+    private func verdict(
+        _ feed: FeedState, _ subject: String = "u", issuedAt: Int64, at seconds: Int64
+    ) -> FeedState.Verdict {
+        feed.verdict(on: grant("s", subject, issuedAt: issuedAt), RequestTime(now: start, seconds: seconds))
+    }
+
+    @Test func aRaisedVersionEndsWhatBeganBeforeAndLeavesWhatCameAfter() {
+        var feed = FeedState()
+        feed.answered(
+            [], raises: [RaisedVersion(subject: nil, raisedAt: 1000, effectiveAt: 1000)], sequence: 1, asked: 0, now: start)
+        #expect(verdict(feed, issuedAt: 939, at: 1000) == .revoked)
+        #expect(verdict(feed, issuedAt: 1061, at: 1061) == .live)
+        // Clocks differ by up to a minute, so nobody but auth knows which side of the raise these are on.
+        for issuedAt in [940, 1000, 1060] as [Int64] { #expect(verdict(feed, issuedAt: issuedAt, at: 1060) == .ask) }
+    }
+
+    @Test func aRaiseOfOneUserIsNobodyElses() {
+        var feed = FeedState()
+        feed.answered(
+            [], raises: [RaisedVersion(subject: "u", raisedAt: 1000, effectiveAt: 1000)], sequence: 1, asked: 0, now: start)
+        #expect(verdict(feed, "u", issuedAt: 900, at: 1000) == .revoked)
+        #expect(verdict(feed, "v", issuedAt: 900, at: 1000) == .live)
+    }
+
+    @Test func aGraceLetsSessionsLiveUntilItIsOver() {
+        var feed = FeedState()
+        feed.answered(
+            [], raises: [RaisedVersion(subject: nil, raisedAt: 1000, effectiveAt: 1300)], sequence: 1, asked: 0, now: start)
+        #expect(verdict(feed, issuedAt: 900, at: 1299) == .live)
+        #expect(verdict(feed, issuedAt: 900, at: 1300) == .revoked)
+        // Refreshed within the grace, or begun within it: auth knows.
+        #expect(verdict(feed, issuedAt: 1200, at: 1300) == .ask)
+        #expect(verdict(feed, issuedAt: 1361, at: 1361) == .live)
+    }
+
+    @Test func moreRaisesThanAreRememberedAreAskedFor() {
+        var feed = FeedState()
+        let raises = (0...RaisedVersions.capacity).map { RaisedVersion(subject: "u\($0)", raisedAt: 1000, effectiveAt: 1000) }
+        feed.answered([], raises: raises, sequence: 1, asked: 0, now: start)
+        feed.answered([], sequence: 1, asked: 1, now: start)
+        #expect(verdict(feed, "somebody", issuedAt: 2000, at: 2000) == .ask)
+    }
+
     @Test func beforeTheFirstAnswerAuthIsAsked() {
         #expect(FeedState().verdict(on: "s", now: start) == .ask)
     }
@@ -85,12 +134,12 @@ import Testing
         struct Gone: Error {}
         let gone = Revocations { _, _, _ in throw Gone() }
         await #expect(throws: Problem.cannotCheckToken) {
-            try await gone.check(session: "s", requestID: "r", now: start)
+            try await gone.check(grant("s"), requestID: "r", time: time)
         }
         let live = Revocations { session, _, _ in session == "live" }
-        try await live.check(session: "live", requestID: "r", now: start)
+        try await live.check(grant("live"), requestID: "r", time: time)
         await #expect(throws: Problem.revokedSession) {
-            try await live.check(session: "dead", requestID: "r", now: start)
+            try await live.check(grant("dead"), requestID: "r", time: time)
         }
     }
 }

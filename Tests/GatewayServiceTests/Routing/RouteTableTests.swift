@@ -37,6 +37,15 @@ import Testing
             ("DELETE", "/v1/sessions/ses_1", "RevokeSession session_id=ses_1"),
             ("POST", "/v1/password-reset-requests", "RequestPasswordReset"),
             ("POST", "/v1/password-resets", "ResetPassword"),
+            ("GET", "/v1/users/me/audit-events?page_size=10", "ListAuditEvents"),
+            ("POST", "/v1/admin/users:search", "SearchUsers"),
+            ("GET", "/v1/admin/users/usr_1", "GetAccount user_id=usr_1"),
+            ("PUT", "/v1/admin/users/usr_1/roles/responder", "GrantRole role=responder,user_id=usr_1"),
+            ("DELETE", "/v1/admin/users/usr_1/roles/responder", "RevokeRole role=responder,user_id=usr_1"),
+            ("PUT", "/v1/admin/users/usr_1/disabled", "DisableUser user_id=usr_1"),
+            ("DELETE", "/v1/admin/users/usr_1/disabled", "EnableUser user_id=usr_1"),
+            ("POST", "/v1/admin/token-versions", "RaiseTokenVersion"),
+            ("POST", "/v1/admin/audit-events:search", "SearchAuditEvents"),
             ("GET", "/v1/providers", "ListProviders"),
             ("POST", "/v1/connections", "CreateConnection"),
             ("GET", "/v1/connections", "ListConnections"),
@@ -51,7 +60,7 @@ import Testing
     func surface(verb: String, target: String, expected: String) { #expect(look(verb, target) == expected) }
 
     @Test func nothingElseIsRouted() {
-        #expect(table.routes.count == 20)
+        #expect(table.routes.count == 29)
         #expect(table.routes.allSatisfy { $0.method.exposure != .internal })
     }
 

@@ -11,6 +11,7 @@ final class FakeAuth: AuthServiceHandler {
         var nextWaiter = 0
         var failure: RPCError?
         var contexts: [CallContext] = []
+        var denials: [(method: String, context: CallContext)] = []
         var checks = 0
         var holds = false
         var held: [CheckedContinuation<Void, Never>] = []
@@ -49,6 +50,16 @@ final class FakeAuth: AuthServiceHandler {
             }
             if !waits { continuation.resume() }
         }
+    }
+
+    /// Denials that were noted, in order.
+    var denials: [(method: String, context: CallContext)] { state.withLock { $0.denials } }
+
+    func recordDenial(
+        _ request: AuthRecordDenialRequest, _ context: CallContext
+    ) async throws -> AuthRecordDenialResponse {
+        state.withLock { $0.denials.append((request.method, context)) }
+        return AuthRecordDenialResponse()
     }
 
     func end(session: String) {

@@ -53,8 +53,8 @@ package struct GatewayBackend: Sendable {
                 routes: routes, openAPI: OpenAPIDocument.json(for: routes).utf8, channels: channels,
                 authenticator: Authenticator(
                     accessTokens: AccessTokens(keys: keys, issuer: settings.issuer, audience: settings.audience),
-                    revocations: revocations,
-                    identities: IdentityTokens(signer: signer)),
+                    revocations: revocations, identities: IdentityTokens(signer: signer),
+                    denials: Denials(client: auth, logger: logger)),
                 limiter: RateLimiter(scale: settings.rateScale, capacity: settings.rateBuckets),
                 proxies: settings.proxies,
                 readiness: Readiness(Self.checks(routes, channels, keys, revocations, time)) { time().now },

@@ -18,7 +18,7 @@ struct AccessTokens: Sendable {
     func sign(
         user: String, session: String, roles: [String], now: Timestamp, end: Timestamp, _ options: CallOptions
     ) async throws -> Signed {
-        let lifetime = min(policy.accessTokenLifetime, now.duration(to: end))
+        let lifetime = min(policy.longestAccess, now.duration(to: end))
         var request = EncryptionSignRequest()
         request.keyName = policy.signingKey
         request.subject = user

@@ -15,6 +15,7 @@ struct Credentials: Sendable {
     let passwordHash: Redacted<String>
     let emailVerified: Bool
     let roles: String
+    let isDisabled: Bool
     let words: [String]
 }
 
@@ -27,11 +28,16 @@ package struct Session: Sendable, Hashable {
     package let address: String
 }
 
-/// One entry of the revocation feed.
+/// One entry of the revocation feed: the end of a session, or a raised minimum token version.
 package struct Revocation: Sendable, Hashable {
     package let sequence: Int64
+    /// Empty for a raised version.
     package let sessionID: String
     package let revokedAt: Timestamp
+    /// Whose sessions a raised version ends; nil with `isForEveryone` false for a session.
+    package let userID: String?
+    package let isForEveryone: Bool
+    package let effectiveAt: Timestamp?
 }
 
 extension String {

@@ -23,6 +23,14 @@ package enum AuthError: Error, Sendable, Equatable {
     case sessionNotFound
     /// The account of a valid token is gone.
     case userNotFound
+    /// No account has the id that an admin named.
+    case noSuchUser
+    /// A role that no method asks for; those that there are.
+    case unknownRole(known: [String])
+    /// An admin is about to lock themselves out.
+    case ownAccount
+    /// A page token of another answer, or whose row is gone.
+    case invalidPageToken
 }
 
 extension AuthError: RPCErrorConvertible {
@@ -38,12 +46,18 @@ extension AuthError: RPCErrorConvertible {
             return RPCError(
                 .invalidArgument, "The current password is wrong.", reason: "invalid_credentials",
                 violations: [FieldViolation(field: "current_password", message: "Not the current password.")])
+        case .unknownRole(let known):
+            return .invalid([
+                FieldViolation(field: "role", message: "No method asks for this role; there are \(known.joined(separator: ", ")).")
+            ])
+        case .invalidPageToken:
+            return .invalid([FieldViolation(field: "page_token", message: "This page is gone; begin with the first.")])
         case .invalidLinkToken:
             return Self.badToken("The link is not valid or has been used; ask for a new one.", "invalid_token")
         case .expiredLinkToken:
             return Self.badToken("The link has expired; ask for a new one.", "token_expired")
         case .invalidCredentials, .invalidRefreshToken, .sessionEnded, .refreshTokenReused,
-            .sessionNotFound, .userNotFound:
+            .sessionNotFound, .userNotFound, .noSuchUser, .ownAccount:
             let (code, reason, message) = plain
             return RPCError(code, message, reason: reason)
         }
@@ -73,6 +87,13 @@ extension AuthError: RPCErrorConvertible {
             )
         case .sessionNotFound:
             (.notFound, "session_not_found", "There is no such session.")
+        case .noSuchUser:
+            (.notFound, "user_not_found", "There is no such user.")
+        case .ownAccount:
+            (
+                .failedPrecondition, "own_account",
+                "You would lock yourself out; another admin can do this, or the operator with `lockstep users`."
+            )
         default:
             (.unauthenticated, "unauthenticated", "The account no longer exists.")
         }

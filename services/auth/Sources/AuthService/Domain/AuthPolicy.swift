@@ -4,6 +4,8 @@ package struct AuthPolicy: Sendable {
     package var accessTokenLifetime: Duration = .seconds(900)
     /// Of a session, however often it is refreshed.
     package var sessionLifetime: Duration = .seconds(30 * 86_400)
+    /// Of a session that is not refreshed.
+    package var sessionIdle: Duration = .seconds(14 * 86_400)
     /// How long a rotated refresh token is answered with its successor.
     package var refreshGrace: Duration = .seconds(10)
     package var verificationLifetime: Duration = .seconds(86_400)
@@ -19,8 +21,20 @@ package struct AuthPolicy: Sendable {
 
     package init() {}
 
+    /// A session that was last used then or before is over.
+    func idleLimit(_ now: Timestamp) -> Timestamp { now - sessionIdle }
+
+    /// How long an access token lives at most: half of the idle limit, so that who uses one refreshes before being idle.
+    var longestAccess: Duration { min(accessTokenLifetime, sessionIdle / 2) }
+
     /// The longest that an access token can be configured to live: gateways count on it.
     static let longestAccessTokenLifetime: Duration = .seconds(3600)
+    /// The longest that a session can be configured to last.
+    static let longestSessionLifetime: Duration = .seconds(365 * 86_400)
+    /// The longest grace of a raised token version.
+    static let longestGrace: Duration = .seconds(86_400)
+    /// Denials of one user in an hour that are written down.
+    static let denialsPerHour = 60
     /// Roles of a new account.
     static let initialRoles = "user"
     /// Links of one kind, for one registration, that are good at once.

@@ -7,6 +7,7 @@ enum Identifier: String {
     case registration = "reg_"
     case notification = "ntf_"
     case auditEvent = "aud_"
+    case pseudonym = "sub_"
 
     private static let length = 16
 

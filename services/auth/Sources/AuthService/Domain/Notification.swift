@@ -55,6 +55,7 @@ enum AuditEvent: String, SQLValue {
     /// More wrong passwords in a row than are answered, see `GuessLane`.
     case signInLocked = "authn_login_lock"
     case signInUnverified = "authn_login_unverified"
+    case signInDisabled = "authn_login_disabled"
     case tokenRefreshed = "authn_token_refreshed"
     case tokenReused = "authn_token_reuse"
     case sessionRevoked = "session_revoked"
@@ -64,4 +65,13 @@ enum AuditEvent: String, SQLValue {
     case passwordChangeFailed = "authn_password_change_fail"
     case resetRequested = "authn_password_reset_requested"
     case passwordReset = "authn_password_reset"
+    /// A method asked for a role that the user does not have.
+    case accessDenied = "authz_fail"
+    case secondFactorFailed = "authn_second_factor_fail"
+    case stepUpFailed = "authn_step_up_fail"
+    case tokenVersionRaised = "token_version_raised"
+    case roleGranted = "role_granted"
+    case roleRevoked = "role_revoked"
+    case userDisabled = "user_disabled"
+    case userEnabled = "user_enabled"
 }

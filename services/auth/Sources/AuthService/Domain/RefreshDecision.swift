@@ -8,6 +8,8 @@ struct RefreshTokenState: Sendable {
     let sealedSuccessor: [UInt8]?
     let sessionExpiresAt: Timestamp
     let sessionRevokedAt: Timestamp?
+    /// Idle for too long, or begun under a token version that no longer counts.
+    var isOver = false
 }
 
 /// The decision table of refresh (README, "Refresh"). Pure: the store looks up, this decides, the store writes.
@@ -22,7 +24,7 @@ enum RefreshDecision: Sendable, Equatable {
     case ended
 
     init(_ state: RefreshTokenState, now: Timestamp, grace: Duration) {
-        guard state.sessionRevokedAt == nil, now < state.sessionExpiresAt else {
+        guard state.sessionRevokedAt == nil, now < state.sessionExpiresAt, !state.isOver else {
             self = .ended
             return
         }

@@ -26,6 +26,15 @@ extension AuthHandler {
         return response
     }
 
+    package func recordDenial(
+        _ request: AuthRecordDenialRequest, _ context: CallContext
+    ) async throws -> AuthRecordDenialResponse {
+        let user = try context.requireUser()
+        try await store.recordDenial(
+            of: request.method, user: user.subject, session: user.sessionID, context.rowOrigin)
+        return AuthRecordDenialResponse()
+    }
+
     /// Ends before the caller's deadline does: an empty answer says that the feed is alive.
     private func waitingTime(_ request: AuthWatchRevocationsRequest, _ context: CallContext) -> Duration {
         let asked = min(.milliseconds(Int64(request.waitMs)), longestWait)
@@ -46,6 +55,9 @@ extension RevocationPage {
             var message = AuthRevocation()
             message.sessionID = entry.sessionID
             message.revokedAt = entry.revokedAt.message
+            message.userID = entry.userID ?? ""
+            message.everyone = entry.isForEveryone
+            if let effectiveAt = entry.effectiveAt { message.effectiveAt = effectiveAt.message }
             return message
         }
         return response

@@ -28,6 +28,10 @@ extension AuthHandler {
             // otherwise learn whether its owner has an account.
             throw AuthError.invalidCredentials
         }
+        guard !credentials.isDisabled else {
+            try await store.recordRefusedSignIn(.signInDisabled, user: credentials.userID, context.rowOrigin)
+            throw AuthError.invalidCredentials
+        }
         let rehash = verdict.needsRehash ? try? await passwords.hash(password, context.outgoing()) : nil
         return try await startSession(credentials, rehash: rehash, context)
     }

@@ -61,7 +61,7 @@ extension AuthStore {
         let rows = try unique.map { user -> [Value] in
             let created = user.createdAt ?? now
             return [
-                .text(try Identifier.user.make()), .text(user.email.text), .text(user.name.text),
+                .text(try Identifier.user.make()), .text(try Identifier.pseudonym.make()), .text(user.email.text), .text(user.name.text),
                 .text(AuthPolicy.initialRoles), .text(user.passwordHash), .integer(1),
                 user.isVerified ? .integer(created) : .null, .integer(created), .integer(now),
             ]
@@ -72,6 +72,6 @@ extension AuthStore {
     }
 
     private static let importedColumns = [
-        "id", "email", "name", "roles", "password_hash", "claims", "email_verified_at", "created_at", "updated_at",
+        "id", "pseudonym", "email", "name", "roles", "password_hash", "claims", "email_verified_at", "created_at", "updated_at",
     ]
 }

@@ -9,8 +9,11 @@ package enum AuthConfig {
         "auth.access_token_lifetime", default: Duration.seconds(900), in: .seconds(30) ... AuthPolicy.longestAccessTokenLifetime,
         doc: "How long an access token is valid.")
     static let sessionLifetime = ConfigKey(
-        "auth.session_lifetime", default: Duration.seconds(30 * 86_400), in: .seconds(60) ... .seconds(365 * 86_400),
+        "auth.session_lifetime", default: Duration.seconds(30 * 86_400), in: .seconds(60) ... AuthPolicy.longestSessionLifetime,
         doc: "How long a session lasts, however often it is refreshed.")
+    static let sessionIdle = ConfigKey(
+        "auth.session_idle", default: Duration.seconds(14 * 86_400), in: .seconds(60) ... AuthPolicy.longestSessionLifetime,
+        doc: "How long a session lasts that is not refreshed; access tokens live at most half of it.")
     static let refreshGrace = ConfigKey(
         "auth.refresh_grace", default: Duration.seconds(10), in: .zero ... .seconds(60),
         doc: "How long a used refresh token is answered with its successor before a replay ends the session.")
@@ -33,7 +36,7 @@ package enum AuthConfig {
         "auth.signing_key", default: "access-token", doc: "The name of the key in Encryption that signs access tokens.")
 
     package static let keys: [any ConfigEntry] = [
-        database, accessTokenLifetime, sessionLifetime, refreshGrace, verificationLifetime, passwordResetLifetime,
+        database, accessTokenLifetime, sessionLifetime, sessionIdle, refreshGrace, verificationLifetime, passwordResetLifetime,
         sessionsPerUser, mailsPerHour, audience, signingKey,
     ]
 
@@ -46,6 +49,7 @@ extension AuthPolicy {
         self.init()
         accessTokenLifetime = try configuration[AuthConfig.accessTokenLifetime]
         sessionLifetime = try configuration[AuthConfig.sessionLifetime]
+        sessionIdle = try configuration[AuthConfig.sessionIdle]
         refreshGrace = try configuration[AuthConfig.refreshGrace]
         verificationLifetime = try configuration[AuthConfig.verificationLifetime]
         passwordResetLifetime = try configuration[AuthConfig.passwordResetLifetime]

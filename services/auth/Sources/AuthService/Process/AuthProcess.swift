@@ -24,9 +24,17 @@ package enum AuthProcess {
         let accessTokens = AccessTokens(client: JWTServiceClient(encryption), policy: store.policy)
         let mailer = Mailer(client: EmailServiceClient(peers.channel(to: .email)))
         return AsyncParts(
-            handlers: [AuthHandler(store: store, passwords: passwords, accessTokens: accessTokens)],
+            handlers: [
+                AuthHandler(store: store, passwords: passwords, accessTokens: accessTokens), AccountHandler(store: store),
+                UserAdminHandler(store: store), UserOperatorHandler(store: store),
+            ],
             background: workers(store, passwords, mailer, clock, environment.logger) + [
-                DatabaseWatch(database, services: [AuthHandler.contract.name], environment)
+                DatabaseWatch(
+                    database,
+                    services: [
+                        AuthHandler.contract.name, AccountHandler.contract.name, UserAdminHandler.contract.name,
+                        UserOperatorHandler.contract.name,
+                    ], environment)
             ],
             cleanup: {
                 await peers.shutdown()

@@ -94,9 +94,9 @@ extension AuthStore {
 }
 
 private let userColumns = "id, email, name, email_verified_at, created_at"
-private let credentialColumns = "id, email, name, password_hash, email_verified_at, roles"
+private let credentialColumns = "id, email, name, password_hash, email_verified_at, roles, disabled_at"
 
-private func decodeUser(_ row: Row) throws -> User {
+func decodeUser(_ row: Row) throws -> User {
     User(
         id: try row.get("id"), email: try row.get("email"), name: try row.get("name"),
         emailVerified: try row.get("email_verified_at", as: Timestamp?.self) != nil,
@@ -107,6 +107,7 @@ private func decodeCredentials(_ row: Row) throws -> Credentials {
     Credentials(
         userID: try row.get("id"), passwordHash: Redacted(try row.get("password_hash")),
         emailVerified: try row.get("email_verified_at", as: Timestamp?.self) != nil, roles: try row.get("roles"),
+        isDisabled: try row.get("disabled_at", as: Timestamp?.self) != nil,
         words: EmailAddress(stored: try row.get("email")).words
             + (try row.get("name", as: String.self)).split(separator: " ").map(String.init))
 }
@@ -150,14 +151,14 @@ extension Transaction {
         let id = try Identifier.user.make()
         let row = try first(
             """
-            INSERT INTO users (id, email, name, roles, password_hash, claims, created_at, updated_at)
-            VALUES (:id, :email, :name, :roles, :hash, 1, :now, :now)
+            INSERT INTO users (id, pseudonym, email, name, roles, password_hash, claims, created_at, updated_at)
+            VALUES (:id, :pseudonym, :email, :name, :roles, :hash, 1, :now, :now)
             ON CONFLICT (email) DO UPDATE SET claims = users.claims + 1, updated_at = excluded.updated_at
                 WHERE users.email_verified_at IS NULL
             RETURNING id
             """,
             [
-                "id": id, "email": registration.email.text, "name": registration.name.text,
+                "id": id, "pseudonym": Identifier.pseudonym.make(), "email": registration.email.text, "name": registration.name.text,
                 "roles": AuthPolicy.initialRoles, "hash": registration.passwordHash.exposed, "now": now,
             ])
         return try row?.get("id", as: String.self) == id

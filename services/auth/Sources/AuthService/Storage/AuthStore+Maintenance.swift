@@ -11,6 +11,7 @@ extension AuthStore {
             .grace: now - policy.refreshGrace,
             .retention: now - AuthPolicy.retention,
             .memory: now - AuthPolicy.memory,
+            .session: now - AuthPolicy.longestSessionLifetime,
         ]
         for rule in Self.pruning {
             let parameters = rule.parameters(before: marks[rule.mark], now: now)
@@ -19,7 +20,7 @@ extension AuthStore {
     }
 
     enum Mark {
-        case revocation, grace, retention, memory
+        case revocation, grace, retention, memory, session
     }
 
     /// Beyond the life of the last access token of a revoked session: clocks differ.
@@ -54,7 +55,11 @@ struct PruningRule: Sendable {
 
 extension AuthStore {
     static let pruning = [
-        PruningRule("revocations", key: "sequence", where: "revoked_at < :before", .revocation),
+        PruningRule(
+            "revocations", key: "sequence", where: "revoked_at < :before AND coalesce(effective_at, 0) < :before",
+            .revocation),
+        // No session is older than what it was raised over.
+        PruningRule("minimum_versions", key: "version", where: "effective_at < :before", .session),
         PruningRule(
             """
             UPDATE refresh_tokens SET sealed_successor = NULL WHERE token_hash IN
@@ -70,9 +75,9 @@ extension AuthStore {
         PruningRule("refresh_tokens", key: "token_hash", where: "rotated_at < :before", .retention),
         PruningRule(
             "audit_events", key: "id",
-            where: "user_id IN (SELECT outdated.id FROM users outdated WHERE \(unconfirmed("outdated")))", .retention),
+            where: "subject IN (SELECT outdated.pseudonym FROM users outdated WHERE \(unconfirmed("outdated")))", .retention),
         PruningRule("users", key: "id", where: unconfirmed("users"), .retention),
-        PruningRule("audit_events", key: "id", where: "user_id IS NULL AND at < :before", .retention),
+        PruningRule("audit_events", key: "id", where: "subject IS NULL AND at < :before", .retention),
         PruningRule("guesses", key: "subject, lane", where: "user_id IS NULL AND last_at < :before", .retention),
         PruningRule("audit_events", key: "id", where: "event IN (\(everyday)) AND at < :before", .memory),
         PruningRule("known_agents", key: "user_id, agent_hash", where: "last_seen_at < :before", .memory),
@@ -89,7 +94,8 @@ extension AuthStore {
 
     /// What anybody can cause without end. As in the index `audit_events_everyday`.
     private static let everyday = [
-        AuditEvent.tokenRefreshed, .signInFailed, .signInLocked, .signInUnverified, .passwordChangeFailed,
-        .resetRequested, .verificationRequested, .registeredAgain,
+        AuditEvent.tokenRefreshed, .signInFailed, .signInLocked, .signInUnverified, .signInDisabled,
+        .passwordChangeFailed, .resetRequested, .verificationRequested, .registeredAgain, .accessDenied,
+        .secondFactorFailed, .stepUpFailed,
     ].map { "'\($0.rawValue)'" }.joined(separator: ", ")
 }

@@ -15,9 +15,11 @@ extension AuthStore {
     /// - Throws: `AuthError` `.invalidRefreshToken`, `.sessionEnded`, `.refreshTokenReused`.
     func refreshableSession(_ token: OpaqueToken, _ origin: Origin) async throws -> RefreshableSession {
         let hash = try token.hash
-        let state = try await read { try $0.refreshToken(hash) }
+        let now = clock.now
+        let idle = policy.idleLimit(now)
+        let state = try await read { try $0.refreshToken(hash, now: now, idle: idle) }
         guard let state else { throw AuthError.invalidRefreshToken }
-        switch RefreshDecision(state, now: clock.now, grace: policy.refreshGrace) {
+        switch RefreshDecision(state, now: now, grace: policy.refreshGrace) {
         case .rotate, .repeatSuccessor: break
         case .ended: throw AuthError.sessionEnded
         case .endFamily: _ = try await exchange(token, for: token, origin)
@@ -36,8 +38,9 @@ extension AuthStore {
         let sealed = try token.seal(fresh)
         let change = Change(at: clock.now, origin: origin)
         let grace = policy.refreshGrace
+        let idle = policy.idleLimit(change.at)
         let outcome = try await write { transaction -> Result<[UInt8]?, AuthError> in
-            guard let state = try transaction.refreshToken(hash) else { return .failure(.invalidRefreshToken) }
+            guard let state = try transaction.refreshToken(hash, now: change.at, idle: idle) else { return .failure(.invalidRefreshToken) }
             switch RefreshDecision(state, now: change.at, grace: grace) {
             case .ended:
                 return .failure(.sessionEnded)
@@ -60,20 +63,20 @@ extension AuthStore {
 }
 
 extension Queries where Self: ~Copyable {
-    fileprivate func refreshToken(_ hash: [UInt8]) throws -> RefreshTokenState? {
+    fileprivate func refreshToken(_ hash: [UInt8], now: Timestamp, idle: Timestamp) throws -> RefreshTokenState? {
         try first(
             """
             SELECT t.session_id, t.created_at, t.rotated_at, t.sealed_successor, s.user_id, s.expires_at, s.revoked_at,
-                u.roles
+                u.roles, CASE WHEN \(LiveSession.isOver) THEN 1 ELSE 0 END AS is_over
             FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id
             WHERE t.token_hash = :hash
-            """, ["hash": hash]
+            """, ["hash": hash, "now": now, "idle": idle]
         ) { row in
             RefreshTokenState(
                 sessionID: try row.get("session_id"), userID: try row.get("user_id"), roles: try row.get("roles"),
                 createdAt: try row.get("created_at"), rotatedAt: try row.get("rotated_at"),
                 sealedSuccessor: try row.get("sealed_successor"), sessionExpiresAt: try row.get("expires_at"),
-                sessionRevokedAt: try row.get("revoked_at"))
+                sessionRevokedAt: try row.get("revoked_at"), isOver: try row.get("is_over"))
         }
     }
 }

@@ -16,13 +16,15 @@ extension AuthStore {
             let after = asked > newest ? 0 : max(0, asked)
             let entries = try connection.query(
                 """
-                SELECT sequence, session_id, revoked_at FROM revocations WHERE sequence > :after
+                SELECT sequence, session_id, revoked_at, user_id, everyone, effective_at FROM revocations
+                WHERE sequence > :after
                 ORDER BY sequence LIMIT :limit
                 """, ["after": after, "limit": revocationLimit]
             ) {
                 Revocation(
                     sequence: try $0.get("sequence"), sessionID: try $0.get("session_id"),
-                    revokedAt: try $0.get("revoked_at"))
+                    revokedAt: try $0.get("revoked_at"), userID: try $0.get("user_id"),
+                    isForEveryone: try $0.get("everyone"), effectiveAt: try $0.get("effective_at"))
             }
             let last = entries.count < revocationLimit ? newest : entries.last?.sequence
             return RevocationPage(entries: entries, sequence: last ?? newest)
@@ -35,11 +37,25 @@ private let revocationLimit = 4000
 
 extension Transaction {
     func publishRevocation(of session: String, at now: Timestamp) throws {
-        let sequence: Int64 = try one(
-            "UPDATE revocation_counter SET value = value + 1 WHERE id = 1 RETURNING value"
-        ).get("value")
         try execute(
             "INSERT INTO revocations (sequence, session_id, revoked_at) VALUES (:sequence, :session, :now)",
-            ["sequence": sequence, "session": session, "now": now])
+            ["sequence": nextSequence(), "session": session, "now": now])
+    }
+
+    /// One entry, however many sessions it ends.
+    func publishRaise(for scope: TokenVersionScope, at now: Timestamp, effectiveAt: Timestamp) throws {
+        try execute(
+            """
+            INSERT INTO revocations (sequence, session_id, revoked_at, user_id, everyone, effective_at)
+            VALUES (:sequence, '', :now, :user, :everyone, :effective)
+            """,
+            [
+                "sequence": nextSequence(), "now": now, "user": scope.userID,
+                "everyone": scope == .everyone ? 1 : 0, "effective": effectiveAt,
+            ])
+    }
+
+    private func nextSequence() throws -> Int64 {
+        try one("UPDATE revocation_counter SET value = value + 1 WHERE id = 1 RETURNING value").get("value")
     }
 }

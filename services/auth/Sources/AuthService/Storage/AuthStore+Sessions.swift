@@ -22,7 +22,8 @@ extension AuthStore {
         try await write(raising: notifications, revocations) { [policy] transaction in
             try transaction.confirmPassword(of: session, at: change.at)
             try transaction.forgetGuesses(of: session.userID)
-            try transaction.evictSessions(of: session.userID, leaving: policy.sessionsPerUser - 1, change)
+            try transaction.evictSessions(
+                of: session.userID, leaving: policy.sessionsPerUser - 1, idle: policy.idleLimit(change.at), change)
             try transaction.insertSession(session, expiresAt: change.at + policy.sessionLifetime, change)
             try transaction.insertRefreshToken(tokenHash, session: session.id, at: change.at)
             if try transaction.meetsAgent(agentHash, user: session.userID, at: change.at) {
@@ -40,21 +41,23 @@ extension AuthStore {
 
     func sessions(of user: String) async throws -> [Session] {
         let now = clock.now
+        let idle = policy.idleLimit(now)
         return try await read { connection in
             try connection.query(
                 """
-                SELECT id, created_at, last_used_at, user_agent, address FROM sessions
-                WHERE user_id = :user AND revoked_at IS NULL AND expires_at > :now ORDER BY last_used_at DESC, id
-                """, ["user": user, "now": now], decodeSession)
+                SELECT s.id, s.created_at, s.last_used_at, s.user_agent, s.address FROM sessions s
+                WHERE s.user_id = :user AND \(LiveSession.condition) ORDER BY s.last_used_at DESC, s.id
+                """, ["user": user, "now": now, "idle": idle], decodeSession)
         }
     }
 
     func isLive(session: String) async throws -> Bool {
         let now = clock.now
+        let idle = policy.idleLimit(now)
         return try await read { connection in
             try connection.first(
-                "SELECT 1 FROM sessions WHERE id = :id AND revoked_at IS NULL AND expires_at > :now",
-                ["id": session, "now": now]) != nil
+                "SELECT 1 FROM sessions s WHERE s.id = :id AND \(LiveSession.condition)",
+                ["id": session, "now": now, "idle": idle]) != nil
         }
     }
 
@@ -121,21 +124,25 @@ extension Transaction {
             ["hash": hash, "session": session, "now": now])
     }
 
-    /// The sign-in is for the password that was checked: a change of password meanwhile wins.
+    /// The sign-in is for the password that was checked: a change of password meanwhile wins, and so does an admin who
+    /// disables the account.
     fileprivate func confirmPassword(of session: NewSession, at now: Timestamp) throws {
         let old = session.verifiedHash.exposed
         let changed = try execute(
-            "UPDATE users SET password_hash = :new, updated_at = :now WHERE id = :id AND password_hash = :old",
+            """
+            UPDATE users SET password_hash = :new, updated_at = :now
+            WHERE id = :id AND password_hash = :old AND disabled_at IS NULL
+            """,
             ["id": session.userID, "old": old, "new": session.rehash?.exposed ?? old, "now": now])
         guard changed == 1 else { throw AuthError.invalidCredentials }
     }
 
-    fileprivate func evictSessions(of user: String, leaving limit: Int, _ change: Change) throws {
+    func evictSessions(of user: String, leaving limit: Int, idle: Timestamp, _ change: Change) throws {
         let live = try query(
             """
-            SELECT id FROM sessions WHERE user_id = :user AND revoked_at IS NULL AND expires_at > :now
-            ORDER BY last_used_at DESC, id
-            """, ["user": user, "now": change.at]
+            SELECT s.id FROM sessions s WHERE s.user_id = :user AND \(LiveSession.condition)
+            ORDER BY s.last_used_at DESC, s.id
+            """, ["user": user, "now": change.at, "idle": idle]
         ) { try $0.get("id", as: String.self) }
         for session in live.dropFirst(max(0, limit)) {
             try revoke([session], at: change.at)
@@ -146,8 +153,10 @@ extension Transaction {
     fileprivate func insertSession(_ session: NewSession, expiresAt: Timestamp, _ change: Change) throws {
         try execute(
             """
-            INSERT INTO sessions (id, user_id, created_at, last_used_at, expires_at, address, network, user_agent)
-            VALUES (:id, :user, :now, :now, :expires, :address, :network, :agent)
+            INSERT INTO sessions
+                (id, user_id, created_at, last_used_at, expires_at, address, network, user_agent, token_version)
+            VALUES (:id, :user, :now, :now, :expires, :address, :network, :agent,
+                (SELECT value FROM token_version_counter WHERE id = 1))
             """,
             [
                 "id": session.id, "user": session.userID, "now": change.at, "expires": expiresAt,

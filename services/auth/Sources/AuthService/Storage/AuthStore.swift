@@ -45,18 +45,27 @@ struct Change: Sendable {
 }
 
 extension Transaction {
-    /// - Parameter mailed: whether a mail goes out that anybody can ask for.
+    /// - Parameters:
+    ///   - user: whom it is about; the row has their pseudonym.
+    ///   - actor: who did it, where that is somebody else.
+    ///   - detail: what the event's word does not say; nothing personal.
+    ///   - mailed: whether a mail goes out that anybody can ask for.
     func audit(
-        _ event: AuditEvent, user: String?, session: String? = nil, mailed: Bool = false, _ change: Change
+        _ event: AuditEvent, user: String?, session: String? = nil, by actor: Actor? = nil, detail: String = "",
+        mailed: Bool = false, _ change: Change
     ) throws {
         try execute(
             """
             INSERT INTO audit_events
-                (id, at, event, user_id, session_id, request_id, address, network, site, user_agent, mailed)
-            VALUES (:id, :at, :event, :user, :session, :request, :address, :network, :site, :agent, :mailed)
+                (id, at, event, subject, actor, detail, session_id, request_id, address, network, site, user_agent,
+                mailed)
+            VALUES (:id, :at, :event, (SELECT pseudonym FROM users WHERE id = :user),
+                coalesce((SELECT pseudonym FROM users WHERE id = :actor), :actor_word), :detail, :session, :request,
+                :address, :network, :site, :agent, :mailed)
             """,
             [
                 "id": Identifier.auditEvent.make(), "at": change.at, "event": event, "user": user, "session": session,
+                "actor": actor?.userID, "actor_word": actor?.word, "detail": detail,
                 "request": change.origin.requestID, "address": change.origin.address, "network": change.origin.network,
                 "site": change.origin.site, "agent": change.origin.userAgent, "mailed": mailed ? 1 : 0,
             ])
@@ -81,7 +90,8 @@ extension Transaction {
             """
             SELECT count(*) AS n, count(CASE WHEN network = :network THEN 1 END) AS own,
                 count(CASE WHEN site = :site THEN 1 END) AS site
-            FROM audit_events WHERE user_id = :user AND event = :event AND at > :since AND mailed = 1
+            FROM audit_events
+            WHERE subject = (SELECT pseudonym FROM users WHERE id = :user) AND event = :event AND at > :since AND mailed = 1
             """,
             [
                 "user": user, "event": event, "since": change.at - AuthPolicy.mailWindow,

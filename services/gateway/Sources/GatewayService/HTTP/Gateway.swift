@@ -147,9 +147,10 @@ extension Gateway {
         let time = parts.clock()
         let address = parts.proxies.client(peer: request.peer, forwardedFor: request.headers.forwardedFor)
         try limit(route.method, byAddress: address, time)
+        let origin = ClientOrigin(address: address, userAgent: request.headers.shownUserAgent)
         let user = try await parts.authenticator.user(
             for: route.method, credentials: BearerToken(headers: request.headers.authorization),
-            requestID: requestID, time: time)
+            requestID: requestID, time: time, origin: origin)
         lane = user?.lane ?? .routine
         try settle(&place, lane)
         try limit(route.method, by: user, or: address, time)
@@ -159,7 +160,7 @@ extension Gateway {
         var options = options
         options.userToken = user?.identityToken
         options.lane = lane
-        options.origin = ClientOrigin(address: address, userAgent: request.headers.shownUserAgent)
+        options.origin = origin
         let answer = try await call(route, message, options, requestID: requestID)
         return try Self.success(answer, of: route)
     }

@@ -6,6 +6,8 @@ package struct AccessGrant: Sendable, Hashable {
     package let sessionID: String
     package let roles: [String]
     /// Seconds since 1970.
+    package let issuedAt: Int64
+    /// Seconds since 1970.
     package let expiresAt: Int64
 }
 
@@ -61,7 +63,7 @@ package struct AccessTokens: Sendable {
             throw .malformed("the token names no session")
         }
         return AccessGrant(
-            subject: claims.subject, sessionID: session, roles: claims.roles, expiresAt: claims.expiresAt)
+            subject: claims.subject, sessionID: session, roles: claims.roles, issuedAt: claims.issuedAt, expiresAt: claims.expiresAt)
     }
 
     private static func problem(of error: JOSEError) -> Problem {

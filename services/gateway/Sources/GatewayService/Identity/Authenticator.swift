@@ -15,11 +15,16 @@ package struct Authenticator: Sendable {
     private let accessTokens: AccessTokens
     private let revocations: Revocations
     private let identities: IdentityTokens
+    private let denials: Denials?
 
-    package init(accessTokens: AccessTokens, revocations: Revocations, identities: IdentityTokens) {
+    /// - Parameter denials: Where it is noted that a user was refused for want of a role.
+    package init(
+        accessTokens: AccessTokens, revocations: Revocations, identities: IdentityTokens, denials: Denials? = nil
+    ) {
         self.accessTokens = accessTokens
         self.revocations = revocations
         self.identities = identities
+        self.denials = denials
     }
 
     /// The user that `method` runs for; nil for a PUBLIC method without one.
@@ -27,17 +32,23 @@ package struct Authenticator: Sendable {
     /// Most PUBLIC methods look at no token, so that a client with an old one can still sign in. Where the contract has
     /// an optional user, a token that was sent must be good: who shows a bad one is not nobody.
     ///
+    /// - Parameter origin: For the note of a denial.
     /// - Throws: `Problem` 401, 403, or 503 when tokens cannot be checked.
     package func user(
-        for method: MethodDescriptor, credentials: BearerToken, requestID: String, time: RequestTime
+        for method: MethodDescriptor, credentials: BearerToken, requestID: String, time: RequestTime,
+        origin: ClientOrigin = ClientOrigin()
     ) async throws(Problem) -> AuthenticatedUser? {
         if method.exposure == .public, !method.optionalUser || credentials == .none { return nil }
         let grant = try await verified(credentials, time: time)
-        try Self.authorize(grant, for: method)
-        let lane: Lane = method.grantsEmergency(to: grant.roles) ? .emergency : .routine
+        let isAllowed = Self.allows(grant, method)
+        let lane: Lane = isAllowed && method.grantsEmergency(to: grant.roles) ? .emergency : .routine
         let user = try identified(grant, lane, now: time.now)
         // Where auth has to be asked, it is asked in the lane of who waits for it.
-        try await revocations.check(session: grant.sessionID, requestID: requestID, user: user, now: time.now)
+        try await revocations.check(grant, requestID: requestID, user: user, time: time)
+        guard isAllowed else {
+            denials?.note(user, method, requestID: requestID, origin: origin)
+            throw .forbidden
+        }
         return user
     }
 
@@ -63,9 +74,9 @@ package struct Authenticator: Sendable {
     }
 
     /// The services check the roles again; here a missing one is refused before a body is read.
-    private static func authorize(_ grant: AccessGrant, for method: MethodDescriptor) throws(Problem) {
-        guard case .admin(let roles) = method.exposure else { return }
-        guard roles.contains(where: grant.roles.contains) else { throw .forbidden }
+    private static func allows(_ grant: AccessGrant, _ method: MethodDescriptor) -> Bool {
+        guard case .admin(let roles) = method.exposure else { return true }
+        return roles.contains(where: grant.roles.contains)
     }
 }
 

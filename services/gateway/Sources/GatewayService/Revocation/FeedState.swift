@@ -14,6 +14,7 @@ package struct FeedState: Sendable {
     }
 
     package private(set) var book: RevocationBook
+    private var raises = RaisedVersions()
     /// The last sequence number seen.
     package private(set) var sequence: Int64 = 0
     private var lastAnswer: ContinuousClock.Instant?
@@ -31,20 +32,28 @@ package struct FeedState: Sendable {
         return isFresh(now: now) && book.isComplete(now: now) ? .live : .ask
     }
 
+    /// The same for a token: its session may also have been begun before a minimum version was raised.
+    package func verdict(on grant: AccessGrant, _ time: RequestTime) -> Verdict {
+        let verdict = verdict(on: grant.sessionID, now: time.now)
+        guard verdict == .live else { return verdict }
+        return raises.isComplete(now: time.now) ? raises.verdict(on: grant, seconds: time.seconds) : .ask
+    }
+
     /// Takes in an answer. A sequence that went back means another database: everything is asked for again, and the
     /// feed is not fresh until that came.
     ///
     /// - Parameter asked: The sequence number that was asked after.
     package mutating func answered(
-        _ sessions: [String], sequence: Int64, asked: Int64, now: ContinuousClock.Instant
+        _ sessions: [String], raises: [RaisedVersion] = [], sequence: Int64, asked: Int64, now: ContinuousClock.Instant
     ) {
         book.note(sessions, now: now)
+        self.raises.note(raises, now: now)
         guard sequence >= asked else {
             self.sequence = 0
             lastAnswer = nil
             return
         }
         self.sequence = sequence
-        if sessions.count < Self.pageSize { lastAnswer = now }
+        if sessions.count + raises.count < Self.pageSize { lastAnswer = now }
     }
 }

@@ -56,6 +56,17 @@ package struct RevocationFeed: Service {
         request.waitMs = revocations.isFresh(now: now()) ? UInt32(Self.wait / .milliseconds(1)) : 0
         let answer = try await client.watchRevocations(request, CallOptions(timeout: Self.wait + Self.margin))
         revocations.answered(
-            answer.revocations.map(\.sessionID), sequence: answer.sequence, asked: request.afterSequence, now: now())
+            answer.revocations.map(\.sessionID).filter { !$0.isEmpty }, raises: answer.revocations.compactMap(RaisedVersion.init),
+            sequence: answer.sequence, asked: request.afterSequence, now: now())
+    }
+}
+
+extension RaisedVersion {
+    /// Nil for the end of one session, and for what this gateway does not know.
+    fileprivate init?(_ entry: AuthRevocation) {
+        guard entry.sessionID.isEmpty, entry.everyone || !entry.userID.isEmpty else { return nil }
+        self.init(
+            subject: entry.everyone ? nil : entry.userID, raisedAt: entry.revokedAt.seconds,
+            effectiveAt: entry.effectiveAt.seconds)
     }
 }

@@ -21,20 +21,22 @@ package final class Revocations: Sendable {
     /// What to ask the feed after.
     package var sequence: Int64 { state.withLock { $0.sequence } }
 
-    package func answered(_ sessions: [String], sequence: Int64, asked: Int64, now: ContinuousClock.Instant) {
-        state.withLock { $0.answered(sessions, sequence: sequence, asked: asked, now: now) }
+    package func answered(
+        _ sessions: [String], raises: [RaisedVersion] = [], sequence: Int64, asked: Int64, now: ContinuousClock.Instant
+    ) {
+        state.withLock { $0.answered(sessions, raises: raises, sequence: sequence, asked: asked, now: now) }
     }
 
     /// - Throws: `Problem` 401 for an ended session, 503 when nobody can tell.
     package func check(
-        session: String, requestID: String, user: AuthenticatedUser? = nil, now: ContinuousClock.Instant
+        _ grant: AccessGrant, requestID: String, user: AuthenticatedUser? = nil, time: RequestTime
     ) async throws(Problem) {
-        switch state.withLock({ $0.verdict(on: session, now: now) }) {
+        switch state.withLock({ $0.verdict(on: grant, time) }) {
         case .live: return
         case .revoked: throw .revokedSession
         case .ask: break
         }
-        guard let isLive = try? await ask(session, requestID, user) else { throw .cannotCheckToken }
+        guard let isLive = try? await ask(grant.sessionID, requestID, user) else { throw .cannotCheckToken }
         guard isLive else { throw .revokedSession }
     }
 }
