@@ -128,7 +128,7 @@ import Testing
         _ = try await store.disable(ada.userID, by: .operator, origin)
         let late = NewSession(
             id: "ses_late", refreshToken: try OpaqueToken(.refresh), userID: ada.userID,
-            verifiedHash: credentials.passwordHash, rehash: nil)
+            proof: .password(credentials.passwordHash, rehash: nil))
         await #expect(throws: AuthError.invalidCredentials) { try await store.startSession(late, origin) }
     }
 

@@ -1,4 +1,5 @@
 import Contracts
+import Foundation
 import LibCrypto
 import RPCCore
 import Synchronization
@@ -127,5 +128,47 @@ final class FakeEmail: EmailServiceHandler {
 
     func getMessage(_ request: EmailGetMessageRequest, _ context: CallContext) async throws -> EmailGetMessageResponse {
         throw RPCError(.unimplemented, "Not asked for by auth.")
+    }
+}
+
+/// Encryption's AEAD under one key, in memory.
+final class FakeCipher: RPCChannel {
+    private struct State {
+        var isDown = false
+        var opened = 0
+    }
+
+    private let state = Mutex(State())
+    private let key = [UInt8](repeating: 7, count: 32)
+
+    func set(down: Bool) { state.withLock { $0.isDown = down } }
+
+    /// How many secrets were asked for.
+    var opened: Int { state.withLock { $0.opened } }
+
+    func call(_ method: MethodDescriptor, request: [UInt8], options: CallOptions) async throws(RPCError) -> [UInt8] {
+        if state.withLock({ $0.isDown }) { throw RPCError(.unavailable, "Down.", processed: .no) }
+        do {
+            let key = try SymmetricKey(bytes: key)
+            switch method.name {
+            case "Encrypt":
+                let request = try EncryptionEncryptRequest(serializedBytes: request)
+                var response = EncryptionEncryptResponse()
+                response.ciphertext = Data(try AEAD.seal(Array(request.plaintext), key: key, aad: Array(request.context)))
+                return try response.serializedBytes()
+            case "Decrypt":
+                state.withLock { $0.opened += 1 }
+                let request = try EncryptionDecryptRequest(serializedBytes: request)
+                var response = EncryptionDecryptResponse()
+                response.plaintext = Data(try AEAD.open(Array(request.ciphertext), key: key, aad: Array(request.context)))
+                return try response.serializedBytes()
+            default:
+                throw RPCError(.unimplemented, "Not asked for by auth.")
+            }
+        } catch let error as RPCError {
+            throw error
+        } catch {
+            throw RPCError(.invalidArgument, "It does not open.", reason: "decryption_failed")
+        }
     }
 }

@@ -16,6 +16,7 @@ final class Fixture: Sendable {
     let log = CallLog()
     let email = FakeEmail()
     let tokens: FakeTokens
+    let cipher = FakeCipher()
     let url: String
     let database: Database
     let handler: AuthHandler
@@ -33,7 +34,7 @@ final class Fixture: Sendable {
         change(&policy)
         url = try await Engine.current.freshURL(directory.path("auth.sqlite"))
         database = try await Database.open(url: url)
-        (handler, relay) = try Self.assemble(database, policy, clock, log, tokens, email)
+        (handler, relay) = try Self.assemble(database, policy, clock, log, tokens, email, cipher)
         try await handler.store.prepare()
         _ = try await handler.passwords.dummyHash()
         _ = log.take()
@@ -42,12 +43,12 @@ final class Fixture: Sendable {
     /// A second auth process on the same database.
     func secondProcess() async throws -> (handler: AuthHandler, relay: NotificationRelay) {
         let database = try await Database.open(url: url)
-        return try Self.assemble(database, handler.policy, clock, log, tokens, email)
+        return try Self.assemble(database, handler.policy, clock, log, tokens, email, cipher)
     }
 
     private static func assemble(
         _ database: Database, _ policy: AuthPolicy, _ clock: ManualClock, _ log: CallLog, _ tokens: FakeTokens,
-        _ email: FakeEmail
+        _ email: FakeEmail, _ cipher: FakeCipher
     ) throws -> (AuthHandler, NotificationRelay) {
         let encryption = try InProcessChannel(
             sync: [FakePasswords(log: log), tokens], peer: "auth", user: forwarded)
@@ -55,7 +56,9 @@ final class Fixture: Sendable {
         let store = AuthStore(database: database, policy: policy, clock: clock)
         let handler = AuthHandler(
             store: store, passwords: Passwords(client: PasswordServiceClient(encryption)),
-            accessTokens: AccessTokens(client: JWTServiceClient(encryption), policy: policy))
+            accessTokens: AccessTokens(client: JWTServiceClient(encryption), policy: policy),
+            factors: SecondFactors(
+                store: store, cipher: FactorCipher(client: EncryptionServiceClient(cipher), key: policy.factorKey)))
         let relay = NotificationRelay(
             store: store, mailer: Mailer(client: EmailServiceClient(mail)), clock: clock,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, random: { 0.5 })
@@ -91,6 +94,18 @@ final class Fixture: Sendable {
         let identity = UserIdentity(subject: user, sessionID: session.sessionID, roles: ["user"], lane: .routine)
         return AccountServiceClient(
             try InProcessChannel(async: [AccountHandler(store: handler.store)], peer: "gateway", user: identity))
+    }
+
+    /// The methods of second factors, with or without a signed-in user.
+    func factors(
+        _ session: AuthSessionTokens? = nil, _ user: String = "", handler: AuthHandler? = nil
+    ) throws -> FactorServiceClient {
+        let identity = session.map {
+            UserIdentity(subject: user, sessionID: $0.sessionID, roles: ["user"], lane: .routine)
+        }
+        return FactorServiceClient(
+            try InProcessChannel(
+                async: [FactorHandler(auth: handler ?? self.handler)], peer: "gateway", user: identity))
     }
 
     // MARK: Steps

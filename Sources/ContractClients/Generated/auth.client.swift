@@ -33,7 +33,7 @@ package struct AuthServiceClient: Sendable {
         try await channel.call(AuthServiceContract.resendVerification, request, options)
     }
 
-    /// Signs in with address and password. After 80 wrong passwords in a row from networks that the account does not know,
+    /// Signs in with address and password; who has a second factor goes on with CompleteSession. After 80 wrong passwords in a row from networks that the account does not know,
     /// or 20 from those it does, the right one is refused there, too, until a sign-in elsewhere or a link in mail.
     package func createSession(
         _ request: AuthCreateSessionRequest, _ options: CallOptions = CallOptions()
@@ -55,7 +55,8 @@ package struct AuthServiceClient: Sendable {
         try await channel.call(AuthServiceContract.getUser, request, options)
     }
 
-    /// Changes the password; needs the current one and ends the user's other sessions.
+    /// Changes the password; needs the current one, and a second factor shown lately in this session where the user has one.
+    /// Ends the user's other sessions.
     package func changePassword(
         _ request: AuthChangePasswordRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthChangePasswordResponse {

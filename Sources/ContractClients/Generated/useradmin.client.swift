@@ -51,6 +51,13 @@ package struct UserAdminServiceClient: Sendable {
         try await channel.call(UserAdminServiceContract.enableUser, request, options)
     }
 
+    /// Removes the second factors of somebody who has lost them, and ends their sessions.
+    package func resetFactors(
+        _ request: AuthResetFactorsRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> AuthAccount {
+        try await channel.call(UserAdminServiceContract.resetFactors, request, options)
+    }
+
     /// The answer to a breach: raises the minimum token version of one user, or of everybody. Sessions that began before end
     /// when the grace is over, with their access tokens; whoever signs in afterwards, even within the grace, is not affected.
     package func raiseTokenVersion(
@@ -103,6 +110,12 @@ package struct UserOperatorServiceClient: Sendable {
         _ request: AuthEnableUserRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthAccount {
         try await channel.call(UserOperatorServiceContract.enableUser, request, options)
+    }
+
+    package func resetFactors(
+        _ request: AuthResetFactorsRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> AuthAccount {
+        try await channel.call(UserOperatorServiceContract.resetFactors, request, options)
     }
 
     package func raiseTokenVersion(

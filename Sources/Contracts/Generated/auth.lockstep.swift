@@ -25,7 +25,7 @@ package enum AuthServiceContract {
             recordDenial,
             checkSession,
         ],
-        fingerprint: 0x3d005e86f749b5ec
+        fingerprint: 0x0ec9a40c34bd39a0
     )
 
     /// Makes an account and sends a link to confirm its address. A known address gets the same answer after the same work.
@@ -95,7 +95,7 @@ package enum AuthServiceContract {
         response: AuthResendVerificationResponse.contractDescriptor
     )
 
-    /// Signs in with address and password. After 80 wrong passwords in a row from networks that the account does not know,
+    /// Signs in with address and password; who has a second factor goes on with CompleteSession. After 80 wrong passwords in a row from networks that the account does not know,
     /// or 20 from those it does, the right one is refused there, too, until a sign-in elsewhere or a link in mail.
     package static let createSession = MethodDescriptor(
         id: 0x80cfe993,
@@ -162,7 +162,8 @@ package enum AuthServiceContract {
         response: AuthUser.contractDescriptor
     )
 
-    /// Changes the password; needs the current one and ends the user's other sessions.
+    /// Changes the password; needs the current one, and a second factor shown lately in this session where the user has one.
+    /// Ends the user's other sessions.
     package static let changePassword = MethodDescriptor(
         id: 0x565627d3,
         service: "lockstep.auth.v1.AuthService",
@@ -380,14 +381,15 @@ package protocol AuthServiceHandler: AsyncServiceHandler {
     /// Sends the link again; where an address was registered more than once, a link to choose a password with. The same
     /// answer for every address.
     func resendVerification(_ request: AuthResendVerificationRequest, _ context: CallContext) async throws -> AuthResendVerificationResponse
-    /// Signs in with address and password. After 80 wrong passwords in a row from networks that the account does not know,
+    /// Signs in with address and password; who has a second factor goes on with CompleteSession. After 80 wrong passwords in a row from networks that the account does not know,
     /// or 20 from those it does, the right one is refused there, too, until a sign-in elsewhere or a link in mail.
     func createSession(_ request: AuthCreateSessionRequest, _ context: CallContext) async throws -> AuthSessionTokens
     /// Exchanges a refresh token for the next pair. A replay outside the grace ends the session.
     func refreshTokens(_ request: AuthRefreshTokensRequest, _ context: CallContext) async throws -> AuthSessionTokens
     /// The signed-in user.
     func getUser(_ request: AuthGetUserRequest, _ context: CallContext) async throws -> AuthUser
-    /// Changes the password; needs the current one and ends the user's other sessions.
+    /// Changes the password; needs the current one, and a second factor shown lately in this session where the user has one.
+    /// Ends the user's other sessions.
     func changePassword(_ request: AuthChangePasswordRequest, _ context: CallContext) async throws -> AuthChangePasswordResponse
     /// The live sessions of the signed-in user.
     func listSessions(_ request: AuthListSessionsRequest, _ context: CallContext) async throws -> AuthListSessionsResponse
@@ -609,6 +611,8 @@ extension AuthSessionTokens: ContractMessage {
             FieldDescriptor(name: "token_type", number: 3, kind: .string),
             FieldDescriptor(name: "expires_in", number: 4, kind: .int32),
             FieldDescriptor(name: "session_id", number: 5, kind: .string),
+            FieldDescriptor(name: "second_factor_token", number: 6, kind: .string, dataClass: .secret),
+            FieldDescriptor(name: "second_factor_expires_in", number: 7, kind: .int32),
         ]
     )
 
@@ -621,6 +625,8 @@ extension AuthSessionTokens: ContractMessage {
         text.text("token_type", tokenType)
         text.value("expires_in", expiresIn, if: expiresIn != 0)
         text.text("session_id", sessionID)
+        text.hidden("second_factor_token", .secret, if: !secondFactorToken.isEmpty)
+        text.value("second_factor_expires_in", secondFactorExpiresIn, if: secondFactorExpiresIn != 0)
         return text.description
     }
 

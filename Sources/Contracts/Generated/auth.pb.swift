@@ -148,6 +148,12 @@ package nonisolated struct AuthSessionTokens: Sendable {
 
   package var sessionID: String = String()
 
+  /// Where the user has a second factor, CreateSession answers with this and no tokens: for CompleteSession, once.
+  package var secondFactorToken: String = String()
+
+  /// How long it is good, seconds.
+  package var secondFactorExpiresIn: Int32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -727,7 +733,7 @@ nonisolated extension AuthCreateSessionRequest: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension AuthSessionTokens: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SessionTokens"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}access_token\0\u{3}refresh_token\0\u{3}token_type\0\u{3}expires_in\0\u{3}session_id\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}access_token\0\u{3}refresh_token\0\u{3}token_type\0\u{3}expires_in\0\u{3}session_id\0\u{3}second_factor_token\0\u{3}second_factor_expires_in\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -740,6 +746,8 @@ nonisolated extension AuthSessionTokens: SwiftProtobuf.Message, SwiftProtobuf._M
       case 3: try { try decoder.decodeSingularStringField(value: &self.tokenType) }()
       case 4: try { try decoder.decodeSingularInt32Field(value: &self.expiresIn) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.sessionID) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.secondFactorToken) }()
+      case 7: try { try decoder.decodeSingularInt32Field(value: &self.secondFactorExpiresIn) }()
       default: break
       }
     }
@@ -761,6 +769,12 @@ nonisolated extension AuthSessionTokens: SwiftProtobuf.Message, SwiftProtobuf._M
     if !self.sessionID.isEmpty {
       try visitor.visitSingularStringField(value: self.sessionID, fieldNumber: 5)
     }
+    if !self.secondFactorToken.isEmpty {
+      try visitor.visitSingularStringField(value: self.secondFactorToken, fieldNumber: 6)
+    }
+    if self.secondFactorExpiresIn != 0 {
+      try visitor.visitSingularInt32Field(value: self.secondFactorExpiresIn, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -770,6 +784,8 @@ nonisolated extension AuthSessionTokens: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.tokenType != rhs.tokenType {return false}
     if lhs.expiresIn != rhs.expiresIn {return false}
     if lhs.sessionID != rhs.sessionID {return false}
+    if lhs.secondFactorToken != rhs.secondFactorToken {return false}
+    if lhs.secondFactorExpiresIn != rhs.secondFactorExpiresIn {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -38,6 +38,19 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
 
   /// Somebody tried to register an address that already has an account.
   case alreadyRegistered // = 5
+
+  /// user_agent, address, time of the change.
+  case secondFactorChanged // = 6
+
+  /// token: confirms the address that an account is to have, sent there.
+  case addressChange // = 7
+
+  /// token: lets an account go to another address, sent to the present one. user_agent, address, time of the request.
+  case addressChangeApproval // = 8
+
+  /// To the address that an account had.
+  case addressChanged // = 9
+  case accountDeleted // = 10
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -52,6 +65,11 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
     case 3: self = .newSignIn
     case 4: self = .passwordChanged
     case 5: self = .alreadyRegistered
+    case 6: self = .secondFactorChanged
+    case 7: self = .addressChange
+    case 8: self = .addressChangeApproval
+    case 9: self = .addressChanged
+    case 10: self = .accountDeleted
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -64,6 +82,11 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
     case .newSignIn: return 3
     case .passwordChanged: return 4
     case .alreadyRegistered: return 5
+    case .secondFactorChanged: return 6
+    case .addressChange: return 7
+    case .addressChangeApproval: return 8
+    case .addressChanged: return 9
+    case .accountDeleted: return 10
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -76,6 +99,11 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
     .newSignIn,
     .passwordChanged,
     .alreadyRegistered,
+    .secondFactorChanged,
+    .addressChange,
+    .addressChangeApproval,
+    .addressChanged,
+    .accountDeleted,
   ]
 
 }
@@ -198,7 +226,7 @@ package nonisolated struct EmailGetMessageResponse: Sendable {
 fileprivate nonisolated let _protobuf_package = "lockstep.email.v1"
 
 nonisolated extension EmailTemplate: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TEMPLATE_UNSPECIFIED\0\u{1}EMAIL_VERIFICATION\0\u{1}PASSWORD_RESET\0\u{1}NEW_SIGN_IN\0\u{1}PASSWORD_CHANGED\0\u{1}ALREADY_REGISTERED\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TEMPLATE_UNSPECIFIED\0\u{1}EMAIL_VERIFICATION\0\u{1}PASSWORD_RESET\0\u{1}NEW_SIGN_IN\0\u{1}PASSWORD_CHANGED\0\u{1}ALREADY_REGISTERED\0\u{1}SECOND_FACTOR_CHANGED\0\u{1}ADDRESS_CHANGE\0\u{1}ADDRESS_CHANGE_APPROVAL\0\u{1}ADDRESS_CHANGED\0\u{1}ACCOUNT_DELETED\0")
 }
 
 nonisolated extension EmailSendRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

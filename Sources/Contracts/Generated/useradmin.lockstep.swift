@@ -14,10 +14,11 @@ package enum UserAdminServiceContract {
             revokeRole,
             disableUser,
             enableUser,
+            resetFactors,
             raiseTokenVersion,
             searchAuditEvents,
         ],
-        fingerprint: 0x206d675caf409336
+        fingerprint: 0x530f07d0d480f3c7
     )
 
     /// Accounts in the order of their addresses. A search has a body, since addresses do not belong into URLs (ASVS 14.2.1).
@@ -150,6 +151,28 @@ package enum UserAdminServiceContract {
         response: AuthAccount.contractDescriptor
     )
 
+    /// Removes the second factors of somebody who has lost them, and ends their sessions.
+    package static let resetFactors = MethodDescriptor(
+        id: 0x96990f2b,
+        service: "lockstep.auth.v1.UserAdminService",
+        name: "ResetFactors",
+        execution: .async, cost: nil,
+        callers: ["gateway"],
+        exposure: .admin(roles: ["admin"]), maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: Rate(limit: 60, period: .seconds(60), key: .user),
+        onCancel: .cancel, idempotency: .idempotent,
+        http: HTTPRoute(
+            verb: .delete, template: "/v1/admin/users/{user_id}/factors",
+            segments: [.literal("v1"), .literal("admin"), .literal("users"), .field("user_id"), .literal("factors")],
+            hasBody: false, success: 200, maxAge: 0
+        ),
+        request: AuthResetFactorsRequest.contractDescriptor,
+        response: AuthAccount.contractDescriptor
+    )
+
     /// The answer to a breach: raises the minimum token version of one user, or of everybody. Sessions that began before end
     /// when the grace is over, with their access tokens; whoever signs in afterwards, even within the grace, is not affected.
     package static let raiseTokenVersion = MethodDescriptor(
@@ -208,6 +231,8 @@ package protocol UserAdminServiceHandler: AsyncServiceHandler {
     /// Ends all sessions of a user and lets them begin none. Not oneself.
     func disableUser(_ request: AuthDisableUserRequest, _ context: CallContext) async throws -> AuthAccount
     func enableUser(_ request: AuthEnableUserRequest, _ context: CallContext) async throws -> AuthAccount
+    /// Removes the second factors of somebody who has lost them, and ends their sessions.
+    func resetFactors(_ request: AuthResetFactorsRequest, _ context: CallContext) async throws -> AuthAccount
     /// The answer to a breach: raises the minimum token version of one user, or of everybody. Sessions that began before end
     /// when the grace is over, with their access tokens; whoever signs in afterwards, even within the grace, is not affected.
     func raiseTokenVersion(_ request: AuthRaiseTokenVersionRequest, _ context: CallContext) async throws -> AuthRaiseTokenVersionResponse
@@ -226,6 +251,7 @@ extension UserAdminServiceHandler {
             AsyncMethod(UserAdminServiceContract.revokeRole) { try await self.revokeRole($0, $1) },
             AsyncMethod(UserAdminServiceContract.disableUser) { try await self.disableUser($0, $1) },
             AsyncMethod(UserAdminServiceContract.enableUser) { try await self.enableUser($0, $1) },
+            AsyncMethod(UserAdminServiceContract.resetFactors) { try await self.resetFactors($0, $1) },
             AsyncMethod(UserAdminServiceContract.raiseTokenVersion) { try await self.raiseTokenVersion($0, $1) },
             AsyncMethod(UserAdminServiceContract.searchAuditEvents) { try await self.searchAuditEvents($0, $1) },
         ]
@@ -243,10 +269,11 @@ package enum UserOperatorServiceContract {
             revokeRole,
             disableUser,
             enableUser,
+            resetFactors,
             raiseTokenVersion,
             searchAuditEvents,
         ],
-        fingerprint: 0x3785f201b2d2e50d
+        fingerprint: 0xf0c452c322813719
     )
 
     package static let searchUsers = MethodDescriptor(
@@ -334,6 +361,23 @@ package enum UserOperatorServiceContract {
         response: AuthAccount.contractDescriptor
     )
 
+    package static let resetFactors = MethodDescriptor(
+        id: 0x02bc8179,
+        service: "lockstep.auth.v1.UserOperatorService",
+        name: "ResetFactors",
+        execution: .async, cost: nil,
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .idempotent,
+        http: nil,
+        request: AuthResetFactorsRequest.contractDescriptor,
+        response: AuthAccount.contractDescriptor
+    )
+
     package static let raiseTokenVersion = MethodDescriptor(
         id: 0xa768df27,
         service: "lockstep.auth.v1.UserOperatorService",
@@ -376,6 +420,7 @@ package protocol UserOperatorServiceHandler: AsyncServiceHandler {
     func revokeRole(_ request: AuthRevokeRoleRequest, _ context: CallContext) async throws -> AuthAccount
     func disableUser(_ request: AuthDisableUserRequest, _ context: CallContext) async throws -> AuthAccount
     func enableUser(_ request: AuthEnableUserRequest, _ context: CallContext) async throws -> AuthAccount
+    func resetFactors(_ request: AuthResetFactorsRequest, _ context: CallContext) async throws -> AuthAccount
     func raiseTokenVersion(_ request: AuthRaiseTokenVersionRequest, _ context: CallContext) async throws -> AuthRaiseTokenVersionResponse
     func searchAuditEvents(_ request: AuthSearchAuditEventsRequest, _ context: CallContext) async throws -> AuthListAuditEventsResponse
 }
@@ -390,6 +435,7 @@ extension UserOperatorServiceHandler {
             AsyncMethod(UserOperatorServiceContract.revokeRole) { try await self.revokeRole($0, $1) },
             AsyncMethod(UserOperatorServiceContract.disableUser) { try await self.disableUser($0, $1) },
             AsyncMethod(UserOperatorServiceContract.enableUser) { try await self.enableUser($0, $1) },
+            AsyncMethod(UserOperatorServiceContract.resetFactors) { try await self.resetFactors($0, $1) },
             AsyncMethod(UserOperatorServiceContract.raiseTokenVersion) { try await self.raiseTokenVersion($0, $1) },
             AsyncMethod(UserOperatorServiceContract.searchAuditEvents) { try await self.searchAuditEvents($0, $1) },
         ]
@@ -409,6 +455,7 @@ extension AuthAccount: ContractMessage {
             FieldDescriptor(name: "disabled", number: 7, kind: .bool),
             FieldDescriptor(name: "sessions", number: 8, kind: .uint32),
             FieldDescriptor(name: "last_sign_in_at", number: 9, kind: .timestamp),
+            FieldDescriptor(name: "second_factor", number: 10, kind: .bool),
         ]
     )
 
@@ -425,6 +472,7 @@ extension AuthAccount: ContractMessage {
         text.value("disabled", disabled, if: disabled)
         text.value("sessions", sessions, if: sessions != 0)
         text.time("last_sign_in_at", lastSignInAt, if: hasLastSignInAt)
+        text.value("second_factor", secondFactor, if: secondFactor)
         return text.description
     }
 
@@ -603,6 +651,29 @@ extension AuthEnableUserRequest: ContractMessage {
 
     package var redactedDescription: String {
         var text = RedactedText("EnableUserRequest")
+        text.text("user_id", userID)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthResetFactorsRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.ResetFactorsRequest",
+        fields: [
+            FieldDescriptor(name: "user_id", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("user_id", userID, required: true, max: 64, format: .identifier)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ResetFactorsRequest")
         text.text("user_id", userID)
         return text.description
     }

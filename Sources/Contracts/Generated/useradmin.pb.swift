@@ -62,6 +62,9 @@ package nonisolated struct AuthAccount: Sendable {
   /// Clears the value of `lastSignInAt`. Subsequent reads from it will return its default value.
   package mutating func clearLastSignInAt() {self._lastSignInAt = nil}
 
+  /// Signs in with a second factor.
+  package var secondFactor: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -174,6 +177,18 @@ package nonisolated struct AuthEnableUserRequest: Sendable {
   package init() {}
 }
 
+package nonisolated struct AuthResetFactorsRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var userID: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// Exactly one of `user_id` and `everyone`: nobody ends all sessions by leaving a field out.
 package nonisolated struct AuthRaiseTokenVersionRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -266,7 +281,7 @@ fileprivate nonisolated let _protobuf_package = "lockstep.auth.v1"
 
 nonisolated extension AuthAccount: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Account"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}user_id\0\u{1}email\0\u{1}name\0\u{3}email_verified\0\u{3}created_at\0\u{1}roles\0\u{1}disabled\0\u{1}sessions\0\u{3}last_sign_in_at\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}user_id\0\u{1}email\0\u{1}name\0\u{3}email_verified\0\u{3}created_at\0\u{1}roles\0\u{1}disabled\0\u{1}sessions\0\u{3}last_sign_in_at\0\u{3}second_factor\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -283,6 +298,7 @@ nonisolated extension AuthAccount: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 7: try { try decoder.decodeSingularBoolField(value: &self.disabled) }()
       case 8: try { try decoder.decodeSingularUInt32Field(value: &self.sessions) }()
       case 9: try { try decoder.decodeSingularMessageField(value: &self._lastSignInAt) }()
+      case 10: try { try decoder.decodeSingularBoolField(value: &self.secondFactor) }()
       default: break
       }
     }
@@ -320,6 +336,9 @@ nonisolated extension AuthAccount: SwiftProtobuf.Message, SwiftProtobuf._Message
     try { if let v = self._lastSignInAt {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
     } }()
+    if self.secondFactor != false {
+      try visitor.visitSingularBoolField(value: self.secondFactor, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -333,6 +352,7 @@ nonisolated extension AuthAccount: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.disabled != rhs.disabled {return false}
     if lhs.sessions != rhs.sessions {return false}
     if lhs._lastSignInAt != rhs._lastSignInAt {return false}
+    if lhs.secondFactor != rhs.secondFactor {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -577,6 +597,36 @@ nonisolated extension AuthEnableUserRequest: SwiftProtobuf.Message, SwiftProtobu
   }
 
   package static func ==(lhs: AuthEnableUserRequest, rhs: AuthEnableUserRequest) -> Bool {
+    if lhs.userID != rhs.userID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension AuthResetFactorsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ResetFactorsRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}user_id\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.userID) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.userID.isEmpty {
+      try visitor.visitSingularStringField(value: self.userID, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: AuthResetFactorsRequest, rhs: AuthResetFactorsRequest) -> Bool {
     if lhs.userID != rhs.userID {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

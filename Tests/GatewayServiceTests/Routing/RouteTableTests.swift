@@ -44,6 +44,14 @@ import Testing
             ("DELETE", "/v1/admin/users/usr_1/roles/responder", "RevokeRole role=responder,user_id=usr_1"),
             ("PUT", "/v1/admin/users/usr_1/disabled", "DisableUser user_id=usr_1"),
             ("DELETE", "/v1/admin/users/usr_1/disabled", "EnableUser user_id=usr_1"),
+            ("DELETE", "/v1/admin/users/usr_1/factors", "ResetFactors user_id=usr_1"),
+            ("POST", "/v1/users/me/factors", "CreateFactor"),
+            ("GET", "/v1/users/me/factors", "ListFactors"),
+            ("POST", "/v1/users/me/factors/fac_1/confirmations", "ConfirmFactor factor_id=fac_1"),
+            ("DELETE", "/v1/users/me/factors/fac_1", "DeleteFactor factor_id=fac_1"),
+            ("POST", "/v1/users/me/recovery-codes", "CreateRecoveryCodes"),
+            ("POST", "/v1/sessions:second-factor", "CompleteSession"),
+            ("POST", "/v1/sessions/current/second-factors", "StepUp"),
             ("POST", "/v1/admin/token-versions", "RaiseTokenVersion"),
             ("POST", "/v1/admin/audit-events:search", "SearchAuditEvents"),
             ("GET", "/v1/providers", "ListProviders"),
@@ -60,7 +68,7 @@ import Testing
     func surface(verb: String, target: String, expected: String) { #expect(look(verb, target) == expected) }
 
     @Test func nothingElseIsRouted() {
-        #expect(table.routes.count == 29)
+        #expect(table.routes.count == 37)
         #expect(table.routes.allSatisfy { $0.method.exposure != .internal })
     }
 

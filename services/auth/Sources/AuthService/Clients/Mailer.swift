@@ -36,7 +36,7 @@ struct Mailer: Sendable {
     private func variables(_ notification: Notification, _ token: OpaqueToken?) -> [String: String] {
         var variables: [String: String] = [:]
         if let token { variables["token"] = token.text.exposed }
-        guard [.newSignIn, .verification].contains(notification.kind) else { return variables }
+        guard [.newSignIn, .verification, .secondFactorChanged].contains(notification.kind) else { return variables }
         variables["address"] = notification.address
         variables["time"] = notification.createdAt.rfc3339
         // Of a registration the client's name for itself is a stranger's words to somebody who never asked.
@@ -53,6 +53,7 @@ extension Notification.Kind {
         case .newSignIn: .newSignIn
         case .passwordChanged: .passwordChanged
         case .alreadyRegistered: .alreadyRegistered
+        case .secondFactorChanged: .secondFactorChanged
         case .nothing: nil
         }
     }

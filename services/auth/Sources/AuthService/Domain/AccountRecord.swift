@@ -43,6 +43,7 @@ struct AccountRecord: Sendable, Hashable {
     let user: User
     let roles: [String]
     let isDisabled: Bool
+    let hasSecondFactor: Bool
     let liveSessions: Int
     let lastSignInAt: Timestamp?
 }

@@ -16,6 +16,7 @@ struct Credentials: Sendable {
     let emailVerified: Bool
     let roles: String
     let isDisabled: Bool
+    let hasSecondFactor: Bool
     let words: [String]
 }
 

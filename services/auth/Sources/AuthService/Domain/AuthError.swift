@@ -29,6 +29,14 @@ package enum AuthError: Error, Sendable, Equatable {
     case unknownRole(known: [String])
     /// An admin is about to lock themselves out.
     case ownAccount
+    /// A code that is no second factor of the user's, has been used, or is one too many.
+    case wrongSecondFactor
+    /// The token of a sign-in that waits for its second step is no token, used or too old.
+    case invalidChallenge
+    /// The user has a second factor and has not shown it in this session lately.
+    case stepUpRequired
+    case factorNotFound
+    case tooManyFactors
     /// A page token of another answer, or whose row is gone.
     case invalidPageToken
 }
@@ -50,6 +58,11 @@ extension AuthError: RPCErrorConvertible {
             return .invalid([
                 FieldViolation(field: "role", message: "No method asks for this role; there are \(known.joined(separator: ", ")).")
             ])
+        case .wrongSecondFactor:
+            return RPCError(
+                .invalidArgument, "The code is wrong or was used before; wait for the next one, or use a recovery code.",
+                reason: "invalid_second_factor",
+                violations: [FieldViolation(field: "code", message: "Not a code that is good now.")])
         case .invalidPageToken:
             return .invalid([FieldViolation(field: "page_token", message: "This page is gone; begin with the first.")])
         case .invalidLinkToken:
@@ -57,7 +70,8 @@ extension AuthError: RPCErrorConvertible {
         case .expiredLinkToken:
             return Self.badToken("The link has expired; ask for a new one.", "token_expired")
         case .invalidCredentials, .invalidRefreshToken, .sessionEnded, .refreshTokenReused,
-            .sessionNotFound, .userNotFound, .noSuchUser, .ownAccount:
+            .sessionNotFound, .userNotFound, .noSuchUser, .ownAccount, .invalidChallenge, .stepUpRequired,
+            .factorNotFound, .tooManyFactors:
             let (code, reason, message) = plain
             return RPCError(code, message, reason: reason)
         }
@@ -89,6 +103,17 @@ extension AuthError: RPCErrorConvertible {
             (.notFound, "session_not_found", "There is no such session.")
         case .noSuchUser:
             (.notFound, "user_not_found", "There is no such user.")
+        case .invalidChallenge:
+            (.unauthenticated, "invalid_second_factor_token", "The sign-in took too long; begin again with the password.")
+        case .stepUpRequired:
+            (
+                .permissionDenied, "step_up_required",
+                "Show your second factor first: POST /v1/sessions/current/second-factors."
+            )
+        case .factorNotFound:
+            (.notFound, "factor_not_found", "There is no such second factor.")
+        case .tooManyFactors:
+            (.failedPrecondition, "too_many_factors", "Remove a second factor first; there are as many as there may be.")
         case .ownAccount:
             (
                 .failedPrecondition, "own_account",

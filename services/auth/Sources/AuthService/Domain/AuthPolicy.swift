@@ -14,6 +14,12 @@ package struct AuthPolicy: Sendable {
     package var sessionsPerUser = 50
     /// Mails of one kind to one user in an hour, see `allowsMail`.
     package var mailsPerHour = 10
+    /// How long a second factor that was shown in a session is good for what needs one.
+    package var stepUpAge: Duration = .seconds(900)
+    /// What authenticator apps show beside an account's address.
+    package var factorIssuer = "Lockstep"
+    /// The name of the key in Encryption that seals the secrets of authenticator apps.
+    package var factorKey = "auth-factors"
     /// The `aud` of access tokens.
     package var audience = "lockstep"
     /// The name of the signing key in Encryption.
@@ -35,6 +41,11 @@ package struct AuthPolicy: Sendable {
     static let longestGrace: Duration = .seconds(86_400)
     /// Denials of one user in an hour that are written down.
     static let denialsPerHour = 60
+    static let factorsPerUser = 10
+    /// How long a sign-in waits for its second step.
+    static let challengeLifetime: Duration = .seconds(300)
+    /// Sign-ins of one user that wait at once; of more the oldest go.
+    static let challengesAtOnce = 5
     /// Roles of a new account.
     static let initialRoles = "user"
     /// Links of one kind, for one registration, that are good at once.

@@ -21,12 +21,15 @@ enum GuessLane: String, SQLValue {
     case stranger
     /// A network from which the owner has, or a session of the account that changes its password.
     case familiar
+    /// Codes of authenticator apps, which have a limit of their own kind: `CodeLimit`.
+    case secondFactor = "second_factor"
 
-    /// Both together are NIST's 100.
+    /// Those of passwords together are NIST's 100.
     var limit: Int {
         switch self {
         case .stranger: 80
         case .familiar: 20
+        case .secondFactor: CodeLimit.most
         }
     }
 }

@@ -8,6 +8,7 @@ enum Identifier: String {
     case notification = "ntf_"
     case auditEvent = "aud_"
     case pseudonym = "sub_"
+    case factor = "fac_"
 
     private static let length = 16
 

@@ -8,6 +8,7 @@ package struct Notification: Sendable {
         case newSignIn = "new_sign_in"
         case passwordChanged = "password_changed"
         case alreadyRegistered = "already_registered"
+        case secondFactorChanged = "second_factor_changed"
         /// Nobody to write to: the row that makes unknown addresses cost the same.
         case nothing
 
@@ -16,7 +17,7 @@ package struct Notification: Sendable {
             switch self {
             case .verification: .verification
             case .passwordReset: .passwordReset
-            case .newSignIn, .passwordChanged, .alreadyRegistered, .nothing: nil
+            case .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .nothing: nil
             }
         }
 
@@ -24,7 +25,7 @@ package struct Notification: Sendable {
         var usefulFor: Duration {
             switch self {
             case .passwordReset: .seconds(900)
-            case .verification, .newSignIn, .passwordChanged, .alreadyRegistered: .seconds(86_400)
+            case .verification, .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged: .seconds(86_400)
             case .nothing: .zero
             }
         }
@@ -69,6 +70,14 @@ enum AuditEvent: String, SQLValue {
     case accessDenied = "authz_fail"
     case secondFactorFailed = "authn_second_factor_fail"
     case stepUpFailed = "authn_step_up_fail"
+    /// The password was right, and a second factor is asked for.
+    case secondFactorAsked = "authn_second_factor_required"
+    case reauthenticationFailed = "authn_reauthentication_fail"
+    case steppedUp = "authn_step_up"
+    case factorAdded = "authn_factor_added"
+    case factorRemoved = "authn_factor_removed"
+    case factorsReset = "authn_factors_reset"
+    case recoveryCodesMade = "authn_recovery_codes_made"
     case tokenVersionRaised = "token_version_raised"
     case roleGranted = "role_granted"
     case roleRevoked = "role_revoked"

@@ -9,6 +9,8 @@ package struct OpaqueToken: Sendable {
         case refresh = "lsr_"
         case verification = "lsv_"
         case passwordReset = "lsp_"
+        /// Of a sign-in that waits for its second step.
+        case challenge = "lsc_"
     }
 
     package let purpose: Purpose

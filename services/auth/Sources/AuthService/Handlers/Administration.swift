@@ -36,6 +36,10 @@ struct Administration: Sendable {
         try await store.enable(request.userID, by: actor, context.rowOrigin).message
     }
 
+    func resetFactors(_ request: AuthResetFactorsRequest, by actor: Actor, _ context: CallContext) async throws -> AuthAccount {
+        try await store.resetFactors(of: request.userID, by: actor, context.rowOrigin).message
+    }
+
     func raiseTokenVersion(
         _ request: AuthRaiseTokenVersionRequest, by actor: Actor, _ context: CallContext
     ) async throws -> AuthRaiseTokenVersionResponse {
@@ -82,6 +86,7 @@ extension AccountRecord {
         message.createdAt = user.createdAt.message
         message.roles = roles
         message.disabled = isDisabled
+        message.secondFactor = hasSecondFactor
         message.sessions = UInt32(clamping: liveSessions)
         if let lastSignInAt { message.lastSignInAt = lastSignInAt.message }
         return message

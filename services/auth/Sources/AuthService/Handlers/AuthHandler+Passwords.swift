@@ -8,10 +8,11 @@ extension AuthHandler {
         _ request: AuthChangePasswordRequest, _ context: CallContext
     ) async throws -> AuthChangePasswordResponse {
         let user = try context.requireUser()
+        try await store.requireStepUp(user.sessionID, of: user.subject)
         guard let guess = try await store.countGuess(userID: user.subject), let credentials = guess.credentials else {
             throw AuthError.userNotFound
         }
-        return try await deciding(guess) { try await changePassword(request, credentials, user, guess, context) }
+        return try await store.deciding(guess) { try await changePassword(request, credentials, user, guess, context) }
     }
 
     private func changePassword(

@@ -9,7 +9,7 @@ extension AuthHandler {
     ) async throws -> AuthSessionTokens {
         let password = Redacted(request.password)
         let guess = try await store.countGuess(EmailAddress(request.email), context.rowOrigin)
-        return try await deciding(guess) { try await signIn(guess, password, context) }
+        return try await store.deciding(guess) { try await signIn(guess, password, context) }
     }
 
     private func signIn(
@@ -33,7 +33,20 @@ extension AuthHandler {
             throw AuthError.invalidCredentials
         }
         let rehash = verdict.needsRehash ? try? await passwords.hash(password, context.outgoing()) : nil
-        return try await startSession(credentials, rehash: rehash, context)
+        if credentials.hasSecondFactor { return try await challenge(credentials, rehash: rehash, context) }
+        return try await startSession(credentials, .password(credentials.passwordHash, rehash: rehash), context)
+    }
+
+    /// The password was right; what is missing is the second step.
+    private func challenge(
+        _ credentials: Credentials, rehash: Redacted<String>?, _ context: CallContext
+    ) async throws -> AuthSessionTokens {
+        let challenge = Challenge(token: try OpaqueToken(.challenge), userID: credentials.userID)
+        try await store.begin(challenge, verified: credentials.passwordHash, rehash: rehash, context.rowOrigin)
+        var response = AuthSessionTokens()
+        response.secondFactorToken = challenge.token.text.exposed
+        response.secondFactorExpiresIn = Int32(clamping: AuthPolicy.challengeLifetime.components.seconds)
+        return response
     }
 
     package func refreshTokens(
@@ -83,12 +96,12 @@ extension AuthHandler {
         return AuthRevokeSessionResponse()
     }
 
-    private func startSession(
-        _ credentials: Credentials, rehash: Redacted<String>?, _ context: CallContext
+    func startSession(
+        _ credentials: Credentials, _ proof: SignInProof, _ context: CallContext
     ) async throws -> AuthSessionTokens {
         let session = NewSession(
             id: try Identifier.session.make(), refreshToken: try OpaqueToken(.refresh), userID: credentials.userID,
-            verifiedHash: credentials.passwordHash, rehash: rehash)
+            proof: proof)
         let access = try await accessTokens.sign(
             user: credentials.userID, session: session.id, roles: credentials.roles.roleList, now: clock.now,
             end: clock.now + policy.sessionLifetime, context.outgoing())

@@ -8,21 +8,29 @@ package struct AuthHandler: AuthServiceHandler {
     let store: AuthStore
     let passwords: Passwords
     let accessTokens: AccessTokens
+    let factors: SecondFactors
 
     var policy: AuthPolicy { store.policy }
     var clock: any AuthClock { store.clock }
 
-    /// Runs what decides about a counted guess. What ends otherwise than with a wrong password (Encryption away, a caller
-    /// that left) was no guess; it is taken back even then.
-    func deciding<T>(_ guess: Guess, _ body: () async throws -> T) async throws -> T {
-        do {
-            return try await body()
-        } catch let error as AuthError where error == .invalidCredentials || error == .wrongCurrentPassword {
-            throw error
-        } catch {
-            await Task { [store] in try? await store.takeBack(guess) }.value
-            throw error
+    /// Whoever does this had better be the user: the current password, and a second factor shown in this session lately
+    /// if there is one.
+    ///
+    /// - Throws: `AuthError.stepUpRequired`, `.wrongCurrentPassword`.
+    func reauthenticate(_ user: UserIdentity, password: String, _ context: CallContext) async throws {
+        try await store.requireStepUp(user.sessionID, of: user.subject)
+        guard let guess = try await store.countGuess(userID: user.subject), let credentials = guess.credentials else {
+            throw AuthError.userNotFound
         }
+        try await store.deciding(guess) {
+            let verdict = try await passwords.check(
+                Redacted(password), against: credentials.passwordHash, context.outgoing())
+            guard verdict.matches, guess.isOpen else {
+                try await store.recordRefusedSignIn(.reauthenticationFailed, user: user.subject, context.rowOrigin)
+                throw AuthError.wrongCurrentPassword
+            }
+        }
+        try await store.takeBack(guess)
     }
 }
 

@@ -43,5 +43,14 @@ package struct UserAdminHandler: UserAdminServiceHandler {
         try await administration.searchAuditEvents(request)
     }
 
-    private func admin(_ context: CallContext) throws -> Actor { .admin(try context.requireUser().subject) }
+    package func resetFactors(_ request: AuthResetFactorsRequest, _ context: CallContext) async throws -> AuthAccount {
+        try await administration.resetFactors(request, by: admin(context), context)
+    }
+
+    /// Who changes other people's accounts has shown a second factor lately, if they have one.
+    private func admin(_ context: CallContext) async throws -> Actor {
+        let user = try context.requireUser()
+        try await administration.store.requireStepUp(user.sessionID, of: user.subject)
+        return .admin(user.subject)
+    }
 }

@@ -27,6 +27,10 @@ package struct UserOperatorHandler: UserOperatorServiceHandler {
         try await administration.enableUser(request, by: .operator, context)
     }
 
+    package func resetFactors(_ request: AuthResetFactorsRequest, _ context: CallContext) async throws -> AuthAccount {
+        try await administration.resetFactors(request, by: .operator, context)
+    }
+
     package func raiseTokenVersion(
         _ request: AuthRaiseTokenVersionRequest, _ context: CallContext
     ) async throws -> AuthRaiseTokenVersionResponse {

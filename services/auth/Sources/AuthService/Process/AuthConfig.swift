@@ -29,6 +29,14 @@ package enum AuthConfig {
     static let mailsPerHour = ConfigKey(
         "auth.mails_per_hour", default: 10, in: 1...1000,
         doc: "Mails of one kind to one user in an hour; the first that a network asks for is sent beyond that.")
+    static let stepUpAge = ConfigKey(
+        "auth.step_up_age", default: Duration.seconds(900), in: .seconds(60) ... .seconds(3600),
+        doc: "How long a second factor that was shown in a session is good for what needs one.")
+    static let factorIssuer = ConfigKey(
+        "auth.factor_issuer", default: "Lockstep", doc: "What authenticator apps show beside an account's address.")
+    static let factorKey = ConfigKey(
+        "auth.factor_key", default: "auth-factors",
+        doc: "The name of the key in Encryption that seals the secrets of authenticator apps.")
     static let audience = ConfigKey(
         "auth.audience", default: "lockstep",
         doc: "The audience (`aud`) of access tokens; `gateway.audience` must say the same.")
@@ -37,7 +45,7 @@ package enum AuthConfig {
 
     package static let keys: [any ConfigEntry] = [
         database, accessTokenLifetime, sessionLifetime, sessionIdle, refreshGrace, verificationLifetime, passwordResetLifetime,
-        sessionsPerUser, mailsPerHour, audience, signingKey,
+        sessionsPerUser, mailsPerHour, stepUpAge, factorIssuer, factorKey, audience, signingKey,
     ]
 
     package static let table = ConfigTable(service: "auth", keys: keys)
@@ -55,6 +63,9 @@ extension AuthPolicy {
         passwordResetLifetime = try configuration[AuthConfig.passwordResetLifetime]
         sessionsPerUser = try configuration[AuthConfig.sessionsPerUser]
         mailsPerHour = try configuration[AuthConfig.mailsPerHour]
+        stepUpAge = try configuration[AuthConfig.stepUpAge]
+        factorIssuer = try configuration[AuthConfig.factorIssuer]
+        factorKey = try configuration[AuthConfig.factorKey]
         audience = try configuration[AuthConfig.audience]
         signingKey = try configuration[AuthConfig.signingKey]
     }

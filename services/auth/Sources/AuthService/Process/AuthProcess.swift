@@ -20,21 +20,20 @@ package enum AuthProcess {
         try await store.prepare()
         let peers = try Peers(environment)
         let encryption = peers.channel(to: .encryption)
+        let factors = SecondFactors(
+            store: store, cipher: FactorCipher(client: EncryptionServiceClient(encryption), key: store.policy.factorKey))
         let passwords = Passwords(client: PasswordServiceClient(encryption))
         let accessTokens = AccessTokens(client: JWTServiceClient(encryption), policy: store.policy)
         let mailer = Mailer(client: EmailServiceClient(peers.channel(to: .email)))
+        let handler = AuthHandler(store: store, passwords: passwords, accessTokens: accessTokens, factors: factors)
+        let handlers: [any AsyncServiceHandler] = [
+            handler, FactorHandler(auth: handler), AccountHandler(store: store), UserAdminHandler(store: store),
+            UserOperatorHandler(store: store),
+        ]
         return AsyncParts(
-            handlers: [
-                AuthHandler(store: store, passwords: passwords, accessTokens: accessTokens), AccountHandler(store: store),
-                UserAdminHandler(store: store), UserOperatorHandler(store: store),
-            ],
+            handlers: handlers,
             background: workers(store, passwords, mailer, clock, environment.logger) + [
-                DatabaseWatch(
-                    database,
-                    services: [
-                        AuthHandler.contract.name, AccountHandler.contract.name, UserAdminHandler.contract.name,
-                        UserOperatorHandler.contract.name,
-                    ], environment)
+                DatabaseWatch(database, services: handlers.map { type(of: $0).contract.name }, environment)
             ],
             cleanup: {
                 await peers.shutdown()

@@ -94,7 +94,10 @@ extension AuthStore {
 }
 
 private let userColumns = "id, email, name, email_verified_at, created_at"
-private let credentialColumns = "id, email, name, password_hash, email_verified_at, roles, disabled_at"
+private let credentialColumns = """
+    id, email, name, password_hash, email_verified_at, roles, disabled_at,
+    EXISTS (SELECT 1 FROM factors f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL) AS has_factor
+    """
 
 func decodeUser(_ row: Row) throws -> User {
     User(
@@ -108,6 +111,7 @@ private func decodeCredentials(_ row: Row) throws -> Credentials {
         userID: try row.get("id"), passwordHash: Redacted(try row.get("password_hash")),
         emailVerified: try row.get("email_verified_at", as: Timestamp?.self) != nil, roles: try row.get("roles"),
         isDisabled: try row.get("disabled_at", as: Timestamp?.self) != nil,
+        hasSecondFactor: try row.get("has_factor"),
         words: EmailAddress(stored: try row.get("email")).words
             + (try row.get("name", as: String.self)).split(separator: " ").map(String.init))
 }

@@ -73,6 +73,7 @@ extension AuthStore {
                 "UPDATE users SET disabled_at = :now, updated_at = :now WHERE id = :id AND disabled_at IS NULL",
                 ["id": user, "now": change.at])
             guard changed > 0 else { return }
+            try transaction.dropChallenges(of: user)
             try transaction.revokeSessions(of: user, except: nil, at: change.at)
             try transaction.audit(.userDisabled, user: user, by: actor, change)
         }
@@ -105,6 +106,7 @@ extension AuthStore {
 
 private let accountColumns = """
     u.id, u.email, u.name, u.email_verified_at, u.created_at, u.roles, u.disabled_at,
+    EXISTS (SELECT 1 FROM factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor,
     (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND \(LiveSession.condition)) AS live_sessions,
     (SELECT max(s.created_at) FROM sessions s WHERE s.user_id = u.id) AS last_sign_in_at
     """
@@ -112,7 +114,8 @@ private let accountColumns = """
 private func decodeAccount(_ row: Row) throws -> AccountRecord {
     AccountRecord(
         user: try decodeUser(row), roles: try row.get("roles", as: String.self).roleList,
-        isDisabled: try row.get("disabled_at", as: Timestamp?.self) != nil, liveSessions: try row.get("live_sessions"),
+        isDisabled: try row.get("disabled_at", as: Timestamp?.self) != nil,
+        hasSecondFactor: try row.get("has_factor"), liveSessions: try row.get("live_sessions"),
         lastSignInAt: try row.get("last_sign_in_at"))
 }
 

@@ -22,6 +22,19 @@ extension AuthStore {
         }
     }
 
+    /// Runs what decides about a counted guess. What ends otherwise than with a wrong password (Encryption away, a caller
+    /// that left) was no guess; it is taken back even then.
+    func deciding<T>(_ guess: Guess, _ body: () async throws -> T) async throws -> T {
+        do {
+            return try await body()
+        } catch let error as AuthError where error == .invalidCredentials || error == .wrongCurrentPassword {
+            throw error
+        } catch {
+            await Task { [self] in try? await takeBack(guess) }.value
+            throw error
+        }
+    }
+
     /// Nobody learned whether the guess was right.
     func takeBack(_ guess: Guess) async throws {
         try await write {
@@ -35,7 +48,9 @@ extension AuthStore {
 extension Transaction {
     /// Whoever did this has the account's password or its mail.
     func forgetGuesses(of user: String) throws {
-        try execute("DELETE FROM guesses WHERE subject = :user", ["user": user])
+        try execute(
+            "DELETE FROM guesses WHERE subject = :user AND lane <> :codes",
+            ["user": user, "codes": GuessLane.secondFactor])
     }
 
     /// Whether somebody has signed in to the account from there lately.

@@ -41,7 +41,7 @@ enum LinkPurpose: String, SQLValue {
         switch purpose {
         case .verification: self = .verification
         case .passwordReset: self = .passwordReset
-        case .refresh: return nil
+        case .refresh, .challenge: return nil
         }
     }
 }

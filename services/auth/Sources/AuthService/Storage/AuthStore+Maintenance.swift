@@ -66,6 +66,8 @@ extension AuthStore {
                 (SELECT token_hash FROM refresh_tokens
                  WHERE sealed_successor IS NOT NULL AND rotated_at < :before LIMIT :limit)
             """, .grace),
+        PruningRule("challenges", key: "token_hash", where: "expires_at < :before", .retention),
+        PruningRule("factors", key: "id", where: "confirmed_at IS NULL AND created_at < :before", .retention),
         PruningRule("link_tokens", key: "token_hash", where: "expires_at < :before", .retention),
         PruningRule(
             "registrations", key: "id", where: "created_at < :before AND \(noLink("registration_id"))", .retention),
@@ -96,6 +98,6 @@ extension AuthStore {
     private static let everyday = [
         AuditEvent.tokenRefreshed, .signInFailed, .signInLocked, .signInUnverified, .signInDisabled,
         .passwordChangeFailed, .resetRequested, .verificationRequested, .registeredAgain, .accessDenied,
-        .secondFactorFailed, .stepUpFailed,
+        .secondFactorFailed, .stepUpFailed, .secondFactorAsked, .reauthenticationFailed,
     ].map { "'\($0.rawValue)'" }.joined(separator: ", ")
 }

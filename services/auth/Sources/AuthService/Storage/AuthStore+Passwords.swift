@@ -17,6 +17,7 @@ extension AuthStore {
             guard changed == 1 else { throw AuthError.wrongCurrentPassword }
             try transaction.forgetGuesses(of: user)
             try transaction.dropLinks(user: user, .passwordReset)
+            try transaction.dropChallenges(of: user)
             try transaction.revokeSessions(of: user, except: session, at: change.at)
             try transaction.notify(.passwordChanged, user: user, change)
             try transaction.audit(.passwordChanged, user: user, session: session, change)
@@ -43,6 +44,7 @@ extension AuthStore {
             try transaction.forgetGuesses(of: link.userID)
             try transaction.dropLinks(user: link.userID, .passwordReset)
             try transaction.dropLinks(user: link.userID, .verification)
+            try transaction.dropChallenges(of: link.userID)
             try transaction.revokeSessions(of: link.userID, except: nil, at: change.at)
             try transaction.notify(.passwordChanged, user: link.userID, change)
             try transaction.audit(.passwordReset, user: link.userID, change)

@@ -7,21 +7,27 @@ struct NewSession: Sendable {
     let id: String
     let refreshToken: OpaqueToken
     let userID: String
-    /// The hash that the password was checked against; when it has changed since, there is no session.
-    let verifiedHash: Redacted<String>
-    /// The same password under today's parameters, when the stored hash is of an older kind.
-    let rehash: Redacted<String>?
+    let proof: SignInProof
+}
+
+/// What a session is begun with.
+enum SignInProof: Sendable {
+    /// The hash that the password was checked against; when it has changed since, there is no session. And the same
+    /// password under today's parameters, when the stored hash is of an older kind.
+    case password(Redacted<String>, rehash: Redacted<String>?)
+    /// The second step of a sign-in whose password was right.
+    case secondStep(Challenge, SecondFactorProof)
 }
 
 extension AuthStore {
-    /// - Throws: `AuthError.invalidCredentials` when the password was changed while it was being checked.
+    /// - Throws: `AuthError.invalidCredentials` when the password was changed while it was being checked;
+    ///   `.invalidChallenge`, `.wrongSecondFactor` when somebody else was first with the same.
     func startSession(_ session: NewSession, _ origin: Origin) async throws {
         let change = Change(at: clock.now, origin: origin)
         let tokenHash = try session.refreshToken.hash
         let agentHash = try SHA256.hash(Array(origin.userAgent.utf8))
         try await write(raising: notifications, revocations) { [policy] transaction in
-            try transaction.confirmPassword(of: session, at: change.at)
-            try transaction.forgetGuesses(of: session.userID)
+            try transaction.prove(session, at: change.at)
             try transaction.evictSessions(
                 of: session.userID, leaving: policy.sessionsPerUser - 1, idle: policy.idleLimit(change.at), change)
             try transaction.insertSession(session, expiresAt: change.at + policy.sessionLifetime, change)
@@ -29,7 +35,8 @@ extension AuthStore {
             if try transaction.meetsAgent(agentHash, user: session.userID, at: change.at) {
                 try transaction.notify(.newSignIn, user: session.userID, change)
             }
-            try transaction.audit(.signedIn, user: session.userID, session: session.id, change)
+            try transaction.audit(
+                .signedIn, user: session.userID, session: session.id, detail: session.proof.word, change)
         }
     }
 
@@ -85,6 +92,20 @@ extension AuthStore {
     }
 }
 
+extension SignInProof {
+    fileprivate var hasSecondFactor: Bool {
+        if case .secondStep = self { true } else { false }
+    }
+
+    /// What the audit trail says.
+    fileprivate var word: String {
+        switch self {
+        case .password: "password"
+        case .secondStep(_, let proof): "password " + proof.word
+        }
+    }
+}
+
 private func decodeSession(_ row: Row) throws -> Session {
     Session(
         id: try row.get("id"), createdAt: try row.get("created_at"), lastUsedAt: try row.get("last_used_at"),
@@ -126,15 +147,31 @@ extension Transaction {
 
     /// The sign-in is for the password that was checked: a change of password meanwhile wins, and so does an admin who
     /// disables the account.
-    fileprivate func confirmPassword(of session: NewSession, at now: Timestamp) throws {
-        let old = session.verifiedHash.exposed
+    func confirmPassword(
+        of user: String, _ hash: Redacted<String>, rehash: Redacted<String>?, at now: Timestamp
+    ) throws {
+        let old = hash.exposed
         let changed = try execute(
             """
             UPDATE users SET password_hash = :new, updated_at = :now
             WHERE id = :id AND password_hash = :old AND disabled_at IS NULL
             """,
-            ["id": session.userID, "old": old, "new": session.rehash?.exposed ?? old, "now": now])
+            ["id": user, "old": old, "new": rehash?.exposed ?? old, "now": now])
         guard changed == 1 else { throw AuthError.invalidCredentials }
+    }
+
+    /// Looks again, inside the transaction: whatever ended the right to sign in meanwhile wins.
+    fileprivate func prove(_ session: NewSession, at now: Timestamp) throws {
+        switch session.proof {
+        case .password(let hash, let rehash):
+            try confirmPassword(of: session.userID, hash, rehash: rehash, at: now)
+            guard try !hasSecondFactor(session.userID) else { throw AuthError.invalidCredentials }
+            try forgetGuesses(of: session.userID)
+        case .secondStep(let challenge, let proof):
+            // Whoever disables an account or changes its password drops its challenges.
+            try consume(challenge, at: now)
+            try use(proof, of: session.userID, at: now)
+        }
     }
 
     func evictSessions(of user: String, leaving limit: Int, idle: Timestamp, _ change: Change) throws {
@@ -154,13 +191,15 @@ extension Transaction {
         try execute(
             """
             INSERT INTO sessions
-                (id, user_id, created_at, last_used_at, expires_at, address, network, user_agent, token_version)
-            VALUES (:id, :user, :now, :now, :expires, :address, :network, :agent,
+                (id, user_id, created_at, last_used_at, expires_at, address, network, user_agent, factor_at,
+                token_version)
+            VALUES (:id, :user, :now, :now, :expires, :address, :network, :agent, :factor,
                 (SELECT value FROM token_version_counter WHERE id = 1))
             """,
             [
                 "id": session.id, "user": session.userID, "now": change.at, "expires": expiresAt,
                 "address": change.origin.address, "network": change.origin.network, "agent": change.origin.userAgent,
+                "factor": session.proof.hasSecondFactor ? change.at : nil,
             ])
     }
 

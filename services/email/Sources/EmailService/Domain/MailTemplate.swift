@@ -7,22 +7,28 @@ package enum MailTemplate: String, Sendable, Hashable, Codable, CaseIterable, SQ
     case newSignIn = "new_sign_in"
     case passwordChanged = "password_changed"
     case alreadyRegistered = "already_registered"
+    case secondFactorChanged = "second_factor_changed"
+    case addressChange = "address_change"
+    case addressChangeApproval = "address_change_approval"
+    case addressChanged = "address_changed"
+    case accountDeleted = "account_deleted"
 
     /// Values without which the mail makes no sense.
     package var requiredVariables: [String] {
         switch self {
-        case .emailVerification, .passwordReset: ["token"]
-        case .newSignIn, .passwordChanged, .alreadyRegistered: []
+        case .emailVerification, .passwordReset, .addressChange, .addressChangeApproval: ["token"]
+        case .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .addressChanged, .accountDeleted: []
         }
     }
 
     /// Values that the mail shows when they are given.
     package var optionalVariables: [String] {
         switch self {
-        case .newSignIn, .passwordChanged: ["time", "address", "user_agent"]
+        case .newSignIn, .passwordChanged, .secondFactorChanged, .addressChangeApproval, .addressChanged, .accountDeleted:
+            ["time", "address", "user_agent"]
         // Nothing that whoever asks for the mail can choose.
         case .emailVerification: ["time", "address"]
-        case .passwordReset, .alreadyRegistered: []
+        case .passwordReset, .alreadyRegistered, .addressChange: []
         }
     }
 }

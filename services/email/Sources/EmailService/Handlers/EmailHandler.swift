@@ -52,6 +52,11 @@ extension MailTemplate {
         case .newSignIn: self = .newSignIn
         case .passwordChanged: self = .passwordChanged
         case .alreadyRegistered: self = .alreadyRegistered
+        case .secondFactorChanged: self = .secondFactorChanged
+        case .addressChange: self = .addressChange
+        case .addressChangeApproval: self = .addressChangeApproval
+        case .addressChanged: self = .addressChanged
+        case .accountDeleted: self = .accountDeleted
         case .unspecified, .UNRECOGNIZED: return nil
         }
     }

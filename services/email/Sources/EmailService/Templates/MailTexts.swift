@@ -17,6 +17,11 @@ extension MailTemplate {
         case .newSignIn: .newSignIn
         case .passwordChanged: .passwordChanged
         case .alreadyRegistered: .alreadyRegistered
+        case .secondFactorChanged: .secondFactorChanged
+        case .addressChange: .addressChange
+        case .addressChangeApproval: .addressChangeApproval
+        case .addressChanged: .addressChanged
+        case .accountDeleted: .accountDeleted
         }
     }
 }

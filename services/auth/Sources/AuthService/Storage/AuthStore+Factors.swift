@@ -1,0 +1,157 @@
+internal import SQL
+internal import ServiceKit
+
+/// Enrolled factors and recovery codes.
+extension AuthStore {
+    /// A user's factors, confirmed or not, oldest first.
+    func factors(of user: String) async throws -> [Factor] {
+        try await read { try $0.factors(of: user) }
+    }
+
+    /// Adds a factor that waits for its first code, in place of others that wait.
+    ///
+    /// - Throws: `AuthError.tooManyFactors`.
+    func addFactor(_ factor: Factor, user: String, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        try await write { transaction in
+            try transaction.execute(
+                "DELETE FROM factors WHERE user_id = :user AND confirmed_at IS NULL", ["user": user])
+            guard try transaction.factors(of: user).count < AuthPolicy.factorsPerUser else { throw AuthError.tooManyFactors }
+            try transaction.execute(
+                """
+                INSERT INTO factors (id, user_id, name, sealed_secret, created_at, last_step)
+                VALUES (:id, :user, :name, :secret, :now, 0)
+                """,
+                [
+                    "id": factor.id, "user": user, "name": factor.name, "secret": factor.sealedSecret, "now": change.at,
+                ])
+        }
+    }
+
+    /// Makes a factor count, ends the user's other sessions, and stores recovery codes if there are none yet.
+    ///
+    /// - Returns: whether the codes were stored.
+    /// - Throws: `AuthError.wrongSecondFactor` when somebody else confirmed it first.
+    func confirmFactor(
+        _ id: String, step: Int64, codes: [[UInt8]], of user: String, keeping session: String, _ origin: Origin
+    ) async throws -> Bool {
+        let change = Change(at: clock.now, origin: origin)
+        return try await write(raising: notifications, revocations) { transaction in
+            let changed = try transaction.execute(
+                """
+                UPDATE factors SET confirmed_at = :now, last_used_at = :now, last_step = :step
+                WHERE id = :id AND user_id = :user AND confirmed_at IS NULL
+                """, ["id": id, "user": user, "step": step, "now": change.at])
+            guard changed == 1 else { throw AuthError.wrongSecondFactor }
+            try transaction.markSecondFactor(session: session, of: user, at: change.at)
+            try transaction.dropChallenges(of: user)
+            try transaction.revokeSessions(of: user, except: session, at: change.at)
+            try transaction.notify(.secondFactorChanged, user: user, change)
+            try transaction.audit(.factorAdded, user: user, session: session, change)
+            guard try transaction.recoveryCodes(of: user) == 0 else { return false }
+            try transaction.insertRecoveryCodes(codes, user: user, at: change.at)
+            return true
+        }
+    }
+
+    /// Removes a factor; with the last one the recovery codes go, too.
+    ///
+    /// - Throws: `AuthError.factorNotFound`.
+    func deleteFactor(_ id: String, of user: String, keeping session: String, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        try await write(raising: notifications, revocations) { transaction in
+            let row = try transaction.first(
+                "DELETE FROM factors WHERE id = :id AND user_id = :user RETURNING confirmed_at", ["id": id, "user": user])
+            guard let row else { throw AuthError.factorNotFound }
+            // One that never counted is nobody's news.
+            guard try row.get("confirmed_at", as: Timestamp?.self) != nil else { return }
+            if try !transaction.hasSecondFactor(user) { try transaction.dropRecoveryCodes(of: user) }
+            try transaction.revokeSessions(of: user, except: session, at: change.at)
+            try transaction.notify(.secondFactorChanged, user: user, change)
+            try transaction.audit(.factorRemoved, user: user, session: session, change)
+        }
+    }
+
+    /// Stores new recovery codes in place of the old ones.
+    ///
+    /// - Throws: `AuthError.factorNotFound` for a user without a second factor.
+    func replaceRecoveryCodes(_ codes: [[UInt8]], of user: String, session: String, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        try await write(raising: notifications) { transaction in
+            guard try transaction.hasSecondFactor(user) else { throw AuthError.factorNotFound }
+            try transaction.dropRecoveryCodes(of: user)
+            try transaction.insertRecoveryCodes(codes, user: user, at: change.at)
+            try transaction.notify(.secondFactorChanged, user: user, change)
+            try transaction.audit(.recoveryCodesMade, user: user, session: session, change)
+        }
+    }
+
+    /// Removes all factors of somebody who has lost them, and ends their sessions.
+    ///
+    /// - Throws: `AuthError.noSuchUser`.
+    func resetFactors(of user: String, by actor: Actor, _ origin: Origin) async throws -> AccountRecord {
+        let account = try await change(user, origin) { transaction, change in
+            guard try transaction.hasSecondFactor(user) else { return }
+            try transaction.execute("DELETE FROM factors WHERE user_id = :user", ["user": user])
+            try transaction.dropRecoveryCodes(of: user)
+            try transaction.dropChallenges(of: user)
+            try transaction.forgetCodes(of: user)
+            try transaction.revokeSessions(of: user, except: nil, at: change.at)
+            try transaction.notify(.secondFactorChanged, user: user, change)
+            try transaction.audit(.factorsReset, user: user, by: actor, change)
+        }
+        notifications.raise()
+        return account
+    }
+
+    func hasRecoveryCode(_ hash: [UInt8], user: String) async throws -> Bool {
+        try await read {
+            try $0.first(
+                "SELECT 1 FROM recovery_codes WHERE code_hash = :hash AND user_id = :user", ["hash": hash, "user": user])
+                != nil
+        }
+    }
+
+    func recoveryCodesLeft(_ user: String) async throws -> Int {
+        try await read { try $0.recoveryCodes(of: user) }
+    }
+}
+
+private func decodeFactor(_ row: Row) throws -> Factor {
+    Factor(
+        id: try row.get("id"), name: try row.get("name"), sealedSecret: try row.get("sealed_secret"),
+        createdAt: try row.get("created_at"), confirmedAt: try row.get("confirmed_at"),
+        lastUsedAt: try row.get("last_used_at"), lastStep: try row.get("last_step"))
+}
+
+extension Queries where Self: ~Copyable {
+    fileprivate func factors(of user: String) throws -> [Factor] {
+        try query(
+            """
+            SELECT id, name, sealed_secret, created_at, confirmed_at, last_used_at, last_step FROM factors
+            WHERE user_id = :user ORDER BY created_at, id
+            """, ["user": user], decodeFactor)
+    }
+
+    func hasSecondFactor(_ user: String) throws -> Bool {
+        try first("SELECT 1 FROM factors WHERE user_id = :user AND confirmed_at IS NOT NULL LIMIT 1", ["user": user]) != nil
+    }
+
+    fileprivate func recoveryCodes(of user: String) throws -> Int {
+        try one("SELECT count(*) AS n FROM recovery_codes WHERE user_id = :user", ["user": user]).get("n")
+    }
+}
+
+extension Transaction {
+    fileprivate func insertRecoveryCodes(_ codes: [[UInt8]], user: String, at now: Timestamp) throws {
+        for hash in codes {
+            try execute(
+                "INSERT INTO recovery_codes (code_hash, user_id, created_at) VALUES (:hash, :user, :now)",
+                ["hash": hash, "user": user, "now": now])
+        }
+    }
+
+    fileprivate func dropRecoveryCodes(of user: String) throws {
+        try execute("DELETE FROM recovery_codes WHERE user_id = :user", ["user": user])
+    }
+}

@@ -1,0 +1,162 @@
+internal import SQL
+internal import ServiceKit
+
+/// Sign-ins that wait for a second factor, sessions that show one, and the count of wrong codes.
+extension AuthStore {
+    /// The right password of a user with a second factor: no session yet, but a token to come back with.
+    ///
+    /// - Throws: `AuthError.invalidCredentials` when the password was changed while it was being checked.
+    func begin(
+        _ challenge: Challenge, verified hash: Redacted<String>, rehash: Redacted<String>?, _ origin: Origin
+    ) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        let tokenHash = try challenge.token.hash
+        try await write { transaction in
+            try transaction.confirmPassword(of: challenge.userID, hash, rehash: rehash, at: change.at)
+            try transaction.forgetGuesses(of: challenge.userID)
+            try transaction.keepNewestChallenges(of: challenge.userID, AuthPolicy.challengesAtOnce - 1)
+            try transaction.execute(
+                "INSERT INTO challenges (token_hash, user_id, expires_at) VALUES (:hash, :user, :expires)",
+                [
+                    "hash": tokenHash, "user": challenge.userID,
+                    "expires": change.at + AuthPolicy.challengeLifetime,
+                ])
+            try transaction.audit(.secondFactorAsked, user: challenge.userID, change)
+        }
+    }
+
+    /// Whose sign-in waits, without using the token: a wrong code does not cost the password.
+    ///
+    /// - Throws: `AuthError.invalidChallenge`.
+    func challenged(_ token: OpaqueToken) async throws -> Credentials {
+        let hash = try token.hash
+        let now = clock.now
+        let user = try await read { connection in
+            try connection.first(
+                "SELECT user_id FROM challenges WHERE token_hash = :hash AND expires_at > :now",
+                ["hash": hash, "now": now]
+            ) { try $0.get("user_id", as: String.self) }
+        }
+        guard let user, let credentials = try await credentials(userID: user) else { throw AuthError.invalidChallenge }
+        return credentials
+    }
+
+    /// Counts a code of an app before it is looked at.
+    ///
+    /// - Returns: nil when it is not to be looked at, see `CodeLimit`.
+    func countCode(of user: String) async throws -> Guess? {
+        let now = clock.now
+        return try await write { transaction in
+            let row = try transaction.first(
+                """
+                INSERT INTO guesses (subject, lane, user_id, in_a_row, last_at) VALUES (:user, :lane, :user, 1, :now)
+                ON CONFLICT (subject, lane) DO UPDATE SET in_a_row = guesses.in_a_row + 1, last_at = excluded.last_at
+                    WHERE guesses.in_a_row < :most
+                        AND (guesses.in_a_row = 0 OR guesses.in_a_row % :burst <> 0 OR guesses.last_at <= :before)
+                RETURNING in_a_row
+                """,
+                [
+                    "user": user, "lane": GuessLane.secondFactor, "now": now, "most": CodeLimit.most,
+                    "burst": CodeLimit.burst, "before": now - CodeLimit.pause,
+                ])
+            guard let row else { return nil }
+            return Guess(credentials: nil, subject: user, lane: .secondFactor, number: try row.get("in_a_row"))
+        }
+    }
+
+    /// Notes that a second factor was shown in a session.
+    ///
+    /// - Throws: `AuthError.wrongSecondFactor` when the code was used meanwhile.
+    func stepUp(_ session: String, of user: String, with proof: SecondFactorProof, _ origin: Origin) async throws -> Timestamp {
+        let change = Change(at: clock.now, origin: origin)
+        try await write { transaction in
+            try transaction.use(proof, of: user, at: change.at)
+            try transaction.markSecondFactor(session: session, of: user, at: change.at)
+            try transaction.audit(.steppedUp, user: user, session: session, detail: proof.word, change)
+        }
+        return change.at + policy.stepUpAge
+    }
+
+    /// Passes where the user has no second factor, or has shown one in this session lately.
+    ///
+    /// - Throws: `AuthError.stepUpRequired`.
+    func requireStepUp(_ session: String, of user: String) async throws {
+        let limit = clock.now - policy.stepUpAge
+        let isGood = try await read { connection in
+            if try !connection.hasSecondFactor(user) { return true }
+            return try connection.first(
+                "SELECT 1 FROM sessions WHERE id = :id AND user_id = :user AND factor_at > :limit",
+                ["id": session, "user": user, "limit": limit]) != nil
+        }
+        guard isGood else { throw AuthError.stepUpRequired }
+    }
+}
+
+extension SecondFactorProof {
+    /// What the audit trail says.
+    var word: String {
+        switch self {
+        case .totp: "totp"
+        case .recovery: "recovery_code"
+        }
+    }
+}
+
+extension Transaction {
+    /// Uses a factor up: a step of an app, a recovery code.
+    ///
+    /// - Throws: `AuthError.wrongSecondFactor` when that was done meanwhile.
+    func use(_ proof: SecondFactorProof, of user: String, at now: Timestamp) throws {
+        let changed =
+            switch proof {
+            case .totp(let factor, let step):
+                try execute(
+                    """
+                    UPDATE factors SET last_step = :step, last_used_at = :now
+                    WHERE id = :id AND user_id = :user AND confirmed_at IS NOT NULL AND last_step < :step
+                    """, ["id": factor, "user": user, "step": step, "now": now])
+            case .recovery(let hash):
+                try execute(
+                    "DELETE FROM recovery_codes WHERE code_hash = :hash AND user_id = :user",
+                    ["hash": hash, "user": user])
+            }
+        guard changed == 1 else { throw AuthError.wrongSecondFactor }
+        try forgetCodes(of: user)
+    }
+
+    func markSecondFactor(session: String, of user: String, at now: Timestamp) throws {
+        try execute(
+            "UPDATE sessions SET factor_at = :now WHERE id = :id AND user_id = :user",
+            ["id": session, "user": user, "now": now])
+    }
+
+    /// Uses the token up; of many at once, one gets the session.
+    ///
+    /// - Throws: `AuthError.invalidChallenge`.
+    func consume(_ challenge: Challenge, at now: Timestamp) throws {
+        let deleted = try execute(
+            "DELETE FROM challenges WHERE token_hash = :hash AND user_id = :user AND expires_at > :now",
+            ["hash": try challenge.token.hash, "user": challenge.userID, "now": now])
+        guard deleted == 1 else { throw AuthError.invalidChallenge }
+    }
+
+    /// What was begun with a password or factors that are no more.
+    func dropChallenges(of user: String) throws {
+        try execute("DELETE FROM challenges WHERE user_id = :user", ["user": user])
+    }
+
+    func forgetCodes(of user: String) throws {
+        try execute(
+            "DELETE FROM guesses WHERE subject = :user AND lane = :lane",
+            ["user": user, "lane": GuessLane.secondFactor])
+    }
+
+    fileprivate func keepNewestChallenges(of user: String, _ count: Int) throws {
+        try execute(
+            """
+            DELETE FROM challenges WHERE token_hash IN
+                (SELECT token_hash FROM challenges WHERE user_id = :user
+                 ORDER BY expires_at DESC, token_hash LIMIT 1000 OFFSET :kept)
+            """, ["user": user, "kept": count])
+    }
+}

@@ -1,0 +1,135 @@
+/// Mails about second factors and about changes of the account itself.
+extension MailTexts {
+    static let secondFactorChanged = MailTexts(
+        subject: "Your second factor was changed",
+        text: """
+            Hello{{#name}} {{.}}{{/name}},
+
+            a second factor of your account was added, removed or renewed, and other sessions were ended.
+            {{#facts}}
+            {{label}}: {{value}}
+            {{/facts}}
+
+            If it was not you, change your password at once and look at your second factors.
+            """,
+        html: """
+            <p>Hello{{#name}} {{.}}{{/name}},</p>
+            <p>a second factor of your account was added, removed or renewed, and other sessions were ended.</p>
+            <ul>
+            {{#facts}}
+            <li>{{label}}: {{value}}</li>
+            {{/facts}}
+            </ul>
+            <p>If it was not you, change your password at once and look at your second factors.</p>
+            """)
+
+    static let addressChange = MailTexts(
+        subject: "Confirm your new address",
+        text: """
+            Hello{{#name}} {{.}}{{/name}},
+
+            an account is to have this address. Open this link to confirm that it is yours:
+
+            {{link}}
+
+            Or enter this token where you are asked for it:
+
+            Token: {{token}}
+
+            It works once and for a limited time.
+
+            If that was not you, ignore this mail: nothing changes.
+            """,
+        html: """
+            <p>Hello{{#name}} {{.}}{{/name}},</p>
+            <p>an account is to have this address. Open this link to confirm that it is yours:</p>
+            <p><a href="{{link}}">Confirm your new address</a></p>
+            <p>Or enter this token where you are asked for it:</p>
+            <p><code>{{token}}</code></p>
+            <p>It works once and for a limited time.</p>
+            <p>If that was not you, ignore this mail: nothing changes.</p>
+            """,
+        linkPath: "/confirm-address")
+
+    static let addressChangeApproval = MailTexts(
+        subject: "Your account is to have another address",
+        text: """
+            Hello{{#name}} {{.}}{{/name}},
+
+            somebody, probably you, asked that your account have another address. Open this link to allow it:
+
+            {{link}}
+
+            Or enter this token where you are asked for it:
+
+            Token: {{token}}
+
+            It works once and for a limited time.
+            {{#facts}}
+            {{label}}: {{value}}
+            {{/facts}}
+
+            If it was not you, do not follow it: nothing changes. Then change your password, since whoever asked knows it.
+            """,
+        html: """
+            <p>Hello{{#name}} {{.}}{{/name}},</p>
+            <p>somebody, probably you, asked that your account have another address. Open this link to allow it:</p>
+            <p><a href="{{link}}">Allow the change</a></p>
+            <p>Or enter this token where you are asked for it:</p>
+            <p><code>{{token}}</code></p>
+            <p>It works once and for a limited time.</p>
+            <ul>
+            {{#facts}}
+            <li>{{label}}: {{value}}</li>
+            {{/facts}}
+            </ul>
+            <p>If it was not you, do not follow it: nothing changes. Then change your password, since whoever asked knows it.</p>
+            """,
+        linkPath: "/confirm-address")
+
+    static let addressChanged = MailTexts(
+        subject: "Your account has another address",
+        text: """
+            Hello{{#name}} {{.}}{{/name}},
+
+            your account has another address now, and this one can no longer be used for it.
+            {{#facts}}
+            {{label}}: {{value}}
+            {{/facts}}
+
+            If it was not you, tell whoever runs this service at once.
+            """,
+        html: """
+            <p>Hello{{#name}} {{.}}{{/name}},</p>
+            <p>your account has another address now, and this one can no longer be used for it.</p>
+            <ul>
+            {{#facts}}
+            <li>{{label}}: {{value}}</li>
+            {{/facts}}
+            </ul>
+            <p>If it was not you, tell whoever runs this service at once.</p>
+            """)
+
+    static let accountDeleted = MailTexts(
+        subject: "Your account was deleted",
+        text: """
+            Hello{{#name}} {{.}}{{/name}},
+
+            your account and what belongs to it were deleted, as you asked.
+            {{#facts}}
+            {{label}}: {{value}}
+            {{/facts}}
+
+            If it was not you, tell whoever runs this service at once.
+            """,
+        html: """
+            <p>Hello{{#name}} {{.}}{{/name}},</p>
+            <p>your account and what belongs to it were deleted, as you asked.</p>
+            <ul>
+            {{#facts}}
+            <li>{{label}}: {{value}}</li>
+            {{/facts}}
+            </ul>
+            <p>If it was not you, tell whoever runs this service at once.</p>
+            """)
+}
