@@ -34,7 +34,8 @@ import Testing
         #expect(throws: AuthError.self) { try PersonName(String(repeating: "x", count: 201)) }
     }
 
-    @Test func tokensAreRecognisedBeforeTheDatabaseIsAsked() throws {
+    @Test("ASVS 7.2.3: tokens have 256 random bits and are recognised before the database is asked")
+    func tokensAreRecognisedBeforeTheDatabaseIsAsked() throws {
         let token = try OpaqueToken(.refresh)
         let text = token.text.exposed
         let read = try #require(OpaqueToken(text, .refresh))

@@ -93,7 +93,15 @@ final class Fixture: Sendable {
     func account(_ session: AuthSessionTokens, _ user: String) throws -> AccountServiceClient {
         let identity = UserIdentity(subject: user, sessionID: session.sessionID, roles: ["user"], lane: .routine)
         return AccountServiceClient(
-            try InProcessChannel(async: [AccountHandler(store: handler.store)], peer: "gateway", user: identity))
+            try InProcessChannel(async: [AccountHandler(auth: handler)], peer: "gateway", user: identity))
+    }
+
+    func confirmAddress(_ token: String) async throws -> String {
+        var request = AuthConfirmAddressRequest()
+        request.token = token
+        let client = AccountServiceClient(
+            try InProcessChannel(async: [AccountHandler(auth: handler)], peer: "gateway"))
+        return try await client.confirmAddress(request, CallOptions()).status
     }
 
     /// The methods of second factors, with or without a signed-in user.

@@ -27,11 +27,13 @@ import Testing
         await refusal { _ = try await fixture.signIn(address, from: origin) } == "invalid_credentials"
     }
 
-    @Test func theLimitsAreNISTsTogether() {
+    @Test("NIST SP 800-63B-4 3.2.2: at most 100 failures in a row")
+    func theLimitsAreNISTsTogether() {
         #expect(GuessLane.stranger.limit + GuessLane.familiar.limit == 100)
     }
 
-    @Test func strangersHaveALimitAndTheOwnerStaysIn() async throws {
+    @Test("ASVS 6.1.1: a lock is no weapon: strangers have a limit and the owner stays in")
+    func strangersHaveALimitAndTheOwnerStaysIn() async throws {
         let fixture = try await Fixture()
         _ = try await fixture.member()
         _ = try await fixture.signIn(from: home)
@@ -62,7 +64,8 @@ import Testing
         _ = try await fixture.signIn(from: home)
     }
 
-    @Test func mailAlwaysHelps() async throws {
+    @Test("ASVS 6.1.1: whoever is locked out is let in by a reset")
+    func mailAlwaysHelps() async throws {
         let fixture = try await Fixture()
         _ = try await fixture.member()
         try await guess(fixture, strangers)
@@ -72,7 +75,8 @@ import Testing
         _ = try await fixture.signIn(from: home)
     }
 
-    @Test func manyAtOnceAreNoWayAround() async throws {
+    @Test("ASVS 6.1.1, 6.3.1: of parallel guesses so many are verified as the limit says")
+    func manyAtOnceAreNoWayAround() async throws {
         let fixture = try await Fixture()
         let second = try await fixture.secondProcess()
         _ = try await fixture.member()
@@ -96,7 +100,8 @@ import Testing
         #expect(await isLockedOut(fixture, from: home))
     }
 
-    @Test func unknownAddressesAreCountedTheSame() async throws {
+    @Test("ASVS 6.3.8: guesses at unknown addresses are counted the same")
+    func unknownAddressesAreCountedTheSame() async throws {
         let fixture = try await Fixture()
         _ = try await fixture.member("known@example.com")
         func statements(_ address: String) async throws -> [UInt64] {

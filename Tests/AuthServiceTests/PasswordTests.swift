@@ -30,7 +30,8 @@ import Testing
         _ = try await fixture.client().resetPassword(request, CallOptions())
     }
 
-    @Test func aChangeNeedsTheCurrentPasswordAndEndsOtherSessions() async throws {
+    @Test("ASVS 6.2.3, 6.3.7, 7.4.3: a change needs the current password, ends other sessions and is told")
+    func aChangeNeedsTheCurrentPasswordAndEndsOtherSessions() async throws {
         let fixture = try await Fixture()
         let user = try await fixture.member()
         let mine = try await fixture.signIn()
@@ -51,7 +52,8 @@ import Testing
         #expect(await refusal { _ = try await fixture.signIn() } == "invalid_credentials")
     }
 
-    @Test func aResetEndsAllSessionsAndTells() async throws {
+    @Test("ASVS 6.3.7, 7.4.3: a reset ends all sessions and is told")
+    func aResetEndsAllSessionsAndTells() async throws {
         let fixture = try await Fixture()
         _ = try await fixture.member()
         let session = try await fixture.signIn()
@@ -66,7 +68,8 @@ import Testing
         #expect(await refusal { try await reset(fixture, token, to: "once more, please") } == "invalid_token")
     }
 
-    @Test func aResetWorksOnceAlsoForManyAtOnce() async throws {
+    @Test("ASVS 6.5.1: a reset works once, also for many at once")
+    func aResetWorksOnceAlsoForManyAtOnce() async throws {
         let fixture = try await Fixture()
         _ = try await fixture.member()
         let token = try await requestReset(fixture)
@@ -82,7 +85,8 @@ import Testing
         _ = try await fixture.signIn(password: "new password \(winners[0])")
     }
 
-    @Test func aResetLinkExpiresAndUsingOneEndsTheOthers() async throws {
+    @Test("ASVS 6.5.5: a reset link expires, and using one ends the others")
+    func aResetLinkExpiresAndUsingOneEndsTheOthers() async throws {
         let fixture = try await Fixture()
         _ = try await fixture.member()
         let first = try await requestReset(fixture)

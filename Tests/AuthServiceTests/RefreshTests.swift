@@ -9,7 +9,8 @@ import Testing
 @testable import AuthService
 
 @Suite(.everyEngine) struct RefreshTests {
-    @Test func fiftyAtOnceAreOneFamilyAndNobodyIsLoggedOut() async throws {
+    @Test("RFC 9700 4.14: 50 refreshes at once are one family and nobody is logged out")
+    func fiftyAtOnceAreOneFamilyAndNobodyIsLoggedOut() async throws {
         let fixture = try await Fixture()
         _ = try await fixture.member()
         let session = try await fixture.signIn()
@@ -43,7 +44,8 @@ import Testing
         #expect(try await fixture.refresh(next.refreshToken).refreshToken != next.refreshToken)
     }
 
-    @Test func aReplayOutsideTheGraceEndsTheFamily() async throws {
+    @Test("RFC 9700 4.14, RFC 6819 5.2.2.3, ASVS 10.4.5: a replay outside the grace ends the family")
+    func aReplayOutsideTheGraceEndsTheFamily() async throws {
         let fixture = try await Fixture()
         _ = try await fixture.member()
         let session = try await fixture.signIn()
@@ -99,7 +101,8 @@ import Testing
         _ = try await fixture.refresh(session.refreshToken)
     }
 
-    @Test func noTokenOrPasswordIsInTheFiles() async throws {
+    @Test("ASVS 11.4.2, 16.2.5: no token or password is in the files")
+    func noTokenOrPasswordIsInTheFiles() async throws {
         guard Engine.current == .sqlite else { return }
         let fixture = try await Fixture()
         try await fixture.register("ada@example.com")

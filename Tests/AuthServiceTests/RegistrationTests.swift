@@ -28,7 +28,8 @@ import Testing
             ])
     }
 
-    @Test func knownAndUnknownAddressesCostTheSame() async throws {
+    @Test("ASVS 6.3.8: known and unknown addresses cost the same, in calls and statements")
+    func knownAndUnknownAddressesCostTheSame() async throws {
         let fixture = try await Fixture()
         _ = try await fixture.member("known@example.com")
         try await fixture.register("unverified@example.com")
@@ -104,7 +105,8 @@ import Testing
         #expect(try await fixture.mails().allSatisfy { $0.template == .newSignIn })
     }
 
-    @Test func aLinkWorksOnceAlsoForManyAtOnce() async throws {
+    @Test("ASVS 6.5.1: a link confirms once, also for many at once")
+    func aLinkWorksOnceAlsoForManyAtOnce() async throws {
         let fixture = try await Fixture()
         try await fixture.register("ada@example.com")
         let token = try await fixture.mailedToken(.emailVerification)

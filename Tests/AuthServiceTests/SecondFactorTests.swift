@@ -118,8 +118,9 @@ import Testing
         let enrolled = try await enrol(fixture)
         let second = try await fixture.secondProcess()
         let code = try code(enrolled.secret, fixture)
+        // Few enough that the losers do not use up the guesses.
         var challenges: [String] = []
-        for _ in 0..<AuthPolicy.challengesAtOnce { challenges.append(try await fixture.signIn().secondFactorToken) }
+        for _ in 0..<3 { challenges.append(try await fixture.signIn().secondFactorToken) }
         let winners = await withTaskGroup(of: Bool.self) { group in
             for (index, challenge) in challenges.enumerated() {
                 let handler = index.isMultiple(of: 2) ? fixture.handler : second.handler

@@ -9,7 +9,8 @@ import Testing
 @testable import AuthService
 
 @Suite(.everyEngine) struct SessionTests {
-    @Test func sessionsAreListedAndEnded() async throws {
+    @Test("ASVS 7.4.1, 7.5.2: sessions are listed and ended")
+    func sessionsAreListedAndEnded() async throws {
         let fixture = try await Fixture()
         let user = try await fixture.member()
         let first = try await fixture.signIn(agent: "first")
@@ -79,7 +80,8 @@ import Testing
         #expect(try await fixture.isLive(sessions[2].sessionID))
     }
 
-    @Test func aSessionEndsAfterThirtyDaysHoweverOftenItIsRefreshed() async throws {
+    @Test("ASVS 10.4.8: a session ends after 30 days, however often it is refreshed")
+    func aSessionEndsAfterThirtyDaysHoweverOftenItIsRefreshed() async throws {
         let fixture = try await Fixture()
         _ = try await fixture.member()
         var session = try await fixture.signIn()

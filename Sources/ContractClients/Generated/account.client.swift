@@ -17,4 +17,33 @@ package struct AccountServiceClient: Sendable {
     ) async throws(RPCError) -> AuthListAuditEventsResponse {
         try await channel.call(AccountServiceContract.listAuditEvents, request, options)
     }
+
+    /// Asks for another address. Both get a link, and the account moves once both were followed. The same answer whether
+    /// somebody has the new address or not.
+    package func changeAddress(
+        _ request: AuthChangeAddressRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> AuthChangeAddressResponse {
+        try await channel.call(AccountServiceContract.changeAddress, request, options)
+    }
+
+    /// Takes the token from one of the two links. A token works once.
+    package func confirmAddress(
+        _ request: AuthConfirmAddressRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> AuthConfirmAddressResponse {
+        try await channel.call(AccountServiceContract.confirmAddress, request, options)
+    }
+
+    /// All that auth keeps of the signed-in user. Provider connections are the token service's: `GET /v1/connections`.
+    package func exportUserData(
+        _ request: AuthExportUserDataRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> AuthUserData {
+        try await channel.call(AccountServiceContract.exportUserData, request, options)
+    }
+
+    /// Deletes the account of the signed-in user, with the current password and a second factor shown lately.
+    package func deleteUser(
+        _ request: AuthDeleteUserRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> AuthDeleteUserResponse {
+        try await channel.call(AccountServiceContract.deleteUser, request, options)
+    }
 }

@@ -51,6 +51,14 @@ package struct UserAdminServiceClient: Sendable {
         try await channel.call(UserAdminServiceContract.enableUser, request, options)
     }
 
+    /// Says how many sessions a user may have: basic 2, essential 3, plus 5, premium 10, pro as many as they like; empty: what
+    /// auth is configured for. Sessions beyond that end at once, those unused for longest.
+    package func setTier(
+        _ request: AuthSetTierRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> AuthAccount {
+        try await channel.call(UserAdminServiceContract.setTier, request, options)
+    }
+
     /// Removes the second factors of somebody who has lost them, and ends their sessions.
     package func resetFactors(
         _ request: AuthResetFactorsRequest, _ options: CallOptions = CallOptions()
@@ -110,6 +118,12 @@ package struct UserOperatorServiceClient: Sendable {
         _ request: AuthEnableUserRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthAccount {
         try await channel.call(UserOperatorServiceContract.enableUser, request, options)
+    }
+
+    package func setTier(
+        _ request: AuthSetTierRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> AuthAccount {
+        try await channel.call(UserOperatorServiceContract.setTier, request, options)
     }
 
     package func resetFactors(

@@ -9,8 +9,12 @@ package enum AccountServiceContract {
         execution: .async, hostedByBoth: false,
         methods: [
             listAuditEvents,
+            changeAddress,
+            confirmAddress,
+            exportUserData,
+            deleteUser,
         ],
-        fingerprint: 0x31670e17e332c93d
+        fingerprint: 0x46452fcf60344de8
     )
 
     /// What was recorded of the signed-in user, newest first.
@@ -34,12 +38,110 @@ package enum AccountServiceContract {
         request: AuthListAuditEventsRequest.contractDescriptor,
         response: AuthListAuditEventsResponse.contractDescriptor
     )
+
+    /// Asks for another address. Both get a link, and the account moves once both were followed. The same answer whether
+    /// somebody has the new address or not.
+    package static let changeAddress = MethodDescriptor(
+        id: 0xfa200e6f,
+        service: "lockstep.auth.v1.AccountService",
+        name: "ChangeAddress",
+        execution: .async, cost: nil,
+        callers: ["gateway"],
+        exposure: .user, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(10000), maximum: .milliseconds(15000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil, isAdaptive: true,
+        rate: Rate(limit: 5, period: .seconds(60), key: .user),
+        onCancel: .detach, idempotency: .unknown,
+        http: HTTPRoute(
+            verb: .post, template: "/v1/users/me/address-changes",
+            segments: [.literal("v1"), .literal("users"), .literal("me"), .literal("address-changes")],
+            hasBody: true, success: 202, maxAge: 0
+        ),
+        request: AuthChangeAddressRequest.contractDescriptor,
+        response: AuthChangeAddressResponse.contractDescriptor
+    )
+
+    /// Takes the token from one of the two links. A token works once.
+    package static let confirmAddress = MethodDescriptor(
+        id: 0xab40750d,
+        service: "lockstep.auth.v1.AccountService",
+        name: "ConfirmAddress",
+        execution: .async, cost: nil,
+        callers: ["gateway"],
+        exposure: .public, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: Rate(limit: 20, period: .seconds(60), key: .address),
+        onCancel: .cancel, idempotency: .unknown,
+        http: HTTPRoute(
+            verb: .post, template: "/v1/address-confirmations",
+            segments: [.literal("v1"), .literal("address-confirmations")],
+            hasBody: true, success: 200, maxAge: 0
+        ),
+        request: AuthConfirmAddressRequest.contractDescriptor,
+        response: AuthConfirmAddressResponse.contractDescriptor
+    )
+
+    /// All that auth keeps of the signed-in user. Provider connections are the token service's: `GET /v1/connections`.
+    package static let exportUserData = MethodDescriptor(
+        id: 0xefc55849,
+        service: "lockstep.auth.v1.AccountService",
+        name: "ExportUserData",
+        execution: .async, cost: nil,
+        callers: ["gateway"],
+        exposure: .user, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 1048576,
+        concurrency: nil,
+        rate: Rate(limit: 5, period: .seconds(60), key: .user),
+        onCancel: .cancel, idempotency: .noSideEffects,
+        http: HTTPRoute(
+            verb: .get, template: "/v1/users/me/data",
+            segments: [.literal("v1"), .literal("users"), .literal("me"), .literal("data")],
+            hasBody: false, success: 200, maxAge: 0
+        ),
+        request: AuthExportUserDataRequest.contractDescriptor,
+        response: AuthUserData.contractDescriptor
+    )
+
+    /// Deletes the account of the signed-in user, with the current password and a second factor shown lately.
+    package static let deleteUser = MethodDescriptor(
+        id: 0xadafcaca,
+        service: "lockstep.auth.v1.AccountService",
+        name: "DeleteUser",
+        execution: .async, cost: nil,
+        callers: ["gateway"],
+        exposure: .user, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(10000), maximum: .milliseconds(15000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil, isAdaptive: true,
+        rate: Rate(limit: 5, period: .seconds(60), key: .user),
+        onCancel: .detach, idempotency: .unknown,
+        http: HTTPRoute(
+            verb: .post, template: "/v1/users/me/deletions",
+            segments: [.literal("v1"), .literal("users"), .literal("me"), .literal("deletions")],
+            hasBody: true, success: 204, maxAge: 0
+        ),
+        request: AuthDeleteUserRequest.contractDescriptor,
+        response: AuthDeleteUserResponse.contractDescriptor
+    )
 }
 
 /// `lockstep.auth.v1.AccountService`.
 package protocol AccountServiceHandler: AsyncServiceHandler {
     /// What was recorded of the signed-in user, newest first.
     func listAuditEvents(_ request: AuthListAuditEventsRequest, _ context: CallContext) async throws -> AuthListAuditEventsResponse
+    /// Asks for another address. Both get a link, and the account moves once both were followed. The same answer whether
+    /// somebody has the new address or not.
+    func changeAddress(_ request: AuthChangeAddressRequest, _ context: CallContext) async throws -> AuthChangeAddressResponse
+    /// Takes the token from one of the two links. A token works once.
+    func confirmAddress(_ request: AuthConfirmAddressRequest, _ context: CallContext) async throws -> AuthConfirmAddressResponse
+    /// All that auth keeps of the signed-in user. Provider connections are the token service's: `GET /v1/connections`.
+    func exportUserData(_ request: AuthExportUserDataRequest, _ context: CallContext) async throws -> AuthUserData
+    /// Deletes the account of the signed-in user, with the current password and a second factor shown lately.
+    func deleteUser(_ request: AuthDeleteUserRequest, _ context: CallContext) async throws -> AuthDeleteUserResponse
 }
 
 extension AccountServiceHandler {
@@ -48,8 +150,186 @@ extension AccountServiceHandler {
     package var asyncMethods: [AsyncMethod] {
         [
             AsyncMethod(AccountServiceContract.listAuditEvents) { try await self.listAuditEvents($0, $1) },
+            AsyncMethod(AccountServiceContract.changeAddress) { try await self.changeAddress($0, $1) },
+            AsyncMethod(AccountServiceContract.confirmAddress) { try await self.confirmAddress($0, $1) },
+            AsyncMethod(AccountServiceContract.exportUserData) { try await self.exportUserData($0, $1) },
+            AsyncMethod(AccountServiceContract.deleteUser) { try await self.deleteUser($0, $1) },
         ]
     }
+}
+
+extension AuthChangeAddressRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.ChangeAddressRequest",
+        fields: [
+            FieldDescriptor(name: "email", number: 1, kind: .string, dataClass: .pii, isRequired: true, format: .email),
+            FieldDescriptor(name: "current_password", number: 2, kind: .string, dataClass: .secret, isRequired: true, maxLength: 1024),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("email", email, required: true, format: .email)
+        check.text("current_password", currentPassword, required: true, max: 1024)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ChangeAddressRequest")
+        text.hidden("email", .pii, if: !email.isEmpty)
+        text.hidden("current_password", .secret, if: !currentPassword.isEmpty)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthChangeAddressResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.ChangeAddressResponse",
+        fields: [
+            FieldDescriptor(name: "status", number: 1, kind: .string),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ChangeAddressResponse")
+        text.text("status", status)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthConfirmAddressRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.ConfirmAddressRequest",
+        fields: [
+            FieldDescriptor(name: "token", number: 1, kind: .string, dataClass: .secret, isRequired: true, maxLength: 200),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("token", token, required: true, max: 200)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ConfirmAddressRequest")
+        text.hidden("token", .secret, if: !token.isEmpty)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthConfirmAddressResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.ConfirmAddressResponse",
+        fields: [
+            FieldDescriptor(name: "status", number: 1, kind: .string),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ConfirmAddressResponse")
+        text.text("status", status)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthExportUserDataRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.ExportUserDataRequest",
+        fields: []
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String { RedactedText("ExportUserDataRequest").description }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthUserData: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.UserData",
+        fields: [
+            FieldDescriptor(name: "user", number: 1, kind: .message({ AuthUser.contractDescriptor })),
+            FieldDescriptor(name: "roles", number: 2, kind: .string, arity: .list),
+            FieldDescriptor(name: "tier", number: 3, kind: .string),
+            FieldDescriptor(name: "sessions", number: 4, kind: .message({ AuthSession.contractDescriptor }), arity: .list),
+            FieldDescriptor(name: "factors", number: 5, kind: .message({ AuthFactor.contractDescriptor }), arity: .list),
+            FieldDescriptor(name: "events", number: 6, kind: .message({ AuthAuditEvent.contractDescriptor }), arity: .list),
+            FieldDescriptor(name: "next_page_token", number: 7, kind: .string),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        if hasUser { check.message("user", user) }
+        check.messages("sessions", sessions)
+        check.messages("factors", factors)
+        check.messages("events", events)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("UserData")
+        text.message("user", user, if: hasUser)
+        text.texts("roles", roles)
+        text.text("tier", tier)
+        text.messages("sessions", sessions)
+        text.messages("factors", factors)
+        text.messages("events", events)
+        text.text("next_page_token", nextPageToken)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthDeleteUserRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.DeleteUserRequest",
+        fields: [
+            FieldDescriptor(name: "current_password", number: 1, kind: .string, dataClass: .secret, isRequired: true, maxLength: 1024),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("current_password", currentPassword, required: true, max: 1024)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("DeleteUserRequest")
+        text.hidden("current_password", .secret, if: !currentPassword.isEmpty)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthDeleteUserResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.DeleteUserResponse",
+        fields: []
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String { RedactedText("DeleteUserResponse").description }
+
+    package var debugDescription: String { redactedDescription }
 }
 
 extension AuthListAuditEventsRequest: ContractMessage {

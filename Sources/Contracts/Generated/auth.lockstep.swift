@@ -25,7 +25,7 @@ package enum AuthServiceContract {
             recordDenial,
             checkSession,
         ],
-        fingerprint: 0x0ec9a40c34bd39a0
+        fingerprint: 0x9f0c677363d011cc
     )
 
     /// Makes an account and sends a link to confirm its address. A known address gets the same answer after the same work.
@@ -754,6 +754,10 @@ extension AuthSession: ContractMessage {
             FieldDescriptor(name: "last_used_at", number: 4, kind: .timestamp),
             FieldDescriptor(name: "user_agent", number: 5, kind: .string, dataClass: .pii),
             FieldDescriptor(name: "address", number: 6, kind: .string, dataClass: .pii),
+            FieldDescriptor(name: "device", number: 7, kind: .string, dataClass: .pii),
+            FieldDescriptor(name: "last_address", number: 8, kind: .string, dataClass: .pii),
+            FieldDescriptor(name: "expires_at", number: 9, kind: .timestamp),
+            FieldDescriptor(name: "second_factor_at", number: 10, kind: .timestamp),
         ]
     )
 
@@ -767,6 +771,10 @@ extension AuthSession: ContractMessage {
         text.time("last_used_at", lastUsedAt, if: hasLastUsedAt)
         text.hidden("user_agent", .pii, if: !userAgent.isEmpty)
         text.hidden("address", .pii, if: !address.isEmpty)
+        text.hidden("device", .pii, if: !device.isEmpty)
+        text.hidden("last_address", .pii, if: !lastAddress.isEmpty)
+        text.time("expires_at", expiresAt, if: hasExpiresAt)
+        text.time("second_factor_at", secondFactorAt, if: hasSecondFactorAt)
         return text.description
     }
 

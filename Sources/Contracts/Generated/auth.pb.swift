@@ -256,7 +256,34 @@ package nonisolated struct AuthSession: Sendable {
 
   package var userAgent: String = String()
 
+  /// From where it was begun.
   package var address: String = String()
+
+  /// The user agent in words, `Firefox on Linux`: a guess.
+  package var device: String = String()
+
+  /// From where it was last refreshed; empty until then.
+  package var lastAddress: String = String()
+
+  /// When it ends if it is not used; never later than its absolute end.
+  package var expiresAt: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_expiresAt ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_expiresAt = newValue}
+  }
+  /// Returns true if `expiresAt` has been explicitly set.
+  package var hasExpiresAt: Bool {self._expiresAt != nil}
+  /// Clears the value of `expiresAt`. Subsequent reads from it will return its default value.
+  package mutating func clearExpiresAt() {self._expiresAt = nil}
+
+  /// When a second factor was last shown in it; absent for never.
+  package var secondFactorAt: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_secondFactorAt ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_secondFactorAt = newValue}
+  }
+  /// Returns true if `secondFactorAt` has been explicitly set.
+  package var hasSecondFactorAt: Bool {self._secondFactorAt != nil}
+  /// Clears the value of `secondFactorAt`. Subsequent reads from it will return its default value.
+  package mutating func clearSecondFactorAt() {self._secondFactorAt = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -264,6 +291,8 @@ package nonisolated struct AuthSession: Sendable {
 
   fileprivate var _createdAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
   fileprivate var _lastUsedAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
+  fileprivate var _expiresAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
+  fileprivate var _secondFactorAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
 }
 
 package nonisolated struct AuthRevokeAllSessionsRequest: Sendable {
@@ -945,7 +974,7 @@ nonisolated extension AuthListSessionsResponse: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension AuthSession: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Session"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}session_id\0\u{1}current\0\u{3}created_at\0\u{3}last_used_at\0\u{3}user_agent\0\u{1}address\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}session_id\0\u{1}current\0\u{3}created_at\0\u{3}last_used_at\0\u{3}user_agent\0\u{1}address\0\u{1}device\0\u{3}last_address\0\u{3}expires_at\0\u{3}second_factor_at\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -959,6 +988,10 @@ nonisolated extension AuthSession: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 4: try { try decoder.decodeSingularMessageField(value: &self._lastUsedAt) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.userAgent) }()
       case 6: try { try decoder.decodeSingularStringField(value: &self.address) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self.device) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self.lastAddress) }()
+      case 9: try { try decoder.decodeSingularMessageField(value: &self._expiresAt) }()
+      case 10: try { try decoder.decodeSingularMessageField(value: &self._secondFactorAt) }()
       default: break
       }
     }
@@ -987,6 +1020,18 @@ nonisolated extension AuthSession: SwiftProtobuf.Message, SwiftProtobuf._Message
     if !self.address.isEmpty {
       try visitor.visitSingularStringField(value: self.address, fieldNumber: 6)
     }
+    if !self.device.isEmpty {
+      try visitor.visitSingularStringField(value: self.device, fieldNumber: 7)
+    }
+    if !self.lastAddress.isEmpty {
+      try visitor.visitSingularStringField(value: self.lastAddress, fieldNumber: 8)
+    }
+    try { if let v = self._expiresAt {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    } }()
+    try { if let v = self._secondFactorAt {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -997,6 +1042,10 @@ nonisolated extension AuthSession: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs._lastUsedAt != rhs._lastUsedAt {return false}
     if lhs.userAgent != rhs.userAgent {return false}
     if lhs.address != rhs.address {return false}
+    if lhs.device != rhs.device {return false}
+    if lhs.lastAddress != rhs.lastAddress {return false}
+    if lhs._expiresAt != rhs._expiresAt {return false}
+    if lhs._secondFactorAt != rhs._secondFactorAt {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -26,6 +26,10 @@ package enum Contract {
     /// All methods between JSON and encoded messages, for callers that know no types.
     package static let codings: [MethodCoding] = [
         MethodCoding(AccountServiceContract.listAuditEvents, AuthListAuditEventsRequest.self, AuthListAuditEventsResponse.self),
+        MethodCoding(AccountServiceContract.changeAddress, AuthChangeAddressRequest.self, AuthChangeAddressResponse.self),
+        MethodCoding(AccountServiceContract.confirmAddress, AuthConfirmAddressRequest.self, AuthConfirmAddressResponse.self),
+        MethodCoding(AccountServiceContract.exportUserData, AuthExportUserDataRequest.self, AuthUserData.self),
+        MethodCoding(AccountServiceContract.deleteUser, AuthDeleteUserRequest.self, AuthDeleteUserResponse.self),
         MethodCoding(AuthServiceContract.register, AuthRegisterRequest.self, AuthRegisterResponse.self),
         MethodCoding(AuthServiceContract.verifyEmail, AuthVerifyEmailRequest.self, AuthUser.self),
         MethodCoding(AuthServiceContract.resendVerification, AuthResendVerificationRequest.self, AuthResendVerificationResponse.self),
@@ -55,6 +59,7 @@ package enum Contract {
         MethodCoding(UserAdminServiceContract.revokeRole, AuthRevokeRoleRequest.self, AuthAccount.self),
         MethodCoding(UserAdminServiceContract.disableUser, AuthDisableUserRequest.self, AuthAccount.self),
         MethodCoding(UserAdminServiceContract.enableUser, AuthEnableUserRequest.self, AuthAccount.self),
+        MethodCoding(UserAdminServiceContract.setTier, AuthSetTierRequest.self, AuthAccount.self),
         MethodCoding(UserAdminServiceContract.resetFactors, AuthResetFactorsRequest.self, AuthAccount.self),
         MethodCoding(UserAdminServiceContract.raiseTokenVersion, AuthRaiseTokenVersionRequest.self, AuthRaiseTokenVersionResponse.self),
         MethodCoding(UserAdminServiceContract.searchAuditEvents, AuthSearchAuditEventsRequest.self, AuthListAuditEventsResponse.self),
@@ -63,6 +68,7 @@ package enum Contract {
         MethodCoding(UserOperatorServiceContract.revokeRole, AuthRevokeRoleRequest.self, AuthAccount.self),
         MethodCoding(UserOperatorServiceContract.disableUser, AuthDisableUserRequest.self, AuthAccount.self),
         MethodCoding(UserOperatorServiceContract.enableUser, AuthEnableUserRequest.self, AuthAccount.self),
+        MethodCoding(UserOperatorServiceContract.setTier, AuthSetTierRequest.self, AuthAccount.self),
         MethodCoding(UserOperatorServiceContract.resetFactors, AuthResetFactorsRequest.self, AuthAccount.self),
         MethodCoding(UserOperatorServiceContract.raiseTokenVersion, AuthRaiseTokenVersionRequest.self, AuthRaiseTokenVersionResponse.self),
         MethodCoding(UserOperatorServiceContract.searchAuditEvents, AuthSearchAuditEventsRequest.self, AuthListAuditEventsResponse.self),

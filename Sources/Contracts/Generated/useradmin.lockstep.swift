@@ -14,11 +14,12 @@ package enum UserAdminServiceContract {
             revokeRole,
             disableUser,
             enableUser,
+            setTier,
             resetFactors,
             raiseTokenVersion,
             searchAuditEvents,
         ],
-        fingerprint: 0x530f07d0d480f3c7
+        fingerprint: 0xcafa5bec02dd54a1
     )
 
     /// Accounts in the order of their addresses. A search has a body, since addresses do not belong into URLs (ASVS 14.2.1).
@@ -151,6 +152,29 @@ package enum UserAdminServiceContract {
         response: AuthAccount.contractDescriptor
     )
 
+    /// Says how many sessions a user may have: basic 2, essential 3, plus 5, premium 10, pro as many as they like; empty: what
+    /// auth is configured for. Sessions beyond that end at once, those unused for longest.
+    package static let setTier = MethodDescriptor(
+        id: 0xbbc91d77,
+        service: "lockstep.auth.v1.UserAdminService",
+        name: "SetTier",
+        execution: .async, cost: nil,
+        callers: ["gateway"],
+        exposure: .admin(roles: ["admin"]), maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: Rate(limit: 60, period: .seconds(60), key: .user),
+        onCancel: .cancel, idempotency: .idempotent,
+        http: HTTPRoute(
+            verb: .put, template: "/v1/admin/users/{user_id}/tier",
+            segments: [.literal("v1"), .literal("admin"), .literal("users"), .field("user_id"), .literal("tier")],
+            hasBody: true, success: 200, maxAge: 0
+        ),
+        request: AuthSetTierRequest.contractDescriptor,
+        response: AuthAccount.contractDescriptor
+    )
+
     /// Removes the second factors of somebody who has lost them, and ends their sessions.
     package static let resetFactors = MethodDescriptor(
         id: 0x96990f2b,
@@ -231,6 +255,9 @@ package protocol UserAdminServiceHandler: AsyncServiceHandler {
     /// Ends all sessions of a user and lets them begin none. Not oneself.
     func disableUser(_ request: AuthDisableUserRequest, _ context: CallContext) async throws -> AuthAccount
     func enableUser(_ request: AuthEnableUserRequest, _ context: CallContext) async throws -> AuthAccount
+    /// Says how many sessions a user may have: basic 2, essential 3, plus 5, premium 10, pro as many as they like; empty: what
+    /// auth is configured for. Sessions beyond that end at once, those unused for longest.
+    func setTier(_ request: AuthSetTierRequest, _ context: CallContext) async throws -> AuthAccount
     /// Removes the second factors of somebody who has lost them, and ends their sessions.
     func resetFactors(_ request: AuthResetFactorsRequest, _ context: CallContext) async throws -> AuthAccount
     /// The answer to a breach: raises the minimum token version of one user, or of everybody. Sessions that began before end
@@ -251,6 +278,7 @@ extension UserAdminServiceHandler {
             AsyncMethod(UserAdminServiceContract.revokeRole) { try await self.revokeRole($0, $1) },
             AsyncMethod(UserAdminServiceContract.disableUser) { try await self.disableUser($0, $1) },
             AsyncMethod(UserAdminServiceContract.enableUser) { try await self.enableUser($0, $1) },
+            AsyncMethod(UserAdminServiceContract.setTier) { try await self.setTier($0, $1) },
             AsyncMethod(UserAdminServiceContract.resetFactors) { try await self.resetFactors($0, $1) },
             AsyncMethod(UserAdminServiceContract.raiseTokenVersion) { try await self.raiseTokenVersion($0, $1) },
             AsyncMethod(UserAdminServiceContract.searchAuditEvents) { try await self.searchAuditEvents($0, $1) },
@@ -269,11 +297,12 @@ package enum UserOperatorServiceContract {
             revokeRole,
             disableUser,
             enableUser,
+            setTier,
             resetFactors,
             raiseTokenVersion,
             searchAuditEvents,
         ],
-        fingerprint: 0xf0c452c322813719
+        fingerprint: 0xe3b827c5fb10ddce
     )
 
     package static let searchUsers = MethodDescriptor(
@@ -361,6 +390,23 @@ package enum UserOperatorServiceContract {
         response: AuthAccount.contractDescriptor
     )
 
+    package static let setTier = MethodDescriptor(
+        id: 0xf903e8dc,
+        service: "lockstep.auth.v1.UserOperatorService",
+        name: "SetTier",
+        execution: .async, cost: nil,
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .idempotent,
+        http: nil,
+        request: AuthSetTierRequest.contractDescriptor,
+        response: AuthAccount.contractDescriptor
+    )
+
     package static let resetFactors = MethodDescriptor(
         id: 0x02bc8179,
         service: "lockstep.auth.v1.UserOperatorService",
@@ -420,6 +466,7 @@ package protocol UserOperatorServiceHandler: AsyncServiceHandler {
     func revokeRole(_ request: AuthRevokeRoleRequest, _ context: CallContext) async throws -> AuthAccount
     func disableUser(_ request: AuthDisableUserRequest, _ context: CallContext) async throws -> AuthAccount
     func enableUser(_ request: AuthEnableUserRequest, _ context: CallContext) async throws -> AuthAccount
+    func setTier(_ request: AuthSetTierRequest, _ context: CallContext) async throws -> AuthAccount
     func resetFactors(_ request: AuthResetFactorsRequest, _ context: CallContext) async throws -> AuthAccount
     func raiseTokenVersion(_ request: AuthRaiseTokenVersionRequest, _ context: CallContext) async throws -> AuthRaiseTokenVersionResponse
     func searchAuditEvents(_ request: AuthSearchAuditEventsRequest, _ context: CallContext) async throws -> AuthListAuditEventsResponse
@@ -435,6 +482,7 @@ extension UserOperatorServiceHandler {
             AsyncMethod(UserOperatorServiceContract.revokeRole) { try await self.revokeRole($0, $1) },
             AsyncMethod(UserOperatorServiceContract.disableUser) { try await self.disableUser($0, $1) },
             AsyncMethod(UserOperatorServiceContract.enableUser) { try await self.enableUser($0, $1) },
+            AsyncMethod(UserOperatorServiceContract.setTier) { try await self.setTier($0, $1) },
             AsyncMethod(UserOperatorServiceContract.resetFactors) { try await self.resetFactors($0, $1) },
             AsyncMethod(UserOperatorServiceContract.raiseTokenVersion) { try await self.raiseTokenVersion($0, $1) },
             AsyncMethod(UserOperatorServiceContract.searchAuditEvents) { try await self.searchAuditEvents($0, $1) },
@@ -456,6 +504,7 @@ extension AuthAccount: ContractMessage {
             FieldDescriptor(name: "sessions", number: 8, kind: .uint32),
             FieldDescriptor(name: "last_sign_in_at", number: 9, kind: .timestamp),
             FieldDescriptor(name: "second_factor", number: 10, kind: .bool),
+            FieldDescriptor(name: "tier", number: 11, kind: .string),
         ]
     )
 
@@ -473,6 +522,7 @@ extension AuthAccount: ContractMessage {
         text.value("sessions", sessions, if: sessions != 0)
         text.time("last_sign_in_at", lastSignInAt, if: hasLastSignInAt)
         text.value("second_factor", secondFactor, if: secondFactor)
+        text.text("tier", tier)
         return text.description
     }
 
@@ -652,6 +702,32 @@ extension AuthEnableUserRequest: ContractMessage {
     package var redactedDescription: String {
         var text = RedactedText("EnableUserRequest")
         text.text("user_id", userID)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthSetTierRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.SetTierRequest",
+        fields: [
+            FieldDescriptor(name: "user_id", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+            FieldDescriptor(name: "tier", number: 2, kind: .string, maxLength: 32),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("user_id", userID, required: true, max: 64, format: .identifier)
+        check.text("tier", tier, max: 32)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("SetTierRequest")
+        text.text("user_id", userID)
+        text.text("tier", tier)
         return text.description
     }
 

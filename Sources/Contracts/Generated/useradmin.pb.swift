@@ -65,6 +65,8 @@ package nonisolated struct AuthAccount: Sendable {
   /// Signs in with a second factor.
   package var secondFactor: Bool = false
 
+  package var tier: String = String()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -177,6 +179,20 @@ package nonisolated struct AuthEnableUserRequest: Sendable {
   package init() {}
 }
 
+package nonisolated struct AuthSetTierRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var userID: String = String()
+
+  package var tier: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 package nonisolated struct AuthResetFactorsRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -281,7 +297,7 @@ fileprivate nonisolated let _protobuf_package = "lockstep.auth.v1"
 
 nonisolated extension AuthAccount: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Account"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}user_id\0\u{1}email\0\u{1}name\0\u{3}email_verified\0\u{3}created_at\0\u{1}roles\0\u{1}disabled\0\u{1}sessions\0\u{3}last_sign_in_at\0\u{3}second_factor\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}user_id\0\u{1}email\0\u{1}name\0\u{3}email_verified\0\u{3}created_at\0\u{1}roles\0\u{1}disabled\0\u{1}sessions\0\u{3}last_sign_in_at\0\u{3}second_factor\0\u{1}tier\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -299,6 +315,7 @@ nonisolated extension AuthAccount: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 8: try { try decoder.decodeSingularUInt32Field(value: &self.sessions) }()
       case 9: try { try decoder.decodeSingularMessageField(value: &self._lastSignInAt) }()
       case 10: try { try decoder.decodeSingularBoolField(value: &self.secondFactor) }()
+      case 11: try { try decoder.decodeSingularStringField(value: &self.tier) }()
       default: break
       }
     }
@@ -339,6 +356,9 @@ nonisolated extension AuthAccount: SwiftProtobuf.Message, SwiftProtobuf._Message
     if self.secondFactor != false {
       try visitor.visitSingularBoolField(value: self.secondFactor, fieldNumber: 10)
     }
+    if !self.tier.isEmpty {
+      try visitor.visitSingularStringField(value: self.tier, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -353,6 +373,7 @@ nonisolated extension AuthAccount: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.sessions != rhs.sessions {return false}
     if lhs._lastSignInAt != rhs._lastSignInAt {return false}
     if lhs.secondFactor != rhs.secondFactor {return false}
+    if lhs.tier != rhs.tier {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -598,6 +619,41 @@ nonisolated extension AuthEnableUserRequest: SwiftProtobuf.Message, SwiftProtobu
 
   package static func ==(lhs: AuthEnableUserRequest, rhs: AuthEnableUserRequest) -> Bool {
     if lhs.userID != rhs.userID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension AuthSetTierRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SetTierRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}user_id\0\u{1}tier\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.userID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.tier) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.userID.isEmpty {
+      try visitor.visitSingularStringField(value: self.userID, fieldNumber: 1)
+    }
+    if !self.tier.isEmpty {
+      try visitor.visitSingularStringField(value: self.tier, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: AuthSetTierRequest, rhs: AuthSetTierRequest) -> Bool {
+    if lhs.userID != rhs.userID {return false}
+    if lhs.tier != rhs.tier {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -15,13 +15,16 @@ struct UsersCommand: AsyncParsableCommand {
               lockstep users grant ada@example.com admin     # how the first admin comes to be
               lockstep users revoke ada@example.com responder
               lockstep users disable ada@example.com
+              lockstep users tier ada@example.com plus       # how many sessions
+              lockstep users reset-factors ada@example.com   # who lost the app and all recovery codes
               lockstep users end-sessions ada@example.com    # after a breach; --everyone --grace 300
               lockstep users audit ada@example.com
 
             Asks the running auth, as the operator. A user is named by address or id.
             """,
         subcommands: [
-            ListUsers.self, Grant.self, Revoke.self, Disable.self, Enable.self, EndSessions.self, Audit.self,
+            ListUsers.self, Grant.self, Revoke.self, Disable.self, Enable.self, SetTier.self, ResetFactors.self,
+            EndSessions.self, Audit.self,
         ])
 
     struct ListUsers: AsyncParsableCommand {
@@ -130,6 +133,48 @@ struct UsersCommand: AsyncParsableCommand {
                 var request = AuthEnableUserRequest()
                 request.userID = account.userID
                 return try await auth.call(UserOperatorServiceContract.enableUser, request, .question)
+            }
+        }
+    }
+
+    struct SetTier: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "tier", abstract: "Say how many sessions a user may have.",
+            discussion: "basic 2, essential 3, plus 5, premium 10, pro as many as they like; none for what auth is configured for.")
+
+        @Argument(help: "An address or a user id.")
+        var user: String
+
+        @Argument(help: "basic, essential, plus, premium, pro or none.")
+        var tier: String
+
+        @OptionGroup var place: UsersPlace
+
+        func run() async throws {
+            try await place.change(user) { auth, account throws(RPCError) in
+                var request = AuthSetTierRequest()
+                request.userID = account.userID
+                request.tier = tier == "none" ? "" : tier
+                return try await auth.call(UserOperatorServiceContract.setTier, request, .question)
+            }
+        }
+    }
+
+    struct ResetFactors: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "reset-factors", abstract: "Remove the second factors of a user who has lost them.",
+            discussion: "The user's sessions end, and the user is told by mail.")
+
+        @Argument(help: "An address or a user id.")
+        var user: String
+
+        @OptionGroup var place: UsersPlace
+
+        func run() async throws {
+            try await place.change(user) { auth, account throws(RPCError) in
+                var request = AuthResetFactorsRequest()
+                request.userID = account.userID
+                return try await auth.call(UserOperatorServiceContract.resetFactors, request, .question)
             }
         }
     }

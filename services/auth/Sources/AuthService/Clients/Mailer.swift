@@ -36,11 +36,14 @@ struct Mailer: Sendable {
     private func variables(_ notification: Notification, _ token: OpaqueToken?) -> [String: String] {
         var variables: [String: String] = [:]
         if let token { variables["token"] = token.text.exposed }
-        guard [.newSignIn, .verification, .secondFactorChanged].contains(notification.kind) else { return variables }
+        let telling: [Notification.Kind] = [
+            .newSignIn, .verification, .secondFactorChanged, .addressChangeApproval, .addressChanged, .accountDeleted,
+        ]
+        guard telling.contains(notification.kind) else { return variables }
         variables["address"] = notification.address
         variables["time"] = notification.createdAt.rfc3339
         // Of a registration the client's name for itself is a stranger's words to somebody who never asked.
-        if notification.kind == .newSignIn { variables["user_agent"] = notification.userAgent }
+        if notification.kind != .verification { variables["user_agent"] = notification.userAgent }
         return variables
     }
 }
@@ -54,6 +57,10 @@ extension Notification.Kind {
         case .passwordChanged: .passwordChanged
         case .alreadyRegistered: .alreadyRegistered
         case .secondFactorChanged: .secondFactorChanged
+        case .addressChange: .addressChange
+        case .addressChangeApproval: .addressChangeApproval
+        case .addressChanged: .addressChanged
+        case .accountDeleted: .accountDeleted
         case .nothing: nil
         }
     }

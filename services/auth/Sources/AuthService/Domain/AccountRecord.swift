@@ -44,6 +44,7 @@ struct AccountRecord: Sendable, Hashable {
     let roles: [String]
     let isDisabled: Bool
     let hasSecondFactor: Bool
+    let tier: Tier?
     let liveSessions: Int
     let lastSignInAt: Timestamp?
 }

@@ -27,6 +27,11 @@ package struct Session: Sendable, Hashable {
     package let lastUsedAt: Timestamp
     package let userAgent: String
     package let address: String
+    /// Of the last refresh; empty until then.
+    package let lastAddress: String
+    /// However often it is refreshed.
+    package let expiresAt: Timestamp
+    package let secondFactorAt: Timestamp?
 }
 
 /// One entry of the revocation feed: the end of a session, or a raised minimum token version.

@@ -37,6 +37,8 @@ package enum AuthError: Error, Sendable, Equatable {
     case stepUpRequired
     case factorNotFound
     case tooManyFactors
+    /// As many changes of address as a user may ask for in a day.
+    case tooManyChanges
     /// A page token of another answer, or whose row is gone.
     case invalidPageToken
 }
@@ -71,7 +73,7 @@ extension AuthError: RPCErrorConvertible {
             return Self.badToken("The link has expired; ask for a new one.", "token_expired")
         case .invalidCredentials, .invalidRefreshToken, .sessionEnded, .refreshTokenReused,
             .sessionNotFound, .userNotFound, .noSuchUser, .ownAccount, .invalidChallenge, .stepUpRequired,
-            .factorNotFound, .tooManyFactors:
+            .factorNotFound, .tooManyFactors, .tooManyChanges:
             let (code, reason, message) = plain
             return RPCError(code, message, reason: reason)
         }
@@ -114,6 +116,8 @@ extension AuthError: RPCErrorConvertible {
             (.notFound, "factor_not_found", "There is no such second factor.")
         case .tooManyFactors:
             (.failedPrecondition, "too_many_factors", "Remove a second factor first; there are as many as there may be.")
+        case .tooManyChanges:
+            (.failedPrecondition, "too_many_changes", "There were too many changes of address today; try again tomorrow.")
         case .ownAccount:
             (
                 .failedPrecondition, "own_account",

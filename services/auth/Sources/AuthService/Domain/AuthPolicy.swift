@@ -42,6 +42,11 @@ package struct AuthPolicy: Sendable {
     /// Denials of one user in an hour that are written down.
     static let denialsPerHour = 60
     static let factorsPerUser = 10
+    /// Changes of address that one user may ask for in the window: each writes to somebody.
+    static let addressChangesAtMost = 5
+    static let addressChangeWindow: Duration = .seconds(86_400)
+    /// Rows of the audit trail in an export; more come in pages.
+    static let exportedEvents = 1000
     /// How long a sign-in waits for its second step.
     static let challengeLifetime: Duration = .seconds(300)
     /// Sign-ins of one user that wait at once; of more the oldest go.

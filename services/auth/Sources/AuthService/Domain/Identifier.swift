@@ -9,6 +9,7 @@ enum Identifier: String {
     case auditEvent = "aud_"
     case pseudonym = "sub_"
     case factor = "fac_"
+    case addressChange = "adc_"
 
     private static let length = 16
 

@@ -9,6 +9,10 @@ package struct Notification: Sendable {
         case passwordChanged = "password_changed"
         case alreadyRegistered = "already_registered"
         case secondFactorChanged = "second_factor_changed"
+        case addressChange = "address_change"
+        case addressChangeApproval = "address_change_approval"
+        case addressChanged = "address_changed"
+        case accountDeleted = "account_deleted"
         /// Nobody to write to: the row that makes unknown addresses cost the same.
         case nothing
 
@@ -17,7 +21,11 @@ package struct Notification: Sendable {
             switch self {
             case .verification: .verification
             case .passwordReset: .passwordReset
-            case .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .nothing: nil
+            case .addressChange: .addressChange
+            case .addressChangeApproval: .addressApproval
+            case .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .addressChanged, .accountDeleted,
+                .nothing:
+                nil
             }
         }
 
@@ -25,7 +33,9 @@ package struct Notification: Sendable {
         var usefulFor: Duration {
             switch self {
             case .passwordReset: .seconds(900)
-            case .verification, .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged: .seconds(86_400)
+            case .verification, .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .addressChange,
+                .addressChangeApproval, .addressChanged, .accountDeleted:
+                .seconds(86_400)
             case .nothing: .zero
             }
         }
@@ -38,6 +48,8 @@ package struct Notification: Sendable {
     package let name: String
     package let emailVerified: Bool
     package let registrationID: String?
+    /// The change of address that its link is for.
+    package let changeID: String?
     package let address: String
     package let userAgent: String
     package let createdAt: Timestamp
@@ -78,6 +90,10 @@ enum AuditEvent: String, SQLValue {
     case factorRemoved = "authn_factor_removed"
     case factorsReset = "authn_factors_reset"
     case recoveryCodesMade = "authn_recovery_codes_made"
+    case tierSet = "user_tier_set"
+    case addressChangeRequested = "user_address_change_requested"
+    case addressChanged = "user_address_changed"
+    case userDeleted = "user_deleted"
     case tokenVersionRaised = "token_version_raised"
     case roleGranted = "role_granted"
     case roleRevoked = "role_revoked"

@@ -9,6 +9,10 @@ package struct OpaqueToken: Sendable {
         case refresh = "lsr_"
         case verification = "lsv_"
         case passwordReset = "lsp_"
+        /// From the address that an account is to have.
+        case addressChange = "lsn_"
+        /// From the address that it has.
+        case addressApproval = "lso_"
         /// Of a sign-in that waits for its second step.
         case challenge = "lsc_"
     }

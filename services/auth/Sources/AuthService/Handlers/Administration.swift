@@ -36,6 +36,15 @@ struct Administration: Sendable {
         try await store.enable(request.userID, by: actor, context.rowOrigin).message
     }
 
+    func setTier(_ request: AuthSetTierRequest, by actor: Actor, _ context: CallContext) async throws -> AuthAccount {
+        let tier = Tier(rawValue: request.tier)
+        guard request.tier.isEmpty || tier != nil else {
+            let names = Tier.allCases.map(\.rawValue).joined(separator: ", ")
+            throw AuthError.invalidField("tier", "One of \(names), or empty.")
+        }
+        return try await store.set(tier: tier, of: request.userID, by: actor, context.rowOrigin).message
+    }
+
     func resetFactors(_ request: AuthResetFactorsRequest, by actor: Actor, _ context: CallContext) async throws -> AuthAccount {
         try await store.resetFactors(of: request.userID, by: actor, context.rowOrigin).message
     }
@@ -87,6 +96,7 @@ extension AccountRecord {
         message.roles = roles
         message.disabled = isDisabled
         message.secondFactor = hasSecondFactor
+        message.tier = tier?.rawValue ?? ""
         message.sessions = UInt32(clamping: liveSessions)
         if let lastSignInAt { message.lastSignInAt = lastSignInAt.message }
         return message

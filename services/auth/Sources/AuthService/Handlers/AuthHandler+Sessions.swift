@@ -68,7 +68,7 @@ extension AuthHandler {
         let user = try context.requireUser()
         var response = AuthListSessionsResponse()
         response.sessions = try await store.sessions(of: user.subject).map {
-            $0.message(current: $0.id == user.sessionID)
+            $0.message(current: $0.id == user.sessionID, idleAfter: policy.sessionIdle)
         }
         return response
     }
@@ -121,7 +121,7 @@ extension AuthHandler {
 }
 
 extension Session {
-    fileprivate func message(current: Bool) -> AuthSession {
+    func message(current: Bool, idleAfter: Duration) -> AuthSession {
         var message = AuthSession()
         message.sessionID = id
         message.current = current
@@ -129,6 +129,10 @@ extension Session {
         message.lastUsedAt = lastUsedAt.message
         message.userAgent = userAgent
         message.address = address
+        message.device = Device.name(of: userAgent)
+        message.lastAddress = lastAddress
+        message.expiresAt = min(expiresAt, lastUsedAt + idleAfter).message
+        if let secondFactorAt { message.secondFactorAt = secondFactorAt.message }
         return message
     }
 }

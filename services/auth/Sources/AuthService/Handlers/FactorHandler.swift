@@ -95,7 +95,7 @@ package struct FactorHandler: FactorServiceHandler {
 }
 
 extension Factor {
-    fileprivate var message: AuthFactor {
+    var message: AuthFactor {
         var message = AuthFactor()
         message.factorID = id
         message.kind = "totp"

@@ -43,6 +43,10 @@ package struct UserAdminHandler: UserAdminServiceHandler {
         try await administration.searchAuditEvents(request)
     }
 
+    package func setTier(_ request: AuthSetTierRequest, _ context: CallContext) async throws -> AuthAccount {
+        try await administration.setTier(request, by: admin(context), context)
+    }
+
     package func resetFactors(_ request: AuthResetFactorsRequest, _ context: CallContext) async throws -> AuthAccount {
         try await administration.resetFactors(request, by: admin(context), context)
     }

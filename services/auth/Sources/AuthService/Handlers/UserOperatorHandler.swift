@@ -27,6 +27,10 @@ package struct UserOperatorHandler: UserOperatorServiceHandler {
         try await administration.enableUser(request, by: .operator, context)
     }
 
+    package func setTier(_ request: AuthSetTierRequest, _ context: CallContext) async throws -> AuthAccount {
+        try await administration.setTier(request, by: .operator, context)
+    }
+
     package func resetFactors(_ request: AuthResetFactorsRequest, _ context: CallContext) async throws -> AuthAccount {
         try await administration.resetFactors(request, by: .operator, context)
     }

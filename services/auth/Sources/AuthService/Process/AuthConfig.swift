@@ -25,7 +25,7 @@ package enum AuthConfig {
         doc: "How long a link that resets a password works.")
     static let sessionsPerUser = ConfigKey(
         "auth.sessions_per_user", default: 50, in: 1...100,
-        doc: "Live sessions of one user; a further one ends the one unused for longest.")
+        doc: "Live sessions of a user without a tier; a further one ends the one unused for longest.")
     static let mailsPerHour = ConfigKey(
         "auth.mails_per_hour", default: 10, in: 1...1000,
         doc: "Mails of one kind to one user in an hour; the first that a network asks for is sent beyond that.")

@@ -27,7 +27,7 @@ package enum AuthProcess {
         let mailer = Mailer(client: EmailServiceClient(peers.channel(to: .email)))
         let handler = AuthHandler(store: store, passwords: passwords, accessTokens: accessTokens, factors: factors)
         let handlers: [any AsyncServiceHandler] = [
-            handler, FactorHandler(auth: handler), AccountHandler(store: store), UserAdminHandler(store: store),
+            handler, FactorHandler(auth: handler), AccountHandler(auth: handler), UserAdminHandler(store: store),
             UserOperatorHandler(store: store),
         ]
         return AsyncParts(

@@ -131,7 +131,7 @@ extension Queries where Self: ~Copyable {
         try first("SELECT \(credentialColumns) FROM users WHERE id = :id", ["id": userID], decodeCredentials)
     }
 
-    fileprivate func account(email: EmailAddress) throws -> User? {
+    func account(email: EmailAddress) throws -> User? {
         try first("SELECT \(userColumns) FROM users WHERE email = :email", ["email": email.text], decodeUser)
     }
 

@@ -90,6 +90,22 @@ extension AuthStore {
         }
     }
 
+    /// Sessions beyond what the tier allows end at once.
+    ///
+    /// - Throws: `AuthError.noSuchUser`.
+    func set(tier: Tier?, of user: String, by actor: Actor, _ origin: Origin) async throws -> AccountRecord {
+        try await change(user, origin) { [policy] transaction, change in
+            guard try transaction.tier(of: user) != tier else { return }
+            try transaction.execute(
+                "UPDATE users SET tier = :tier, updated_at = :now WHERE id = :id",
+                ["id": user, "tier": tier?.rawValue ?? "", "now": change.at])
+            if let limit = policy.sessionLimit(tier) {
+                try transaction.evictSessions(of: user, leaving: limit, idle: policy.idleLimit(change.at), change)
+            }
+            try transaction.audit(.tierSet, user: user, by: actor, detail: tier?.rawValue ?? "", change)
+        }
+    }
+
     /// One change of one account, which may also find nothing to do, and the account after it.
     func change(
         _ user: String, _ origin: Origin, body: @escaping @Sendable (borrowing Transaction, Change) throws -> Void
@@ -105,7 +121,7 @@ extension AuthStore {
 }
 
 private let accountColumns = """
-    u.id, u.email, u.name, u.email_verified_at, u.created_at, u.roles, u.disabled_at,
+    u.id, u.email, u.name, u.email_verified_at, u.created_at, u.roles, u.disabled_at, u.tier,
     EXISTS (SELECT 1 FROM factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor,
     (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND \(LiveSession.condition)) AS live_sessions,
     (SELECT max(s.created_at) FROM sessions s WHERE s.user_id = u.id) AS last_sign_in_at
@@ -115,7 +131,7 @@ private func decodeAccount(_ row: Row) throws -> AccountRecord {
     AccountRecord(
         user: try decodeUser(row), roles: try row.get("roles", as: String.self).roleList,
         isDisabled: try row.get("disabled_at", as: Timestamp?.self) != nil,
-        hasSecondFactor: try row.get("has_factor"), liveSessions: try row.get("live_sessions"),
+        hasSecondFactor: try row.get("has_factor"), tier: Tier(rawValue: try row.get("tier")), liveSessions: try row.get("live_sessions"),
         lastSignInAt: try row.get("last_sign_in_at"))
 }
 
@@ -126,6 +142,10 @@ extension Queries where Self: ~Copyable {
             decodeAccount)
         guard let account else { throw AuthError.noSuchUser }
         return account
+    }
+
+    func tier(of user: String) throws -> Tier? {
+        Tier(rawValue: try one("SELECT tier FROM users WHERE id = :id", ["id": user]).get("tier"))
     }
 
     fileprivate func roles(of user: String) throws -> [String] {

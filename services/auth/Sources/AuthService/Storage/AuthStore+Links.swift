@@ -4,12 +4,14 @@ internal import SQL
 struct Link: Sendable {
     let userID: String
     let registrationID: String?
+    let changeID: String?
     let expiresAt: Timestamp
 }
 
 private func decodeLink(_ row: Row) throws -> Link {
     Link(
         userID: try row.get("user_id"), registrationID: try row.get("registration_id"),
+        changeID: try row.get("change_id"),
         expiresAt: try row.get("expires_at"))
 }
 
@@ -21,7 +23,7 @@ extension AuthStore {
         let link = try await read { connection in
             try connection.first(
                 """
-                SELECT user_id, registration_id, expires_at FROM link_tokens
+                SELECT user_id, registration_id, change_id, expires_at FROM link_tokens
                 WHERE token_hash = :hash AND purpose = :purpose
                 """, ["hash": hash, "purpose": LinkPurpose.passwordReset], decodeLink)
         }
@@ -36,11 +38,15 @@ extension AuthStore {
 enum LinkPurpose: String, SQLValue {
     case verification
     case passwordReset = "password_reset"
+    case addressChange = "address_change"
+    case addressApproval = "address_change_approval"
 
     init?(_ purpose: OpaqueToken.Purpose) {
         switch purpose {
         case .verification: self = .verification
         case .passwordReset: self = .passwordReset
+        case .addressChange: self = .addressChange
+        case .addressApproval: self = .addressApproval
         case .refresh, .challenge: return nil
         }
     }
@@ -52,7 +58,7 @@ extension Transaction {
         try first(
             """
             DELETE FROM link_tokens WHERE token_hash = :hash AND purpose = :purpose
-            RETURNING user_id, registration_id, expires_at
+            RETURNING user_id, registration_id, change_id, expires_at
             """, ["hash": hash, "purpose": purpose], decodeLink)
     }
 
@@ -79,12 +85,13 @@ extension Transaction {
             ])
         try execute(
             """
-            INSERT INTO link_tokens (token_hash, user_id, purpose, notification_id, registration_id, expires_at)
-            VALUES (:hash, :user, :purpose, :notification, :registration, :expires)
+            INSERT INTO link_tokens
+                (token_hash, user_id, purpose, notification_id, registration_id, change_id, expires_at)
+            VALUES (:hash, :user, :purpose, :notification, :registration, :change, :expires)
             """,
             [
                 "hash": hash, "user": notification.userID, "purpose": purpose, "notification": notification.id,
-                "registration": notification.registrationID, "expires": expiresAt,
+                "registration": notification.registrationID, "change": notification.changeID, "expires": expiresAt,
             ])
     }
 }

@@ -11,6 +11,7 @@ extension AuthStore {
             .grace: now - policy.refreshGrace,
             .retention: now - AuthPolicy.retention,
             .memory: now - AuthPolicy.memory,
+            .idle: policy.idleLimit(now) - AuthPolicy.retention,
             .session: now - AuthPolicy.longestSessionLifetime,
         ]
         for rule in Self.pruning {
@@ -20,7 +21,7 @@ extension AuthStore {
     }
 
     enum Mark {
-        case revocation, grace, retention, memory, session
+        case revocation, grace, retention, memory, idle, session
     }
 
     /// Beyond the life of the last access token of a revoked session: clocks differ.
@@ -73,6 +74,8 @@ extension AuthStore {
             "registrations", key: "id", where: "created_at < :before AND \(noLink("registration_id"))", .retention),
         PruningRule("sessions", key: "id", where: "expires_at < :before", .retention),
         PruningRule("sessions", key: "id", where: "revoked_at < :before", .retention),
+        PruningRule("sessions", key: "id", where: "last_used_at < :before", .idle),
+        PruningRule("address_changes", key: "id", where: "expires_at < :before", .retention),
         // A replay this late is an unknown token: no longer an alarm, and no use either.
         PruningRule("refresh_tokens", key: "token_hash", where: "rotated_at < :before", .retention),
         PruningRule(

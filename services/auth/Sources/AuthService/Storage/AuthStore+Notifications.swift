@@ -30,7 +30,7 @@ extension AuthStore {
     /// Rows that bring no mail, found through indexes.
     static let discarding = [
         "DELETE FROM notifications WHERE kind = '\(Notification.Kind.nothing.rawValue)'",
-        "DELETE FROM notifications WHERE user_id IS NULL",
+        "DELETE FROM notifications WHERE user_id IS NULL AND recipient IS NULL",
     ]
 
     /// Stores the token that a notification's mail will carry.
@@ -73,10 +73,10 @@ extension Transaction {
             ["id": id, "time": time])
         return try first(
             """
-            SELECT n.id, n.kind, n.user_id, n.registration_id, n.address, n.user_agent, n.created_at, n.attempts,
-                u.email, u.email_verified_at,
+            SELECT n.id, n.kind, coalesce(n.user_id, '') AS user_id, n.registration_id, n.change_id, n.address,
+                n.user_agent, n.created_at, n.attempts, coalesce(n.recipient, u.email) AS email, u.email_verified_at,
                 CASE WHEN u.email_verified_at IS NULL THEN coalesce(r.name, '') ELSE u.name END AS name
-            FROM notifications n JOIN users u ON u.id = n.user_id
+            FROM notifications n LEFT JOIN users u ON u.id = n.user_id
                 LEFT JOIN registrations r ON r.id = n.registration_id
             WHERE n.id = :id
             """, ["id": id], decodeNotification)
@@ -87,7 +87,7 @@ private func decodeNotification(_ row: Row) throws -> Notification {
     Notification(
         id: try row.get("id"), kind: try row.get("kind"), userID: try row.get("user_id"), email: try row.get("email"),
         name: try row.get("name"), emailVerified: try row.get("email_verified_at", as: Timestamp?.self) != nil,
-        registrationID: try row.get("registration_id"), address: try row.get("address"),
+        registrationID: try row.get("registration_id"), changeID: try row.get("change_id"), address: try row.get("address"),
         userAgent: try row.get("user_agent"), createdAt: try row.get("created_at"),
         attempt: try row.get("attempts"))
 }

@@ -90,7 +90,8 @@ extension Transaction {
             ["hash": hash, "sealed": sealed, "now": change.at])
         try insertRefreshToken(successor, session: state.sessionID, at: change.at)
         try execute(
-            "UPDATE sessions SET last_used_at = :now WHERE id = :id", ["id": state.sessionID, "now": change.at])
+            "UPDATE sessions SET last_used_at = :now, last_address = :address WHERE id = :id",
+            ["id": state.sessionID, "now": change.at, "address": change.origin.address])
         try audit(.tokenRefreshed, user: state.userID, session: state.sessionID, change)
     }
 }

@@ -28,8 +28,10 @@ extension AuthStore {
         let agentHash = try SHA256.hash(Array(origin.userAgent.utf8))
         try await write(raising: notifications, revocations) { [policy] transaction in
             try transaction.prove(session, at: change.at)
-            try transaction.evictSessions(
-                of: session.userID, leaving: policy.sessionsPerUser - 1, idle: policy.idleLimit(change.at), change)
+            if let limit = policy.sessionLimit(try transaction.tier(of: session.userID)) {
+                try transaction.evictSessions(
+                    of: session.userID, leaving: limit - 1, idle: policy.idleLimit(change.at), change)
+            }
             try transaction.insertSession(session, expiresAt: change.at + policy.sessionLifetime, change)
             try transaction.insertRefreshToken(tokenHash, session: session.id, at: change.at)
             if try transaction.meetsAgent(agentHash, user: session.userID, at: change.at) {
@@ -52,7 +54,9 @@ extension AuthStore {
         return try await read { connection in
             try connection.query(
                 """
-                SELECT s.id, s.created_at, s.last_used_at, s.user_agent, s.address FROM sessions s
+                SELECT s.id, s.created_at, s.last_used_at, s.user_agent, s.address, s.last_address, s.expires_at,
+                    s.factor_at
+                FROM sessions s
                 WHERE s.user_id = :user AND \(LiveSession.condition) ORDER BY s.last_used_at DESC, s.id
                 """, ["user": user, "now": now, "idle": idle], decodeSession)
         }
@@ -109,7 +113,9 @@ extension SignInProof {
 private func decodeSession(_ row: Row) throws -> Session {
     Session(
         id: try row.get("id"), createdAt: try row.get("created_at"), lastUsedAt: try row.get("last_used_at"),
-        userAgent: try row.get("user_agent"), address: try row.get("address"))
+        userAgent: try row.get("user_agent"), address: try row.get("address"),
+        lastAddress: try row.get("last_address"), expiresAt: try row.get("expires_at"),
+        secondFactorAt: try row.get("factor_at"))
 }
 
 extension Transaction {

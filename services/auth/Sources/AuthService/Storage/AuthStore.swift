@@ -71,15 +71,23 @@ extension Transaction {
             ])
     }
 
-    func notify(_ kind: Notification.Kind, user: String?, registration: String? = nil, _ change: Change) throws {
+    /// - Parameters:
+    ///   - recipient: where the mail goes, when that is not the account's address.
+    ///   - addressChange: the change of address that its link is for.
+    func notify(
+        _ kind: Notification.Kind, user: String?, registration: String? = nil, to recipient: EmailAddress? = nil,
+        change addressChange: String? = nil, _ change: Change
+    ) throws {
         try execute(
             """
             INSERT INTO notifications
-                (id, user_id, kind, registration_id, address, user_agent, created_at, attempts, next_attempt_at)
-            VALUES (:id, :user, :kind, :registration, :address, :agent, :at, 0, :at)
+                (id, user_id, kind, registration_id, recipient, change_id, address, user_agent, created_at, attempts,
+                next_attempt_at)
+            VALUES (:id, :user, :kind, :registration, :recipient, :change, :address, :agent, :at, 0, :at)
             """,
             [
                 "id": Identifier.notification.make(), "user": user, "kind": kind, "registration": registration,
+                "recipient": recipient?.text, "change": addressChange,
                 "address": change.origin.address, "agent": change.origin.userAgent, "at": change.at,
             ])
     }

@@ -7,5 +7,7 @@ package enum AuthMigrations {
         Migration(version: 2, name: "bounds", bytes: PackageResources._002_bounds_sql),
         Migration(version: 3, name: "administration", bytes: PackageResources._003_administration_sql),
         Migration(version: 4, name: "factors", bytes: PackageResources._004_factors_sql),
+        Migration(version: 5, name: "tiers", bytes: PackageResources._005_tiers_sql),
+        Migration(version: 6, name: "address_changes", bytes: PackageResources._006_address_changes_sql),
     ]
 }

@@ -1,0 +1,75 @@
+import Foundation
+import Testing
+
+/// Roles and breach response, from the command line through two processes to the edge.
+extension SystemTests {
+    private func users(_ arguments: String...) async throws -> Finished {
+        let system = try system
+        return try await system.lockstep(["users"] + arguments + ["--state", system.state.path])
+    }
+
+    private func me(_ token: String) async throws -> Int { try await system.curl("/v1/users/me", token: token).status }
+
+    /// Whether the gateway refuses the token soon: it learns of it from a feed.
+    private func isEnded(_ token: String) async throws -> Bool {
+        let ended: Bool? = try await eventually(within: .seconds(10)) { try await me(token) == 401 ? true : nil }
+        return ended == true
+    }
+
+    @Test func theOperatorMakesAnAdminWhoAnswersABreach() async throws {
+        let system = try system
+        let admin = try await system.account(password: Self.password)
+        let victim = try await system.account(password: Self.password)
+        let other = try await system.signIn(admin, password: Self.password)["access_token"]
+        let denied = try await system.curl("/v1/admin/users:search", "POST", json: "{}", token: other)
+        #expect(denied.status == 403 && denied["code"] == "role_missing", "\(denied.body)")
+        let granted = try await users("grant", admin, "admin")
+        #expect(granted.status == 0 && granted.output.contains("user,admin"), "\(granted.output)\(granted.errors)")
+        let audit: Bool? = try await eventually(within: .seconds(10)) {
+            try await users("audit", admin, "--event", "authz_fail").output.contains("UserAdminService/SearchUsers") ? true : nil
+        }
+        #expect(audit == true, "the denial is in the trail")
+        let mine = try await system.signIn(admin, password: Self.password)["access_token"]
+        let found = try await system.curl("/v1/admin/users:search", "POST", json: #"{"query":"\#(victim)"}"#, token: mine)
+        let id = try #require(found.body.firstMatch(of: /"user_id":"([^"]+)"/), "\(found.body)").1
+
+        let session = try await system.signIn(victim, password: Self.password)
+        #expect(try await me(session["access_token"]) == 200)
+        let raised = try await system.curl(
+            "/v1/admin/token-versions", "POST", json: #"{"user_id":"\#(id)"}"#, token: mine)
+        #expect(raised.status == 201, "\(raised.body)")
+        #expect(try await isEnded(session["access_token"]))
+        let refreshed = try await system.curl(
+            "/v1/tokens", "POST", json: #"{"refresh_token":"\#(session["refresh_token"])"}"#)
+        #expect(refreshed.status == 401, "\(refreshed.body)")
+        // Signs in again at once, stays in, and may refresh.
+        let again = try await system.signIn(victim, password: Self.password)
+        #expect(again.status == 201, "\(again.body)")
+        #expect(try await me(again["access_token"]) == 200)
+        let next = try await system.curl("/v1/tokens", "POST", json: #"{"refresh_token":"\#(again["refresh_token"])"}"#)
+        #expect(next.status == 201, "\(next.body)")
+        #expect(try await me(mine) == 200, "nobody else is affected")
+    }
+
+    @Test func theOperatorEndsEverybodysSessions() async throws {
+        let system = try system
+        let address = try await system.account(password: Self.password)
+        let before = try await system.signIn(address, password: Self.password)["access_token"]
+        #expect(try await me(before) == 200)
+        let ended = try await users("end-sessions", "--everyone")
+        #expect(ended.status == 0 && ended.output.contains("are over"), "\(ended.output)\(ended.errors)")
+        #expect(try await isEnded(before))
+        let again = try await system.signIn(address, password: Self.password)["access_token"]
+        for _ in 0..<5 { #expect(try await me(again) == 200) }
+    }
+
+    @Test func theCommandLineSaysWhatIsWrong() async throws {
+        let nobody = try await users("grant", "nobody@example.com", "admin")
+        #expect(nobody.status == 66 && nobody.errors.contains("There is no account of nobody@example.com"), "\(nobody.errors)")
+        let address = try await system.account(password: Self.password)
+        let typo = try await users("grant", address, "respnder")
+        #expect(typo.status != 0 && typo.errors.contains("admin, responder"), "\(typo.errors)")
+        let neither = try await users("end-sessions")
+        #expect(neither.status == 64 && neither.errors.contains("--everyone"), "\(neither.errors)")
+    }
+}

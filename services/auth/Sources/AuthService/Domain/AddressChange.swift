@@ -1,0 +1,17 @@
+/// What became of a change of address when one of its links was followed.
+enum AddressChangeProgress: String, Sendable {
+    /// The other address has not confirmed it yet.
+    case waiting
+    case changed
+}
+
+/// Everything that auth keeps of a user and can tell them.
+struct UserData: Sendable {
+    let account: AccountRecord
+    let tier: Tier?
+    let sessions: [Session]
+    let factors: [Factor]
+    /// Newest first; more are in the audit trail.
+    let events: [AuditRecord]
+    let search: AuditSearch
+}

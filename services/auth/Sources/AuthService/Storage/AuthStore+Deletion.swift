@@ -1,0 +1,36 @@
+internal import SQL
+
+extension AuthStore {
+    /// Deletes an account and all that is kept of it. What happened stays in the audit trail, under a pseudonym that
+    /// leads to nobody any more, without addresses and user agents.
+    ///
+    /// - Throws: `AuthError.userNotFound`.
+    func deleteUser(_ user: String, session: String, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        try await write(raising: notifications, revocations) { transaction in
+            guard let account = try transaction.user(user) else { throw AuthError.userNotFound }
+            try transaction.revokeSessions(of: user, except: nil, at: change.at)
+            try transaction.notify(.accountDeleted, user: nil, to: EmailAddress(stored: account.email), change)
+            try transaction.audit(.userDeleted, user: user, session: session, change)
+            try transaction.execute(
+                """
+                UPDATE audit_events SET address = '', network = '', site = '', user_agent = ''
+                WHERE subject = (SELECT pseudonym FROM users WHERE id = :user)
+                """, ["user": user])
+            try transaction.execute("DELETE FROM users WHERE id = :user", ["user": user])
+        }
+    }
+
+    /// Everything that is kept of a user.
+    ///
+    /// - Throws: `AuthError.noSuchUser`.
+    func data(of user: String) async throws -> UserData {
+        let account = try await account(user)
+        var search = AuditSearch()
+        search.userID = user
+        search.limit = AuthPolicy.exportedEvents
+        return UserData(
+            account: account, tier: account.tier, sessions: try await sessions(of: user),
+            factors: try await factors(of: user), events: try await auditEvents(search), search: search)
+    }
+}
