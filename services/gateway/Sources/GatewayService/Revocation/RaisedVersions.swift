@@ -15,14 +15,15 @@ package struct RaisedVersion: Sendable, Hashable {
     /// What it means for a token. The token says when it was issued, by another clock and in whole seconds, and not when
     /// its session began; so the gateway decides what is certain, and auth the rest:
     ///
-    /// | the token was issued | its session |
-    /// |---|---|
-    /// | more than the clocks may differ before the raise | began before it, and is over |
-    /// | more than that after the raise took effect | began after it: auth refreshes no other |
-    /// | between | auth is asked |
+    /// | now | the token was issued | its session |
+    /// |---|---|---|
+    /// | more than the clocks may differ before the raise takes effect | at any time | lives on |
+    /// | later | more than that after it took effect | began after it: auth refreshes no other |
+    /// | it has taken effect | more than that before the raise | began before it, and is over |
+    /// | otherwise | | auth is asked |
     func verdict(issuedAt: Int64, seconds: Int64) -> FeedState.Verdict {
-        guard seconds >= effectiveAt, issuedAt <= effectiveAt + Self.skew else { return .live }
-        return issuedAt < raisedAt - Self.skew ? .revoked : .ask
+        guard seconds >= effectiveAt - Self.skew, issuedAt <= effectiveAt + Self.skew else { return .live }
+        return seconds >= effectiveAt && issuedAt < raisedAt - Self.skew ? .revoked : .ask
     }
 
     private static let skew = RevocationBook.skew.components.seconds
