@@ -195,10 +195,11 @@ struct UsersCommand: AsyncParsableCommand {
 
         @OptionGroup var place: UsersPlace
 
+        func validate() throws {
+            guard everyone == (user == nil) else { throw ValidationError("Name one user, or write --everyone.") }
+        }
+
         func run() async throws {
-            guard everyone == (user == nil) else {
-                throw CommandFailure("Name one user, or write --everyone.", status: 64)
-            }
             try await place.connected { auth in
                 var request = AuthRaiseTokenVersionRequest()
                 if let user { request.userID = try await auth.account(user).userID }
