@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Roles and breach response, from the command line through two processes to the edge.
@@ -61,6 +62,33 @@ extension SystemTests {
         #expect(try await isEnded(before))
         let again = try await system.signIn(address, password: Self.password)["access_token"]
         for _ in 0..<5 { #expect(try await me(again) == 200) }
+    }
+
+    @Test("RFC 6238, ASVS 6.5.1: an authenticator app is enrolled, asked for at sign-in, and each code counts once")
+    func secondFactor() async throws {
+        let system = try system
+        let address = try await system.account(password: Self.password)
+        let token = try await system.signIn(address, password: Self.password)["access_token"]
+        let made = try await system.curl(
+            "/v1/users/me/factors", "POST", json: #"{"current_password":"\#(Self.password)","name":"phone"}"#, token: token)
+        try #require(made.status == 201, "\(made.body)")
+        let code = { (steps: Int) in OneTimePassword.code(secret: made["secret"], steps: steps) }
+        let first = code(0)
+        let confirmed = try await system.curl(
+            "/v1/users/me/factors/\(made["factor_id"])/confirmations", "POST", json: #"{"code":"\#(first)"}"#, token: token)
+        try #require(confirmed.status == 201, "\(confirmed.body)")
+
+        let half = try await system.signIn(address, password: Self.password)
+        #expect(half["access_token"].isEmpty)
+        let second = { (code: String) in
+            try await system.curl(
+                "/v1/sessions:second-factor", "POST",
+                json: #"{"second_factor_token":"\#(half["second_factor_token"])","code":"\#(code)"}"#)
+        }
+        #expect(try await second(first).status == 401, "it has been used")
+        let whole = try await second(code(1))
+        #expect(whole.status == 201, "\(whole.body)")
+        #expect(try await me(whole["access_token"]) == 200)
     }
 
     @Test func theCommandLineSaysWhatIsWrong() async throws {

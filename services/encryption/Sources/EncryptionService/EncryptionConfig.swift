@@ -12,7 +12,7 @@ package enum EncryptionConfig {
         "encryption.keyring.create", default: false,
         doc: "Make the keyring, the master key and missing keys at start. Never replaces a file.")
     package static let keys = ConfigKey(
-        "encryption.keyring.keys", default: ["token-vault:AEAD", "email-outbox:AEAD", "access-token:SIGN"],
+        "encryption.keyring.keys", default: ["token-vault:AEAD", "email-outbox:AEAD", "auth-factors:AEAD", "access-token:SIGN"],
         allowed: "a list of `name:AEAD`, `name:MAC`, `name:SIGN` and `name:SIGN:ES256`, no name twice", doc: "Keys that must exist."
     ) { texts in
         Set(texts.compactMap { KeySpecification($0)?.name }).count == texts.count

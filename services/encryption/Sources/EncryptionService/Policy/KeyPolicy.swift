@@ -100,7 +100,10 @@ extension KeyPolicy {
         {
             "token": {"token-vault": ["ENCRYPT", "DECRYPT", "REWRAP", "DESCRIBE"]},
             "email": {"email-outbox": ["ENCRYPT", "DECRYPT", "REWRAP", "DESCRIBE"]},
-            "auth": {"access-token": ["SIGN", "VERIFY", "JWKS"]},
+            "auth": {
+                "access-token": ["SIGN", "VERIFY", "JWKS"],
+                "auth-factors": ["ENCRYPT", "DECRYPT", "REWRAP", "DESCRIBE"]
+            },
             "gateway": {"access-token": ["VERIFY", "JWKS"]},
             "operator": {"*": [
                 "ROTATE", "DESCRIBE", "VERIFY", "JWKS", "CREATE", "IMPORT", "CONFIGURE", "DISABLE", "DESTROY", "EXPORT"
