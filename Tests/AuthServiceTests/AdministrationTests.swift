@@ -128,6 +128,21 @@ import Testing
         _ = try await store.disable(ada.userID, by: .operator, origin)
         let late = NewSession(
             id: "ses_late", refreshToken: try OpaqueToken(.refresh), userID: ada.userID,
+            roles: credentials.roles, proof: .password(credentials.passwordHash, rehash: nil))
+        await #expect(throws: AuthError.invalidCredentials) { try await store.startSession(late, origin) }
+    }
+
+    @Test("ASVS 8.3.2: a sign-in under way does not outrun a role's end: no token keeps it")
+    func aSignInUnderWayDoesNotOutrunARole() async throws {
+        let fixture = try await Fixture()
+        let ada = try await fixture.member()
+        _ = try await grant("admin", to: ada.userID, fixture)
+        let store = fixture.handler.store
+        let credentials = try #require(try await store.credentials(userID: ada.userID))
+        let origin = Origin(address: "", userAgent: "", requestID: "r")
+        _ = try await store.revokeRole("admin", of: ada.userID, by: .operator, origin)
+        let late = NewSession(
+            id: "ses_late", refreshToken: try OpaqueToken(.refresh), userID: ada.userID, roles: credentials.roles,
             proof: .password(credentials.passwordHash, rehash: nil))
         await #expect(throws: AuthError.invalidCredentials) { try await store.startSession(late, origin) }
     }

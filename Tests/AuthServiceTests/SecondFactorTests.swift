@@ -322,6 +322,38 @@ import Testing
         #expect(await changePassword() == "step_up_required", "this session has shown none")
     }
 
+    @Test("ASVS 7.5.1: a factor that waits for its first code is no way around the step-up")
+    func aWaitingFactorIsNoStepUp() async throws {
+        let fixture = try await Fixture()
+        let enrolled = try await enrol(fixture)
+        try await stepUp(enrolled, code(enrolled.secret, fixture))
+        let waiting = try await create(enrolled.factors)
+        fixture.clock.advance(by: .seconds(3600))
+        var confirm = AuthConfirmFactorRequest()
+        confirm.factorID = waiting.factorID
+        confirm.code = try code(decoded(waiting.secret), fixture)
+        #expect(await refusal { _ = try await enrolled.factors.confirmFactor(confirm, CallOptions()) } == "step_up_required")
+    }
+
+    @Test("NIST SP 800-63B-4 3.2.2: wrong codes for a factor that waits are counted, too")
+    func guessesAtAWaitingFactorAreCounted() async throws {
+        let fixture = try await Fixture()
+        let user = try await fixture.member()
+        let factors = try fixture.factors(try await fixture.signIn(), user.userID)
+        let waiting = try await create(factors)
+        var confirm = AuthConfirmFactorRequest()
+        confirm.factorID = waiting.factorID
+        confirm.code = try wrong(decoded(waiting.secret), fixture)
+        for _ in 0..<CodeLimit.burst {
+            #expect(await refusal { _ = try await factors.confirmFactor(confirm, CallOptions()) } == "invalid_second_factor")
+        }
+        confirm.code = try code(decoded(waiting.secret), fixture)
+        #expect(await refusal { _ = try await factors.confirmFactor(confirm, CallOptions()) } == "invalid_second_factor")
+        fixture.clock.advance(by: CodeLimit.pause)
+        confirm.code = try code(decoded(waiting.secret), fixture)
+        #expect(try await factors.confirmFactor(confirm, CallOptions()).recoveryCodes.count == 10)
+    }
+
     @Test func removingTheLastFactorTakesTheRecoveryCodesWithIt() async throws {
         let fixture = try await Fixture()
         let enrolled = try await enrol(fixture)

@@ -107,7 +107,7 @@ import Testing
             Origin(address: "", userAgent: "", requestID: "r"))
         let late = NewSession(
             id: "ses_late", refreshToken: try OpaqueToken(.refresh), userID: credentials.userID,
-            proof: .password(credentials.passwordHash, rehash: nil))
+            roles: credentials.roles, proof: .password(credentials.passwordHash, rehash: nil))
         await #expect(throws: AuthError.invalidCredentials) {
             try await fixture.handler.store.startSession(late, Origin(address: "", userAgent: "", requestID: "r"))
         }

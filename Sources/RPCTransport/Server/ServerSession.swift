@@ -64,8 +64,9 @@ final class ServerSession: WireSession {
         switch event {
         case .established: establish()
         case .call(let call): accept(call)
-        case .cancelled(let id): stop(id, .cancelled)
-        case .expired(let id): stop(id, .expired)
+        // Many of them in one read take their time: calls behind them are judged by a clock that knows.
+        case .cancelled(let id): stop(id, .cancelled); now = .now
+        case .expired(let id): stop(id, .expired); now = .now
         case .aborted(let id): stop(id, .aborted)
         case .message(let id, let message): calls[id]?.requests?.deliver(Array(message.readableBytesView))
         case .requestEnded(let id): calls[id]?.requests?.finish()
@@ -243,7 +244,7 @@ final class ServerSession: WireSession {
     /// ASYNC: a task on this loop, started in place: until the handler first suspends, no thread changes.
     private func runInTask(_ id: CallID, _ open: OpenCall, on loop: any EventLoop, _ work: HandlerTask.Work) {
         core.observer?.callStarted(open.call.context)
-        let run = HandlerTask(id, work, open.call.context, NIOLoopBound(self, eventLoop: loop), loop, started: now)
+        let run = HandlerTask(id, work, open.call.context, NIOLoopBound(self, eventLoop: loop), loop, started: .now)
         // Not in the assignment below: a handler that never suspends has ended, and left `calls`, when this returns.
         let stay = place?.enter(open.call.context.method)
         let task = Task.immediate(executorPreference: executor(of: open.call.context.method)) { await run.body() }

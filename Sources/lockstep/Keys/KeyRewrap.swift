@@ -20,7 +20,8 @@ struct RewrapKey: KeyCommand {
             """)
 
     @Argument(help: "The key's name.") var name: String
-    @Option(help: "sqlite:<path>, or postgres://user:password@host:5432/name with --schema.") var database: String
+    @Option(help: "sqlite:<path>, or postgres://... with --schema. Default: LOCKSTEP_DATABASE_URL, which no list of processes shows.")
+    var database: String?
     @Option(help: "Of PostgreSQL: the service's name.") var schema: String?
     @Option(help: "The table.") var table: String
     @Option(help: "The column that holds ciphertexts.") var column: String
@@ -29,8 +30,10 @@ struct RewrapKey: KeyCommand {
     @OptionGroup var options: KeysOptions
 
     func lines(_ desk: KeyDesk) async throws -> [String] {
-        guard let url = DatabaseURL(raw: .text(database)) else {
-            throw CommandFailure("--database must be sqlite:<path> or postgres://user:password@host:5432/name.", status: 64)
+        let text = database ?? ProcessInfo.processInfo.environment["LOCKSTEP_DATABASE_URL"] ?? ""
+        guard let url = DatabaseURL(raw: .text(text)) else {
+            throw CommandFailure(
+                "--database or LOCKSTEP_DATABASE_URL must be sqlite:<path> or postgres://user:password@host:5432/name.", status: 64)
         }
         if case .postgres = url, schema == nil { throw CommandFailure("Name the service with --schema.", status: 64) }
         let rewrap = try KeyRewrap(key: name, table: table, column: column, id: id, context: context)

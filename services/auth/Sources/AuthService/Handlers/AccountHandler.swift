@@ -15,7 +15,7 @@ package struct AccountHandler: AccountServiceHandler {
         search.userID = try context.requireUser().subject
         search.limit = Page.size(request.pageSize)
         search.after = request.pageToken
-        return try await store.auditEvents(search).message(of: search)
+        return try await store.auditEvents(search).message(of: search, isOwn: true)
     }
 
     package func changeAddress(
@@ -62,7 +62,7 @@ package struct AccountHandler: AccountServiceHandler {
 
 extension UserData {
     fileprivate func message(session: String, idleAfter: Duration) -> AuthUserData {
-        let trail = events.message(of: search)
+        let trail = events.message(of: search, isOwn: true)
         var message = AuthUserData()
         message.user = account.user.message
         message.roles = account.roles

@@ -76,7 +76,7 @@ struct Administration: Sendable {
         if request.hasUntil { search.until = Timestamp(request.until) }
         search.limit = Page.size(request.pageSize)
         search.after = request.pageToken
-        return try await store.auditEvents(search).message(of: search)
+        return try await store.auditEvents(search).message(of: search, isOwn: false)
     }
 
     /// Addresses are kept in lower case, names are compared in it; ids are not.
@@ -104,16 +104,17 @@ extension AccountRecord {
 }
 
 extension [AuditRecord] {
-    func message(of search: AuditSearch) -> AuthListAuditEventsResponse {
+    /// - Parameter isOwn: For the user whom they are about, who is not to learn where an admin sits.
+    func message(of search: AuditSearch, isOwn: Bool) -> AuthListAuditEventsResponse {
         var response = AuthListAuditEventsResponse()
-        response.events = map(\.message)
+        response.events = map { $0.message(isOwn: isOwn) }
         if count == search.limit { response.nextPageToken = last?.id ?? "" }
         return response
     }
 }
 
 extension AuditRecord {
-    fileprivate var message: AuthAuditEvent {
+    fileprivate func message(isOwn: Bool) -> AuthAuditEvent {
         var message = AuthAuditEvent()
         message.eventID = id
         message.at = at.message
@@ -123,6 +124,7 @@ extension AuditRecord {
         message.detail = detail
         message.sessionID = sessionID ?? ""
         message.requestID = requestID
+        guard !isOwn || actor == nil || actor == subject else { return message }
         message.address = address
         message.userAgent = userAgent
         return message

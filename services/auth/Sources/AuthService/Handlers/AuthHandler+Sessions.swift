@@ -101,7 +101,7 @@ extension AuthHandler {
     ) async throws -> AuthSessionTokens {
         let session = NewSession(
             id: try Identifier.session.make(), refreshToken: try OpaqueToken(.refresh), userID: credentials.userID,
-            proof: proof)
+            roles: credentials.roles, proof: proof)
         let access = try await accessTokens.sign(
             user: credentials.userID, session: session.id, roles: credentials.roles.roleList, now: clock.now,
             end: clock.now + policy.sessionLifetime, context.outgoing())

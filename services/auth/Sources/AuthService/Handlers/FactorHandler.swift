@@ -31,11 +31,17 @@ package struct FactorHandler: FactorServiceHandler {
 
     package func confirmFactor(_ request: AuthConfirmFactorRequest, _ context: CallContext) async throws -> AuthConfirmFactorResponse {
         let user = try context.requireUser()
+        // As for every change of factors: what waits here may be older than the session, and somebody else's.
+        try await store.requireStepUp(user.sessionID, of: user.subject)
         let waiting = try await store.factors(of: user.subject).first { $0.id == request.factorID && $0.confirmedAt == nil }
         guard let waiting else { throw AuthError.factorNotFound }
         guard case .totp(let code)? = SecondFactorCode(request.code),
-            let step = try await factors.matchingStep(code, waiting, user.subject, context)
+            let guess = try await store.countCode(of: user.subject)
         else { throw AuthError.wrongSecondFactor }
+        let step = try await store.deciding(guess) {
+            try await factors.matchingStep(code, waiting, user.subject, context)
+        }
+        guard let step else { throw AuthError.wrongSecondFactor }
         let codes = try Self.recoveryCodes()
         let areNew = try await store.confirmFactor(
             waiting.id, step: step, codes: codes.map { try $0.hash(user: user.subject) }, of: user.subject,

@@ -16,6 +16,7 @@ extension AuthStore {
                 """
                 UPDATE audit_events SET address = '', network = '', site = '', user_agent = ''
                 WHERE subject = (SELECT pseudonym FROM users WHERE id = :user)
+                    OR actor = (SELECT pseudonym FROM users WHERE id = :user)
                 """, ["user": user])
             try transaction.execute("DELETE FROM users WHERE id = :user", ["user": user])
         }

@@ -43,6 +43,7 @@ extension AuthStore {
                 WHERE id = :id AND user_id = :user AND confirmed_at IS NULL
                 """, ["id": id, "user": user, "step": step, "now": change.at])
             guard changed == 1 else { throw AuthError.wrongSecondFactor }
+            try transaction.forgetCodes(of: user)
             try transaction.markSecondFactor(session: session, of: user, at: change.at)
             try transaction.dropChallenges(of: user)
             try transaction.revokeSessions(of: user, except: session, at: change.at)

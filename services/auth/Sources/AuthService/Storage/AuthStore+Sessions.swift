@@ -7,6 +7,8 @@ struct NewSession: Sendable {
     let id: String
     let refreshToken: OpaqueToken
     let userID: String
+    /// As they stand in the access token that has been signed for it, with spaces between them.
+    let roles: String
     let proof: SignInProof
 }
 
@@ -168,6 +170,9 @@ extension Transaction {
 
     /// Looks again, inside the transaction: whatever ended the right to sign in meanwhile wins.
     fileprivate func prove(_ session: NewSession, at now: Timestamp) throws {
+        // A role that was taken away meanwhile found no session to end, and stands in a token that is signed already.
+        let roles = try first("SELECT roles FROM users WHERE id = :id", ["id": session.userID])?.get("roles", as: String.self)
+        guard roles == session.roles else { throw AuthError.invalidCredentials }
         switch session.proof {
         case .password(let hash, let rehash):
             try confirmPassword(of: session.userID, hash, rehash: rehash, at: now)
