@@ -8,7 +8,8 @@ final class ClientConnectionHandle: Sendable {
     private let loop: any EventLoop
     private let session: NIOLoopBound<ClientSession>
     private let full = Atomic(false)
-    private let outstanding = Atomic(0)
+    /// Calls under way, and on their way here.
+    let outstanding = OutstandingCalls()
     private let succeeded = Atomic(0)
 
     init(_ channel: any Channel, _ session: ClientSession, _ attempt: ConnectionAttempt) {
@@ -26,16 +27,6 @@ final class ClientConnectionHandle: Sendable {
         set { full.store(newValue, ordering: .releasing) }
     }
 
-    /// Calls under way. Set on the connection's loop only, but for `promise`.
-    var load: Int {
-        get { outstanding.load(ordering: .relaxed) }
-        set { outstanding.store(newValue, ordering: .relaxed) }
-    }
-
-    /// One more call is on its way here: those who choose after it are to know, though the loop does not yet. Its next
-    /// count makes up for what comes of it.
-    func promise() { outstanding.wrappingAdd(1, ordering: .relaxed) }
-
     /// Calls that ended well. Set on the connection's loop only.
     var successes: Int {
         get { succeeded.load(ordering: .relaxed) }
@@ -44,12 +35,19 @@ final class ClientConnectionHandle: Sendable {
 
     var isHere: Bool { loop.inEventLoop }
 
-    /// Sends the call. The same as `run`, without a closure for each call.
+    /// Chosen for a call: those who choose after this one are to know, though the loop does not yet. `start` follows, on
+    /// the same thread.
+    func promise() { if !isHere { outstanding.promise() } }
+
+    /// Sends the call that was promised. The same as `run`, without a closure for each call.
     func start(_ call: PendingCall) {
         if isHere {
             session.value.start(call)
         } else {
-            loop.execute { [session] in session.value.start(call) }
+            loop.execute { [self] in
+                outstanding.arrive()
+                session.value.start(call)
+            }
         }
     }
 

@@ -151,7 +151,7 @@ final class ClientSession: WireSession {
         let instant = WireClock.instant(at: now)
         guard let handle, let id = try machine?.startCall(call.outgoing(metadata: &metadata), now: instant) else { throw .closed }
         calls[id] = call
-        handle.load = calls.count
+        handle.outstanding.set(calls.count)
         if !call.began(at: PendingCall.Place(connection: handle, id: id), now: now) {
             machine?.cancel(id, now: instant)
         }
@@ -215,7 +215,7 @@ final class ClientSession: WireSession {
     private func end(_ id: CallID, _ result: CallResult) {
         guard let call = calls.removeValue(forKey: id) else { return }
         let handle = handle
-        handle?.load = calls.count
+        handle?.outstanding.set(calls.count)
         if !writers.isEmpty {
             for writer in writers.removeValue(forKey: id) ?? [] { writer(.streamEnded) }
         }

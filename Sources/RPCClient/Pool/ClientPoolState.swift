@@ -78,9 +78,7 @@ struct ClientPoolState {
     ) -> ClientConnectionHandle? {
         if peers.count == 1 { return peers[0].pick() }
         guard let index = probed(now: now()) ?? choose(avoiding) else { return nil }
-        let connection = peers[index].pick()
-        connection?.promise()
-        return connection
+        return peers[index].pick()
     }
 
     /// Better one that was not tried than one that was, and better an ejected one than none.

@@ -26,11 +26,15 @@ struct PoolPeer {
 
     /// The connection on this thread's loop, else each in turn; never one that has said that it is full. That one owes
     /// a wake-up, and clears the mark before it looks for calls that wait: so none is left behind.
+    ///
+    /// - Returns: The connection, promised one call: `start` it.
     mutating func pick() -> ClientConnectionHandle? {
         if let here = ready.first(where: { $0.isHere && !$0.isFull }) { return here }
         for _ in ready.indices {
             turn = (turn + 1) % ready.count
-            if !ready[turn].isFull { return ready[turn] }
+            guard !ready[turn].isFull else { continue }
+            ready[turn].promise()
+            return ready[turn]
         }
         return nil
     }
@@ -39,7 +43,7 @@ struct PoolPeer {
     var load: Int? {
         var (load, hasRoom) = (0, false)
         for connection in ready {
-            load += connection.load
+            load += connection.outstanding.count
             if !connection.isFull { hasRoom = true }
         }
         return hasRoom ? load : nil
