@@ -13,17 +13,17 @@ FUZZ := .build-fuzz
 STATE ?= .lockstep
 # What the build and the tests need of Debian.
 PACKAGES := libssl-dev libcrypt-dev libsqlite3-dev libpq-dev postgresql openssl curl procps python3 python3-venv protobuf-compiler libprotobuf-dev
-# The OAuth 2.0 server of the walk and of the token service's tests, the validator of OpenAPI, buf, and what the peer in
-# Python needs: packages with versions.
+# The OAuth 2.0 server of the walk and of the token service's tests, the validator of OpenAPI, buf, test vectors and
+# others' libraries, and what the peer in Python needs: packages with versions.
 REQUIREMENTS := $(addsuffix /requirements.txt,Tests/Support/oauth-provider Tests/Support/openapi Tests/Support/buf \
-  Tests/Contract/peers/python)
+  Tests/Support/vectors Tests/Contract/peers/python)
 # `make test FILTER=WireCore` runs the suites whose names match.
 FILTER ?=
 # How long `make fuzz` and `make sim` go on: 90s, 10m, 1h. SEED replays one world of `make sim`.
 DURATION ?= 10m
 SEED ?=
 
-.PHONY: help run demo test build check compat baseline contract bench tsan asan fuzz sim generate generate-with clean deps release
+.PHONY: help run demo test build check compat baseline contract bench checklist tsan asan fuzz sim generate generate-with clean deps release
 
 help: ## List the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ check: generate ## Regenerate and fail when the checked-in code was stale, then 
 	  { git status --short Sources Protocols Tests; echo "Generated code was stale: commit the files above."; exit 1; }
 	@$(MAKE) compat
 	@$(MAKE) test
+
+checklist: build ## What standards ask of Auth and Encryption: each row with its tests, and whether they pass
+	@LOCKSTEP_TEST_PYTHON=$(CURDIR)/$(PYTHON)/bin/python3 $(PYTHON)/bin/python3 Tests/Checklist/checklist.py -- \
+	  swift test --scratch-path $(DEBUG) --skip-build --no-parallel
 
 tsan: deps ## Unit and integration tests under ThreadSanitizer
 	swift build --sanitize=thread --scratch-path $(TSAN) --build-tests
@@ -190,7 +194,7 @@ deps:
 	fi
 	@stamp="$(PYTHON)/.installed-$$(cat $(REQUIREMENTS) | sha256sum | cut -c1-16)"; \
 	if [ ! -e "$$stamp" ]; then \
-	  echo "Installing an OAuth 2.0 server, an OpenAPI validator and buf into $(PYTHON)"; \
+	  echo "Installing an OAuth 2.0 server, an OpenAPI validator, buf and test vectors into $(PYTHON)"; \
 	  python3 -m venv $(PYTHON); \
 	  $(PYTHON)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$(REQUIREMENTS)); \
 	  touch "$$stamp"; fi

@@ -214,7 +214,7 @@ let package = Package(
         // MARK: Tests
         + [
             .target(
-                name: "TestSupport", dependencies: [x509, asn1, crypto], path: "Tests/Support", exclude: ["oauth-provider", "postgres"],
+                name: "TestSupport", dependencies: [x509, asn1, crypto], path: "Tests/Support", exclude: ["buf", "oauth-provider", "openapi", "postgres", "vectors"],
                 swiftSettings: settings),
             tests("WireCoreTests", ["WireCore", nioCore]),
             tests("RPCCoreTests", ["RPCCore", "RPCInProcess"]),
@@ -225,7 +225,7 @@ let package = Package(
             tests(
                 "RPCCodeGenTests", ["RPCCodeGen", "RPCCore", "RPCInProcess", protobuf, protobufPlugin],
                 exclude: ["Fixtures", "Descriptors"]),
-            tests("LibCryptoTests", ["LibCrypto"], resources: [.copy("Vectors")]),
+            tests("LibCryptoTests", ["LibCrypto", "COpenSSL"], resources: [.copy("Vectors")]),
             tests("JOSETests", ["JOSE", "LibCrypto"], resources: [.copy("Vectors")]),
             tests("SQLTests", ["SQL"]),
             tests("ServiceKitTests", ["ServiceKit", "ServiceClients", "RPCClient", "ServiceStorage", "SQL", "DevelopmentCA", "Contracts", "ContractClients", "RPCCore", "RPCTransport", "LibCrypto", "JOSE", lifecycle, logging, protobuf, coreMetrics, tracing, httpClient, nioCore, nioHTTP1]),
@@ -256,8 +256,8 @@ let package = Package(
             .executableTarget(
                 name: "lockstep-echo",
                 dependencies: [
-                    "RPCCore", "RPCTransport", "RPCClient", "WireCore", "ServiceKit", "CXCrypt", protobuf, nioCore, nioPosix,
-                    nioSSL, nioTLS, arguments,
+                    "RPCCore", "RPCTransport", "RPCClient", "WireCore", "ServiceKit", "CXCrypt", "Contracts", "ContractClients",
+                    protobuf, nioCore, nioPosix, nioSSL, nioTLS, arguments,
                 ],
                 path: "Tests/Benchmarks/Echo", swiftSettings: calls),
             // Our own implementation as a peer of the contract tests.

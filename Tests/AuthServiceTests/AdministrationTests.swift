@@ -218,7 +218,8 @@ import Testing
         #expect(try await audit(fixture) { $0.since = (noon + .seconds(1)).message }.events.count == 2)
     }
 
-    @Test func aUserReadsTheirOwnTrailAndNobodyElses() async throws {
+    @Test("ASVS 8.2.2: a user reads their own trail and nobody else's")
+    func aUserReadsTheirOwnTrailAndNobodyElses() async throws {
         let fixture = try await Fixture()
         // Rows of one microsecond have no order.
         try await fixture.register("ada@example.com")

@@ -4,7 +4,9 @@ import Testing
 @testable import AuthService
 
 @Suite struct DomainTests {
-    @Test(arguments: [
+    @Test(
+        "OWASP Email Validation: an address has one form, dots and tags stay",
+        arguments: [
         (" Ada@Example.COM\t", "ada@example.com"), ("a.b+c@x-y.example", "a.b+c@x-y.example"),
         ("!#$%&'*+-/=?^_`{|}~@example.org", "!#$%&'*+-/=?^_`{|}~@example.org"),
     ])
@@ -34,7 +36,7 @@ import Testing
         #expect(throws: AuthError.self) { try PersonName(String(repeating: "x", count: 201)) }
     }
 
-    @Test("ASVS 7.2.3: tokens have 256 random bits and are recognised before the database is asked")
+    @Test("ASVS 6.5.3, 6.5.4, 7.2.3: tokens have 256 random bits and are recognised before the database is asked")
     func tokensAreRecognisedBeforeTheDatabaseIsAsked() throws {
         let token = try OpaqueToken(.refresh)
         let text = token.text.exposed

@@ -4,7 +4,8 @@ import ServiceKit
 import Testing
 
 @Suite struct ReadmeTests {
-    @Test func everyKeyIsDocumentedWithItsDefault() throws {
+    @Test("ASVS 7.1.1: every key is documented with its default, those of sessions among them")
+    func everyKeyIsDocumentedWithItsDefault() throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         let readme = try String(
             contentsOf: folder.appending(path: "../../services/auth/README.md"), encoding: .utf8)

@@ -78,7 +78,8 @@ import Testing
         #expect(try await sealed() == 0)
     }
 
-    @Test func garbageDoesNotReachTheDatabase() async throws {
+    @Test("ASVS 7.2.3: garbage does not reach the database")
+    func garbageDoesNotReachTheDatabase() async throws {
         let fixture = try await Fixture()
         let before = fixture.database.statistics
         for garbage in ["lsr_x", "x", String(repeating: "A", count: 200)] {

@@ -90,7 +90,8 @@ import Testing
     }
 
     /// Whoever registers somebody else's address first must not own the account that its owner confirms.
-    @Test func aLinkConfirmsThePasswordOfItsOwnRegistration() async throws {
+    @Test("ASVS 6.6.2: a link confirms the password of its own registration alone")
+    func aLinkConfirmsThePasswordOfItsOwnRegistration() async throws {
         let fixture = try await Fixture()
         try await fixture.register("ada@example.com", password: "planted password")
         _ = try await fixture.mails()
@@ -120,7 +121,8 @@ import Testing
         #expect(refusals.compactMap(\.self).allSatisfy { $0 == "invalid_token" })
     }
 
-    @Test func linksExpireAndUsingOneEndsTheOthers() async throws {
+    @Test("ASVS 6.5.5: links expire, and using one ends the others")
+    func linksExpireAndUsingOneEndsTheOthers() async throws {
         let fixture = try await Fixture()
         try await fixture.register("ada@example.com")
         let first = try await fixture.mailedToken(.emailVerification)

@@ -97,7 +97,8 @@ import Testing
         await running.value
     }
 
-    @Test func theOutboxHoldsNoSecret() async throws {
+    @Test("ASVS 6.5.2: the outbox holds no secret")
+    func theOutboxHoldsNoSecret() async throws {
         guard Engine.current == .sqlite else { return }
         let fixture = try await Fixture()
         try await fixture.register("ada@example.com")

@@ -9,6 +9,17 @@ import Testing
 @testable import AuthService
 
 @Suite(.everyEngine) struct SessionTests {
+    @Test("ASVS 7.2.4: each sign-in is a session of its own, with tokens of its own")
+    func eachSignInIsASessionOfItsOwn() async throws {
+        let fixture = try await Fixture()
+        _ = try await fixture.member()
+        var sessions: [AuthSessionTokens] = []
+        for _ in 0..<3 { sessions.append(try await fixture.signIn(agent: "the same")) }
+        #expect(Set(sessions.map(\.sessionID)).count == 3)
+        #expect(Set(sessions.map(\.accessToken)).count == 3)
+        #expect(Set(sessions.map(\.refreshToken)).count == 3)
+    }
+
     @Test("ASVS 7.4.1, 7.5.2: sessions are listed and ended")
     func sessionsAreListedAndEnded() async throws {
         let fixture = try await Fixture()

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The five services and a real OAuth provider, started as a user starts them, on free ports, in a folder of their own.
@@ -131,10 +132,7 @@ enum Places {
     static let walk = root.appending(path: "Tests/Walk/walk.py")
     static let provider = root.appending(path: "Tests/Support/oauth-provider/provider.py")
     /// The interpreter that has the provider's packages: `make test` names it.
-    static let python: URL = {
-        let named = ProcessInfo.processInfo.environment["LOCKSTEP_TEST_PYTHON"]
-        return URL(fileURLWithPath: named ?? root.appending(path: ".build-python/bin/python3").path)
-    }()
+    static let python = URL(fileURLWithPath: Python.interpreter)
 }
 
 /// Starts one system for all tests of a suite and stops it behind them.

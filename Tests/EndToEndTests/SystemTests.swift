@@ -58,7 +58,8 @@ import Testing
         #expect(verify.output.contains("true"))
     }
 
-    @Test func aServiceMayNotCallAnythingElse() async throws {
+    @Test("ASVS 13.2.2: a service may call nothing that the contract does not say")
+    func aServiceMayNotCallAnythingElse() async throws {
         let system = try system
         let token = try await system.lockstep(
             ["call", "TokenService/ListProviders", "--cert", "auth", "--state", system.state.path, "-d", "{}"])
@@ -168,7 +169,8 @@ import Testing
         #expect(again.status == 201, "\(again.body)")
     }
 
-    @Test func plantedSecretsAreFoundNowhere() async throws {
+    @Test("ASVS 16.2.5, 13.3.1: planted secrets are in no log and no store")
+    func plantedSecretsAreFoundNowhere() async throws {
         let system = try system
         let address = try await system.account(password: Self.password)
         let session = try await system.signIn(address, password: Self.password)

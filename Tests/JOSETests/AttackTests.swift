@@ -194,7 +194,8 @@ import Testing
         #expect(refuse("\(parts[0]).\(parts[1]).\(Base64URL.encode(signature))", fixture) == .badSignature)
     }
 
-    @Test func everyFlippedByteIsRefused() throws {
+    @Test("ASVS 9.1.1: every changed byte of a token is refused")
+    func everyFlippedByteIsRefused() throws {
         let fixture = try Fixture()
         let token = Array(try fixture.forge().utf8)
         for index in token.indices {

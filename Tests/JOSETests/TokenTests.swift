@@ -27,7 +27,9 @@ import Testing
         #expect(throws: JOSEError.wrongType) { try fixture.verifier.verify(token, now: Fixture.now) }
     }
 
-    @Test(arguments: ["at+jwt", "AT+JWT", "application/at+jwt"])
+    @Test(
+        "RFC 9068 4: the type is at+jwt, with or without its prefix",
+        arguments: ["at+jwt", "AT+JWT", "application/at+jwt"])
     func typeAsTheMediaTypeAllows(_ typ: String) throws {
         let fixture = try Fixture()
         let token = try fixture.forge(header: #"{"alg":"EdDSA","kid":"k1","typ":"\#(typ)"}"#)

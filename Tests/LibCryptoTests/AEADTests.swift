@@ -81,7 +81,8 @@ import Testing
         }
     }
 
-    @Test func everyFlippedBitAndEveryTruncationIsOneError() throws {
+    @Test("ASVS 11.2.5: every flipped bit and every truncation is one error")
+    func everyFlippedBitAndEveryTruncationIsOneError() throws {
         let key = try SymmetricKey()
         let sealed = try AEAD.seal(Array("plaintext".utf8), key: key, aad: [1, 2, 3])
         for bit in 0..<(sealed.count * 8) {
@@ -101,7 +102,8 @@ import Testing
         #expect(try AEAD.open(sealed, key: key, aad: [1, 2, 3]) == Array("plaintext".utf8))
     }
 
-    @Test func noncesDiffer() throws {
+    @Test("SP 800-38D 8.2.2: nonces differ")
+    func noncesDiffer() throws {
         let key = try SymmetricKey()
         let nonces = try (0..<2000).map { _ in
             Array(try AEAD.seal([UInt8](), key: key, aad: [UInt8]()).prefix(AEAD.nonceCount))

@@ -74,7 +74,8 @@ import Testing
             try SHA256.hexHash(Array("abc".utf8)) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
     }
 
-    @Test func randomBytes() throws {
+    @Test("ASVS 11.5.1, 11.5.2: random bytes of the system's generator, bounded")
+    func randomBytes() throws {
         #expect(try RandomBytes.generate(0) == [])
         #expect(try RandomBytes.generate(32) != RandomBytes.generate(32))
         #expect(throws: CryptoError.limitExceeded) { try RandomBytes.generate(-1) }

@@ -14,7 +14,8 @@ import Testing
         var tests: [Vector]
     }
 
-    @Test func wycheproof() throws {
+    @Test("RFC 8032, Wycheproof: Ed25519")
+    func wycheproof() throws {
         let file = try Wycheproof<Group>.load("ed25519_test")
         var tally = Tally(name: "Wycheproof Ed25519")
         for group in file.testGroups {

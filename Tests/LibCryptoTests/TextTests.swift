@@ -41,7 +41,8 @@ import Testing
         #expect(Hex.decode("0g") == nil)
     }
 
-    @Test func constantTimeEquality() {
+    @Test("ASVS 11.2.4: equality in constant time")
+    func constantTimeEquality() {
         #expect(constantTimeEqual([1, 2] as [UInt8], [1, 2] as [UInt8]))
         #expect(!constantTimeEqual([1, 2] as [UInt8], [1, 3] as [UInt8]))
         #expect(!constantTimeEqual([1, 2] as [UInt8], [1] as [UInt8]))

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The peer in Python has tests of its own: all vectors of the wire, and its client against its server.
@@ -7,11 +8,10 @@ import Testing
         .deletingLastPathComponent().deletingLastPathComponent().appending(path: "Contract/peers/python")
 
     @Test func itsTestsPass() throws {
-        let python = ProcessInfo.processInfo.environment["LOCKSTEP_TEST_PYTHON"] ?? "python3"
         let process = Process()
         let output = Pipe()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = [python, "-B", "-m", "unittest", "discover", "-s", "tests"]
+        process.arguments = [Python.interpreter, "-B", "-m", "unittest", "discover", "-s", "tests"]
         process.currentDirectoryURL = Self.peer
         process.standardOutput = output
         process.standardError = output

@@ -51,7 +51,7 @@ final class RealProvider: Sendable {
             let description = try? JSONDecoder().decode(Description.self, from: line)
         else {
             process.terminate()
-            throw Missing(description: "The OAuth provider did not start with \(interpreter). `make test` installs it.")
+            throw Missing(description: "The OAuth provider did not start with \(Python.interpreter). `make test` installs it.")
         }
         return RealProvider(process, description, directory)
     }
@@ -90,18 +90,13 @@ final class RealProvider: Sendable {
     private static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-    /// The interpreter that has the provider's packages.
-    private static let interpreter =
-        ProcessInfo.processInfo.environment["LOCKSTEP_TEST_PYTHON"]
-        ?? root.appending(path: ".build-python/bin/python3").path
-
     private static func python(_ script: String, _ arguments: [String], _ output: Pipe) throws -> Process {
-        guard FileManager.default.isExecutableFile(atPath: interpreter) else {
+        guard FileManager.default.isExecutableFile(atPath: Python.interpreter) else {
             throw Missing(
-                description: "There is no Python at \(interpreter); `make deps` installs it with the provider.")
+                description: "There is no Python at \(Python.interpreter); `make deps` installs it with the provider.")
         }
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: interpreter)
+        process.executableURL = URL(fileURLWithPath: Python.interpreter)
         let path = root.appending(path: "Tests/Support/oauth-provider/\(script)").path
         process.arguments = ["-B", path] + arguments
         process.standardOutput = output

@@ -18,15 +18,21 @@ enum Peer: String, ExpressibleByArgument, CaseIterable {
     case async
     /// NIO and NIOSSL with length-prefixed frames, one write for each burst: no calls, no protobuf. The floor.
     case floor
+    /// No echo: Encrypt of a running Encryption, one message a call.
+    case encrypt
+    /// The same in batches of a thousand messages.
+    case encryptBatch = "encrypt-batch"
 
     /// The name in the certificate of its server.
-    var service: String { self == .sync ? "encryption" : "auth" }
+    var service: String { [.async, .floor].contains(self) ? "auth" : "encryption" }
+    /// The name in the certificate of who calls it.
+    var caller: String { [.encrypt, .encryptBatch].contains(self) ? "token" : "operator" }
 }
 
 /// Where `lockstep certs` has left certificates.
 struct StateOptions: ParsableArguments {
     @Option(help: "The state directory, with certificates.") var state = ".lockstep"
-    @Option(help: "Whose echo: sync, async or floor.") var peer = Peer.sync
+    @Option(help: "Whose echo: sync, async or floor; encrypt and encrypt-batch call a running Encryption.") var peer = Peer.sync
 }
 
 struct Serve: AsyncParsableCommand {
@@ -40,6 +46,7 @@ struct Serve: AsyncParsableCommand {
         case .sync: try await EchoServers.sync(tls)
         case .async: try await EchoServers.async(tls)
         case .floor: try await FloorServer.run(tls)
+        case .encrypt, .encryptBatch: throw ValidationError("`lockstep up` starts what \(options.peer.rawValue) calls.")
         }
     }
 }
@@ -57,13 +64,13 @@ struct Call: AsyncParsableCommand {
     @Flag(help: "A server's stream instead of calls.") var stream = false
 
     func run() async throws {
-        let tls = try options.tls("operator")
+        let tls = try options.tls(options.peer.caller)
         let plan = LoadPlan(
             port: port, connections: connections, outstanding: outstanding, size: size, seconds: seconds,
             offLoop: offLoop, stream: stream)
         let report: LoadReport
         switch options.peer {
-        case .sync, .async: report = try await RPCLoad(peer: options.peer, tls: tls, plan: plan).run()
+        case .sync, .async, .encrypt, .encryptBatch: report = try await RPCLoad(peer: options.peer, tls: tls, plan: plan).run()
         case .floor: report = try await FloorLoad(tls: tls, plan: plan).run()
         }
         print(report.json)

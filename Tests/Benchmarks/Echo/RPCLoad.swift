@@ -1,3 +1,6 @@
+import ContractClients
+import Contracts
+import Foundation
 import NIOCore
 import NIOPosix
 import RPCClient
@@ -54,6 +57,11 @@ struct RPCLoad {
         return report
     }
 
+    /// The standard policy lets Token seal under it.
+    private static let key = "token-vault"
+    /// Messages of a batch.
+    private static let batch = 1000
+
     /// One call, typed as its service is.
     private func caller(_ pool: ClientPool) -> () async throws -> Void {
         switch peer {
@@ -61,7 +69,22 @@ struct RPCLoad {
             let client = RelayServiceClient(pool)
             let request = RelayRequest.with { $0.payload = .init(plan.payload) }
             return { _ = try await client.echo(request) }
-        default:
+        case .encrypt:
+            let client = EncryptionServiceClient(pool)
+            let request = EncryptionEncryptRequest.with {
+                $0.keyName = Self.key
+                $0.plaintext = Data(plan.payload)
+            }
+            return { _ = try await client.encrypt(request) }
+        case .encryptBatch:
+            let client = EncryptionServiceClient(pool)
+            let item = EncryptionEncryptItem.with { $0.plaintext = Data(plan.payload) }
+            let request = EncryptionBatchEncryptRequest.with {
+                $0.keyName = Self.key
+                $0.items = Array(repeating: item, count: Self.batch)
+            }
+            return { _ = try await client.batchEncrypt(request) }
+        case .sync, .floor:
             let client = EchoServiceClient(pool)
             let request = EchoRequest.with { $0.payload = .init(plan.payload) }
             return { _ = try await client.echo(request) }

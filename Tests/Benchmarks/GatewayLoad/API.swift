@@ -24,7 +24,7 @@ struct API: Sendable {
 
     init(url: String, authorityFile: String) throws {
         var tls = TLSConfiguration.makeClientConfiguration()
-        tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authorityFile))
+        if !authorityFile.isEmpty { tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authorityFile)) }
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
         // Users do not share connections.
         configuration.httpVersion = .http1Only
@@ -35,14 +35,16 @@ struct API: Sendable {
 
     func shutdown() async throws { try await client.shutdown() }
 
+    /// - Parameter address: Whom a proxy in front of the gateway would name as the client.
     /// - Throws: `Refusal` for an answer that is no success.
     @discardableResult
     func send(
-        _ verb: String, _ path: String, token: String? = nil, _ fields: [String: String]? = nil
+        _ verb: String, _ path: String, token: String? = nil, from address: String? = nil, _ fields: [String: String]? = nil
     ) async throws -> [String: JSONField] {
         var request = HTTPClientRequest(url: url + path)
         request.method = .init(rawValue: verb)
         if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
+        if let address { request.headers.add(name: "X-Forwarded-For", value: address) }
         if let fields {
             request.headers.add(name: "Content-Type", value: "application/json")
             request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(fields)))

@@ -6,10 +6,43 @@ import ArgumentParser
 @main struct LoadCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lockstep-load",
-        abstract: "Loads a running system through its gateway (gateway.rate_limits must be off).")
+        abstract: "Loads a running system through its gateway (gateway.rate_limits must be off).",
+        subcommands: [MixedCommand.self, LoginsCommand.self, RefreshesCommand.self, AnswersCommand.self],
+        defaultSubcommand: MixedCommand.self)
+}
 
+/// Where the system is.
+struct PlaceOptions: ParsableArguments {
     @Option(help: "Where the gateway is.") var url = "https://localhost:8443"
-    @Option(help: "The authority of its certificate, PEM.") var ca = ".lockstep/ca.pem"
+    @Option(help: "The authority of its certificate, PEM; empty for plain HTTP.") var ca = ".lockstep/ca.pem"
+
+    /// Runs `body` with a client, which ends with it.
+    func withAPI(_ body: (API) async throws -> Void) async throws {
+        let api = try API(url: url, authorityFile: ca)
+        do {
+            try await body(api)
+        } catch {
+            try? await api.shutdown()
+            throw error
+        }
+        try await api.shutdown()
+    }
+}
+
+/// Accounts that are there already, with numbers in their addresses.
+struct AccountOptions: ParsableArguments {
+    @Option(help: "Their addresses; {} stands for a number from 0.") var address = "user-{}@example.org"
+    @Option(help: "The password of each.") var password = "plum-tram-lantern-nine"
+
+    func address(_ index: Int) -> String { address.replacing("{}", with: String(index)) }
+}
+
+/// What users wait for while others sign in, and a hundred users at once.
+struct MixedCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mixed", abstract: "Users who sign in, read and refresh, beside a storm of logins.")
+
+    @OptionGroup var place: PlaceOptions
     @Option(help: "The folder where mail arrives, to confirm addresses.") var outbox = ".lockstep/outbox"
     @Option(help: "Users of the mixed flow.") var users = 100
     @Option(help: "Seconds of the mixed flow.") var seconds = 30
@@ -21,14 +54,7 @@ import ArgumentParser
 
     func run() async throws {
         print("seed \(seed)")
-        let api = try API(url: url, authorityFile: ca)
-        do {
-            try await load(api)
-        } catch {
-            try? await api.shutdown()
-            throw error
-        }
-        try await api.shutdown()
+        try await place.withAPI(load)
     }
 
     private func load(_ api: API) async throws {

@@ -22,6 +22,12 @@ final class Person: Sendable {
         self.tokens = Mutex(Tokens(answer))
     }
 
+    /// Somebody whose account is there: signs in.
+    convenience init(_ address: String, _ password: String, _ api: API) async throws {
+        let answer = try await api.send("POST", "/v1/sessions", ["email": address, "password": password])
+        self.init(address, password, answer)
+    }
+
     var access: String { tokens.withLock { $0.access } }
 
     /// Signs in anew, beside the session that there is.
@@ -56,7 +62,6 @@ final class Person: Sendable {
         let password = "plum-" + String(UInt64.random(in: 0 ... .max), radix: 36) + "-tram"
         try await api.send("POST", "/v1/users", ["email": address, "password": password])
         try await api.send("POST", "/v1/email-verifications", ["token": try await mailbox.token(for: address)])
-        let answer = try await api.send("POST", "/v1/sessions", ["email": address, "password": password])
-        return Person(address, password, answer)
+        return try await Person(address, password, api)
     }
 }

@@ -29,6 +29,14 @@ final class Samples: Sendable {
         }
     }
 
+    /// One label's figures, in milliseconds.
+    func summary(of label: String) -> (count: Int, failed: Int, p50: Double, p99: Double, max: Double) {
+        let row = rows.withLock { $0[label] ?? Row() }
+        let waits = row.waits.sorted()
+        func milliseconds(_ share: Double) -> Double { Self.quantile(share, of: waits) / .milliseconds(1) }
+        return (waits.count, row.errors.values.reduce(0, +), milliseconds(0.5), milliseconds(0.99), milliseconds(1))
+    }
+
     private static func quantile(_ share: Double, of sorted: [Duration]) -> Duration {
         guard !sorted.isEmpty else { return .zero }
         let rank = Int((share * Double(sorted.count)).rounded(.up))

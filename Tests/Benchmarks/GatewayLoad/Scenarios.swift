@@ -1,6 +1,7 @@
-/// Measures one action.
-func measure(_ label: String, into samples: Samples, _ action: () async throws -> Void) async {
-    let start = ContinuousClock.now
+/// Measures one action, from now or from when it was due.
+func measure(
+    _ label: String, since start: ContinuousClock.Instant = .now, into samples: Samples, _ action: () async throws -> Void
+) async {
     do {
         try await action()
         samples.add(label, start.duration(to: .now))

@@ -41,7 +41,8 @@ import Testing
         }
     }
 
-    @Test func theFileShowsNoKey() throws {
+    @Test("ASVS 13.3.1: the keyring's file shows no key")
+    func theFileShowsNoKey() throws {
         let (parts, _) = try made()
         let keeper = try parts.open()
         defer { keeper.stop() }

@@ -28,7 +28,8 @@ import Testing
         #expect(sealed.ciphertext.count == 5 + AEAD.overhead + 3)
     }
 
-    @Test func oldVersionsStillOpenAndRewrapMovesThem() throws {
+    @Test("ASVS 11.2.2: older versions open, and a rewrap gives no plaintext")
+    func oldVersionsStillOpenAndRewrapMovesThem() throws {
         let old = try seal([1, 2, 3])
         _ = try parts.administration(keeper).rotate("token-vault", caller: administrator())
         keeper.stop()
@@ -102,7 +103,8 @@ import Testing
         }
     }
 
-    @Test func aKeyServesOnePurpose() throws {
+    @Test("ASVS 11.1.1: a key serves one purpose")
+    func aKeyServesOnePurpose() throws {
         let policy = try KeyPolicy(["token": ["*": KeyOperation.allCases]])
         let open = Vault(keeper: keeper, policy: policy, clock: parts.clock.read)
         #expect(throws: EncryptionError.wrongUsage(key: "access-token", expected: .aead)) {

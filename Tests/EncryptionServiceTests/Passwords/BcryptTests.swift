@@ -16,7 +16,8 @@ import Testing
     }
 
     /// libxcrypt's known answers, at their own cost of 4 and 5, on every core.
-    @Test func knownAnswers() async throws {
+    @Test("ASVS 11.4.2: libxcrypt's known answers of bcrypt")
+    func knownAnswers() async throws {
         let url = try #require(
             Bundle.module.url(forResource: "libxcrypt_known_answers", withExtension: "json", subdirectory: "Vectors"))
         let vectors = try JSONDecoder().decode(File.self, from: Data(contentsOf: url)).vectors
@@ -96,7 +97,8 @@ import Testing
         #expect(try hasher.hash("correct horse battery") != hash)
     }
 
-    @Test func otherRoundsNeedARehash() throws {
+    @Test("ASVS 11.4.2: a hash of other rounds is to be made anew")
+    func otherRoundsNeedARehash() throws {
         let hash = try PasswordHasher(rounds: 11).hash("correct horse battery")
         #expect(try hasher.verify("correct horse battery", hash: hash) == (true, true))
         #expect(try hasher.verify("wrong", hash: hash) == (false, false))
@@ -104,14 +106,17 @@ import Testing
         #expect(try hasher.verify("correct horse battery", hash: variant) == (true, true))
     }
 
-    @Test func roundsHaveAFloorAndACeiling() {
+    @Test("ASVS 11.4.2: no fewer than 10 rounds")
+    func roundsHaveAFloorAndACeiling() {
         #expect(PasswordHasher().rounds == 12)
         #expect(PasswordHasher(rounds: 4).rounds == 10)
         #expect(PasswordHasher(rounds: 31).rounds == 15)
     }
 
     /// 72 bytes are hashed whole; one more is refused and not cut off.
-    @Test(arguments: ["a", "é", "€", "🩺"])
+    @Test(
+        "ASVS 6.2.8, 6.2.9, OWASP Password Storage: 72 bytes are taken whole, 73 are refused and never cut",
+        arguments: ["a", "é", "€", "🩺"])
     func seventyTwoBytes(_ character: String) throws {
         let fits = String(repeating: character, count: 72 / character.utf8.count)
         #expect(fits.utf8.count == 72)
@@ -126,7 +131,9 @@ import Testing
         }
     }
 
-    @Test(arguments: ["\0", "abc\0def", "abcdef\0"])
+    @Test(
+        "ASVS 6.2.8: a NUL byte is refused, since it would end the password",
+        arguments: ["\0", "abc\0def", "abcdef\0"])
     func aNULIsRefused(_ password: String) throws {
         #expect(throws: EncryptionError.password(field: "password", .containsNUL)) { try hasher.hash(password) }
     }

@@ -27,7 +27,9 @@ import Testing
     ])
     func refused(_ password: String, _ code: String) { #expect(codes(password).contains(code), "\(codes(password))") }
 
-    @Test(arguments: ["jo.smith@clinic.example", "Jo.Smith.Clinic", "smithsmithclinic", "Jo.Smith90!clinic"])
+    @Test(
+        "ASVS 6.2.11, NIST SP 800-63B-4 3.1.1.2: no password of the address, the name and the product",
+        arguments: ["jo.smith@clinic.example", "Jo.Smith.Clinic", "smithsmithclinic", "Jo.Smith90!clinic"])
     func madeOfWhatIsKnown(_ password: String) {
         #expect(codes(password, ["jo.smith@clinic.example", "Jo Smith", "lockstep"]).contains("contains_context"))
     }
@@ -45,13 +47,15 @@ import Testing
         #expect(reasons[0].message == "Use at least 15 characters.")
     }
 
-    @Test func noCompositionRules() {
+    @Test("ASVS 6.2.5, NIST SP 800-63B-4 3.1.1.2: no composition rules")
+    func noCompositionRules() {
         #expect(codes("ottersandlampsandviolins") == [])
         #expect(codes("OTTERSANDLAMPSANDVIOLINS") == [])
         #expect(codes("84723094857239048572") == [])
     }
 
-    @Test func theMinimumIsBounded() {
+    @Test("ASVS 6.2.1, NIST SP 800-63B-4 3.1.1.2: the least length is 15, and never under 8")
+    func theMinimumIsBounded() {
         #expect(PasswordStrength(minimum: 1).minimum == 8)
         #expect(PasswordStrength(minimum: 100).minimum == 64)
         #expect(PasswordStrength(minimum: 8).reasons("otterlam", contextWords: []) == [])

@@ -83,7 +83,8 @@ import Testing
     }
 
     /// A new key is published before it signs; an old one stays until its last token has ended. No verify ever fails.
-    @Test func rotation() throws {
+    @Test("ASVS 11.2.2: the next key is published before it signs, the last kept until its tokens end")
+    func rotation() throws {
         let first = try sign(lifetime: 3600)
         let before = try authority.publicKeys(caller: gateway).keys.map(\.kid)
         _ = try keeper.requestRotation(of: "access-token")
@@ -195,7 +196,8 @@ import Testing
         }
     }
 
-    @Test func anotherAudience() throws {
+    @Test("ASVS 9.2.4, RFC 8725 3.9: a token for another audience is refused")
+    func anotherAudience() throws {
         #expect(throws: EncryptionError.self) {
             try authority.verify(sign(), audience: "other", caller: gateway)
         }

@@ -68,7 +68,8 @@ import Testing
         #expect(fetches.count == 1)
     }
 
-    @Test func everyOtherTokenIsRefused() async throws {
+    @Test("ASVS 9.1.1, 9.2.2: every other token is refused")
+    func everyOtherTokenIsRefused() async throws {
         fetches.serve([JWK(kid: "k1", publicKey: key.publicKey)])
         let tokens = tokens()
         let foreign = try Ed25519.PrivateKey()

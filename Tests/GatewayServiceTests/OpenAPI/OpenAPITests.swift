@@ -1,6 +1,7 @@
 import Contracts
 import Foundation
 import RPCCore
+import TestSupport
 import Testing
 
 @testable import GatewayService
@@ -90,9 +91,8 @@ private enum Validator {
 
     static func run(_ arguments: [String]) throws -> Int32 {
         let process = Process()
-        let python = ProcessInfo.processInfo.environment["LOCKSTEP_TEST_PYTHON"] ?? "python3"
         process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = [python] + arguments
+        process.arguments = [Python.interpreter] + arguments
         process.standardError = FileHandle.nullDevice
         try process.run()
         process.waitUntilExit()
