@@ -100,7 +100,7 @@ baseline: deps ## Take the present contract as the released one, which the next 
 GO_PACKAGES := golang-go golang-google-grpc-dev golang-goprotobuf-dev gcc libc6-dev
 PEERS := .build-peers
 
-bench: deps release ## Measure a system under load; the RPC against its floor and others; overload, tails, scale
+bench: deps release ## Measure a system under load; the RPC and the services against floors and others; overload, tails, scale
 	@$(MAKE) -s deps PACKAGES="$(PACKAGES) $(GO_PACKAGES)"
 	swift build -c release --scratch-path $(RELEASE) --product lockstep-load
 	swift build -c release --scratch-path $(RELEASE) --product lockstep-echo
@@ -110,10 +110,13 @@ bench: deps release ## Measure a system under load; the RPC against its floor an
 	cd Tests/Benchmarks/Peers/grpc-go && GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= GOCACHE=$(CURDIR)/$(PEERS)/go \
 	  go build -o $(CURDIR)/$(RELEASE)/release/grpc-go-echo main.go
 	cc -O2 -shared -fPIC -o $(PEERS)/malloc-count.so Tests/Benchmarks/malloc-count.c
+	cc -O2 -o $(PEERS)/bcrypt-floor Tests/Benchmarks/bcrypt-floor.c -lcrypt -lpthread
+	@test -x $(PEERS)/python/bin/uvicorn || python3 -m venv $(PEERS)/python
+	@$(PEERS)/python/bin/pip install --quiet --disable-pip-version-check -r Tests/Benchmarks/Peers/fastapi/requirements.txt
 	@cp $(PEERS)/swift/release/grpc-swift-echo $(RELEASE)/release/
 	@BIN=$(RELEASE)/release Tests/Benchmarks/bench.sh
 	@$(PYTHON)/bin/python3 Tests/Benchmarks/echo.py --bin $(RELEASE)/release --counter $(PEERS)/malloc-count.so
-	@for part in overload tail scale; do $(PYTHON)/bin/python3 Tests/Benchmarks/$$part.py --bin $(RELEASE)/release; done
+	@for part in overload tail scale services; do $(PYTHON)/bin/python3 Tests/Benchmarks/$$part.py --bin $(RELEASE)/release; done
 
 # Where the plugins are; `make generate` builds them.
 PLUGINS := $(DEBUG)/debug

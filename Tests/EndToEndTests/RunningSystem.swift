@@ -36,7 +36,9 @@ final class RunningSystem: Sendable {
     }
 
     /// Makes certificates, starts the provider and the five, and waits until the gateway says that it is ready.
-    static func start() async throws -> RunningSystem {
+    ///
+    /// - Parameter settings: environment values that the five are to have beside.
+    static func start(settings: [String: String] = [:]) async throws -> RunningSystem {
         let state = FileManager.default.temporaryDirectory.appending(path: "lockstep-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: state, withIntermediateDirectories: true)
         let free = try freePorts(services.count * 2 + 1)
@@ -55,6 +57,7 @@ final class RunningSystem: Sendable {
         supervisor.arguments = ["up", "--state", state.path, "--bin", Places.binaries.path]
         supervisor.environment = ProcessInfo.processInfo.environment
             .merging(["LOCKSTEP_CONFIG": state.appending(path: "config.json").path]) { $1 }
+            .merging(settings) { $1 }
         let sink = try FileHandle(forWritingTo: log)
         supervisor.standardOutput = sink
         supervisor.standardError = sink

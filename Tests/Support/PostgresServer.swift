@@ -43,6 +43,9 @@ package final class PostgresServer: Sendable {
         "postgres://postgres@/postgres?host=\(folder)&port=\(port)&schema=\(schema)"
     }
 
+    /// Over the socket, for several services: each makes a schema of its own.
+    package var sharedURL: String { "postgres://postgres@/postgres?host=\(folder)&port=\(port)" }
+
     /// Over TCP, with a password; TLS as `options` say.
     package func networkURL(password: String = "test-password", options: String = "") -> String {
         "postgres://postgres:\(password)@127.0.0.1:\(port)/postgres?\(options)"

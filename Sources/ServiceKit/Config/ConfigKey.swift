@@ -20,12 +20,12 @@ package struct ConfigKey<Value: ConfigValue>: ConfigEntry {
     package let defaultValue: Value
     package let doc: String
     package let allowed: String
-    /// The key that counts when this one has no value; nil for none.
-    private let fallback: String?
+    /// What counts when this one has no value; nil for the default.
+    private let fallback: ConfigFallback<Value>?
     private let accepts: @Sendable (Value) -> Bool
 
     /// Everything that the type allows.
-    package init(_ name: String, default: Value, fallback: String? = nil, doc: String) {
+    package init(_ name: String, default: Value, fallback: ConfigFallback<Value>? = nil, doc: String) {
         self.init(name, default: `default`, allowed: Value.allowed, fallback: fallback, doc: doc) { _ in true }
     }
 
@@ -33,7 +33,8 @@ package struct ConfigKey<Value: ConfigValue>: ConfigEntry {
     ///   - allowed: What may stand there, as it follows "allowed: ".
     ///   - check: Whether a value of the right type may.
     package init(
-        _ name: String, default: Value, allowed: String, fallback: String? = nil, doc: String, check: @escaping @Sendable (Value) -> Bool
+        _ name: String, default: Value, allowed: String, fallback: ConfigFallback<Value>? = nil, doc: String,
+        check: @escaping @Sendable (Value) -> Bool
     ) {
         self.name = name
         self.defaultValue = `default`
@@ -52,14 +53,29 @@ package struct ConfigKey<Value: ConfigValue>: ConfigEntry {
     package var defaultText: String? { isSecret ? nil : defaultValue.configText }
 
     package func read(_ sources: ConfigSources) throws(ConfigProblem) -> any Sendable {
-        guard let found = sources.find(name, as: Value.form) ?? fallback.flatMap({ sources.find($0, as: Value.form) })
-        else { return defaultValue }
+        if let value = try read(name, sources, allowed: allowed, accepts) { return value }
+        guard let fallback else { return defaultValue }
+        return try read(fallback.name, sources, allowed: fallback.allowed) { accepts($0) && fallback.accepts($0) } ?? defaultValue
+    }
+
+    private func read(
+        _ name: String, _ sources: ConfigSources, allowed: String, _ accepts: (Value) -> Bool
+    ) throws(ConfigProblem) -> Value? {
+        guard let found = sources.find(name, as: Value.form) else { return nil }
         guard let raw = found.raw, let value = Value(raw: raw), accepts(value) else {
             throw .wrong(
                 key: name, value: Value.hidesWrongValues ? nil : found.text, origin: found.origin, allowed: allowed)
         }
         return value
     }
+}
+
+/// A key that several services share, for those that have no value of their own.
+package struct ConfigFallback<Value: ConfigValue>: Sendable {
+    let name: String
+    /// What may stand there, which may be less than in a service's own.
+    let allowed: String
+    let accepts: @Sendable (Value) -> Bool
 }
 
 extension ConfigKey where Value: Comparable & Sendable {

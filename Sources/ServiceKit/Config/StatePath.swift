@@ -58,16 +58,30 @@ package enum DatabaseURL: ConfigValue, Hashable {
         case .sqlite(let file): return Self.scheme + file.path(in: state)
         case .postgres(let url):
             return url.withExposed { url in
-                if url.contains("?schema=") || url.contains("&schema=") { return url }
+                if Self.namesASchema(url) { return url }
                 return url + (url.contains("?") ? "&" : "?") + "schema=\(schema)"
             }
         }
     }
+
+    /// Whether each of several services finds a place of its own there: not in one file, and not in one schema.
+    package var canServeMany: Bool {
+        switch self {
+        case .sqlite: false
+        case .postgres(let url): url.withExposed { !Self.namesASchema($0) }
+        }
+    }
+
+    private static func namesASchema(_ url: String) -> Bool { url.contains("?schema=") || url.contains("&schema=") }
 }
 
 extension ConfigKey<DatabaseURL> {
-    /// Without a value of its own, a service uses the one that all share: `LOCKSTEP_DATABASE_URL`.
-    package static let sharedDatabase = "database.url"
+    /// Without a value of its own, a service uses the one that all share: `LOCKSTEP_DATABASE_URL`. Each has a schema of its
+    /// own there.
+    package static let sharedDatabase = ConfigFallback<DatabaseURL>(
+        name: "database.url",
+        allowed: "`postgres://user:password@host:5432/name` without `schema`, since each service has one of its own name"
+    ) { $0.canServeMany }
 
     /// Where a service keeps its data, in a schema of its name.
     package static func database(of service: String, _ doc: String) -> ConfigKey {

@@ -60,7 +60,7 @@ struct AnswersCommand: AsyncParsableCommand {
             switch route {
             case "login": ("/v1/sessions", ["email": email, "password": "wrong-plum-tram-lantern"])
             case "register": ("/v1/users", ["email": email, "password": "plum-tram-lantern-nine"])
-            default: ("/v1/password-resets", ["email": email])
+            default: ("/v1/password-reset-requests", ["email": email])
             }
         let from = "10.\(routeNumber * 4 + (Self.kinds.firstIndex(of: kind) ?? 0)).\(index / 250).\(index % 250 + 1)"
         let start = ContinuousClock.now

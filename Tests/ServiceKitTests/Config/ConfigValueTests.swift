@@ -76,6 +76,12 @@ import TestSupport
         #expect(try url(shared) == "postgres://h/x?schema=auth")
         let own = shared.merging(["LOCKSTEP_AUTH_DATABASE": "sqlite:/a"]) { $1 }
         #expect(try url(own) == "sqlite:/a")
+        // One file or one schema for all would have them take each other's tables for their own.
+        for one in ["sqlite:all.sqlite", "postgres://h/x?schema=mine"] {
+            let refusal = #expect(throws: ConfigurationError.self) { try url(["LOCKSTEP_DATABASE_URL": one]) }
+            #expect(refusal.map { "\($0)".contains("database.url") && "\($0)".contains("without `schema`") } == true)
+            #expect(try url(["LOCKSTEP_DATABASE_URL": one, "LOCKSTEP_AUTH_DATABASE": "sqlite:/a"]) == "sqlite:/a")
+        }
         let wrong = #expect(throws: ConfigurationError.self) { try url(["LOCKSTEP_DATABASE_URL": "pg://u:geheim@h/x"]) }
         #expect(wrong.map { "\($0)".contains("geheim") } == false)
     }

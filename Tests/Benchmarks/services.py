@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""The services beside what others reach on the same machine in the same run.
+
+- sign-ins: bare libxcrypt on all cores; FastAPI with bcrypt in `async def`, and in threads; ours, through the gateway. The
+  same client, 32 sign-ins at once, and a small request 20 times a second that is counted from when it was due.
+- encrypt: Encrypt of 1 KiB, one a call, beside the SYNC echo of the same size; batches of 1,000 beside one core's
+  `openssl speed` AES-256-GCM.
+- refresh: through the gateway, on SQLite and on PostgreSQL, beside pgbench with the same statements.
+- answers: what known, unknown, locked and unconfirmed addresses take at login, register and reset.
+"""
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+from processes import CORES, Neighbours, Server, Verdicts, certificates, median, spread
+
+HERE = pathlib.Path(__file__).resolve().parent
+PASSWORD = "plum-tram-lantern-nine"
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for(url, authority=None):
+    import ssl
+
+    context = ssl.create_default_context(cafile=authority) if authority else None
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=2, context=context) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit(f"{url} does not answer")
+
+
+class Bench:
+    def __init__(self, options):
+        self.bin, self.peers = pathlib.Path(options.bin).resolve(), pathlib.Path(options.peers).resolve()
+        self.python, self.rounds, self.seconds, self.samples = options.python, options.rounds, options.seconds, options.samples
+        self.verdicts = Verdicts()
+
+    # MARK: Ours
+
+    @contextlib.contextmanager
+    def system(self, accounts=(), **settings):
+        """The five processes, with accounts, until the block ends. Settings are environment values without their prefix."""
+        with tempfile.TemporaryDirectory() as state:
+            certificates(self.bin, state)
+            environment = os.environ | {"LOCKSTEP_GATEWAY_RATE_LIMITS": "off", "LOCKSTEP_LOG_LEVEL": "warning",
+                                        "LOCKSTEP_GATEWAY_TRUSTED_PROXIES": "127.0.0.1"}
+            environment |= {f"LOCKSTEP_{name}": str(value) for name, value in settings.items()}
+            with open(f"{state}/up.log", "w", encoding="utf-8") as log:
+                up = subprocess.Popen([self.bin / "lockstep", "up", "--state", state, "--bin", self.bin], env=environment,
+                                      stdout=log, stderr=log, start_new_session=True)
+            try:
+                wait_for("https://localhost:8443/readyz", f"{state}/ca.pem")
+                if accounts:
+                    lines = "".join(json.dumps(account) + "\n" for account in accounts)
+                    (pathlib.Path(state) / "accounts.jsonl").write_text(lines, encoding="utf-8")
+                    subprocess.run([self.bin / "lockstep", "import", "users", f"{state}/accounts.jsonl", "--state", state],
+                                   env=environment, check=True, stdout=subprocess.DEVNULL)
+                yield state
+            except BaseException:
+                print(pathlib.Path(f"{state}/up.log").read_text(encoding="utf-8")[-2000:])
+                raise
+            finally:
+                up.send_signal(signal.SIGTERM)
+                up.wait()
+
+    def account(self, address, hashed, confirmed=True):
+        return {"email": address, "password_hash": hashed, "email_verified": confirmed, "name": "Ada"}
+
+    def hashed(self, rounds):
+        script = "import bcrypt, sys; print(bcrypt.hashpw(sys.argv[1].encode(), bcrypt.gensalt(int(sys.argv[2]))).decode())"
+        command = [self.python, "-c", script, PASSWORD, str(rounds)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def load(self, command, state=None, url="https://localhost:8443", **arguments):
+        values = {"url": url, "ca": f"{state}/ca.pem" if state else "", **arguments}
+        words = [self.bin / "lockstep-load", command]
+        for name, value in values.items():
+            words += [f"--{name.replace('_', '-')}", str(value)]
+        return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+    # MARK: Sign-ins
+
+    def floor(self):
+        words = [self.peers / "bcrypt-floor", "12", str(self.seconds)]
+        return float(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+
+    def fastapi(self, how, concurrent=32):
+        port = free_port()
+        process = subprocess.Popen([self.python, HERE / "Peers/fastapi/app.py", str(port)], env=os.environ | {"HASH": how})
+        try:
+            wait_for(f"http://127.0.0.1:{port}/ping")
+            return self.load("logins", url=f"http://127.0.0.1:{port}", path="/login", probe="/ping", seconds=self.seconds,
+                             concurrent=concurrent)
+        finally:
+            process.terminate()
+            process.wait()
+
+    def ours(self, hashed, concurrent=32):
+        with self.system([self.account(f"user-{n}@example.org", hashed) for n in range(64)]) as state:
+            return self.load("logins", state, seconds=self.seconds, concurrent=concurrent)
+
+    def sign_ins(self):
+        neighbours, hashed = Neighbours(), self.hashed(12)
+        rounds = [{"floor": self.floor(), "direct": self.fastapi("direct"), "threads": self.fastapi("threads"),
+                   "ours": self.ours(hashed)} for _ in range(self.rounds)]
+        quiet = self.ours(hashed, concurrent=0)
+        print(f"\n32 people sign in without pause, bcrypt with 12 rounds; a small request 20 times a second; {neighbours}")
+        floor = [r["floor"] for r in rounds]
+        self.verdicts.row("libxcrypt alone, hashes/s", floor)
+        for name, text in [("direct", "FastAPI, hash in async def"), ("threads", "FastAPI, hash in threads"), ("ours", "Lockstep")]:
+            results = [r[name] for r in rounds]
+            if name == "ours":
+                shares = [result["rate"] / bare for result, bare in zip(results, floor)]
+                self.verdicts.line(f"{text}: sign-ins/s", spread([r["rate"] for r in results]), median(shares) >= 0.95,
+                                   "at least 95 % of libxcrypt", f"{median(shares):.0%}; p50 {median([r['login_p50_ms'] for r in results]):,.0f} ms")
+            else:
+                self.verdicts.row(f"{text}: sign-ins/s", [r["rate"] for r in results])
+            for share, bound in [("p50", 1), ("p99", 5)]:
+                values = [r[f"probe_{share}_ms"] for r in results]
+                self.verdicts.row(f"{text}: small request {share}, ms", values, bound if name == "ours" else None,
+                                  text=f"failed {sum(r['failed'] for r in results):.0f}" if share == "p99" else "")
+        self.verdicts.row("Lockstep, nobody signs in: p50, p99, ms", [quiet["probe_p50_ms"]], text=f"p99 {quiet['probe_p99_ms']:.2f}")
+
+    # MARK: Encrypt
+
+    def calls(self, peer, state, port, **arguments):
+        words = [self.bin / "lockstep-echo", "call", "--state", state, "--peer", peer, "--port", port, "--seconds",
+                 max(2, self.seconds / 5)]
+        for name, value in arguments.items():
+            words += [f"--{name}", value]
+        output = subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True).stdout
+        return json.loads(output.splitlines()[-1])["rate"]
+
+    def openssl(self):
+        words = ["openssl", "speed", "-elapsed", "-seconds", "2", "-bytes", "1024", "-mr", "-evp", "aes-256-gcm"]
+        output = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        return float(re.search(r"^\+F:.*:([0-9.]+)$", output, re.M).group(1))
+
+    def encrypt(self):
+        neighbours, rounds = Neighbours(), []
+        with self.system() as state:
+            for _ in range(self.rounds):
+                with Server([self.bin / "lockstep-echo", "serve", "--state", state, "--peer", "sync"]) as echo:
+                    echoed = self.calls("sync", state, echo.port, size=1024)
+                rounds.append({
+                    "echo": echoed, "one": self.calls("encrypt", state, 7101, size=1024),
+                    "batch": self.calls("encrypt-batch", state, 7101, size=1024, connections=2, outstanding=2) * 1000 * 1024,
+                    "openssl": self.openssl()})
+        print(f"\nEncrypt of 1 KiB, over the RPC with mutual TLS; {neighbours}")
+        self.verdicts.row("SYNC echo of 1 KiB, calls/s", [r["echo"] for r in rounds])
+        ones, shares = [r["one"] for r in rounds], [r["one"] / r["echo"] for r in rounds]
+        self.verdicts.line("Encrypt, one a call, calls/s", spread(ones), median(shares) >= 0.6, "at least 60 % of it", f"{median(shares):.0%}")
+        self.verdicts.row("openssl speed AES-256-GCM, one core, MB/s", [r["openssl"] / 1e6 for r in rounds])
+        batches, shares = [r["batch"] / 1e6 for r in rounds], [r["batch"] / r["openssl"] for r in rounds]
+        self.verdicts.line("Encrypt, 1,000 a call, MB/s", spread(batches), median(shares) >= 0.6, "at least 60 % of it", f"{median(shares):.0%}")
+
+    # MARK: Answers
+
+    def answers(self):
+        """With 10 rounds a hash takes a quarter of the time that it takes with 12, so that its hundredth is harder to keep."""
+        neighbours, hashed, rounds = Neighbours(), self.hashed(10), 10
+        accounts = [self.account(f"known-{n}@example.org", hashed) for n in range(self.samples)]
+        accounts += [self.account(f"pending-{n}@example.org", hashed, False) for n in range(self.samples)]
+        accounts += [self.account(f"locked-{n}@example.org", hashed) for n in range(4)]
+        words = [self.peers / "bcrypt-floor", str(rounds), "3"]
+        hash_ms = 1000 * len(CORES) / float(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+        with self.system(accounts, ENCRYPTION_PASSWORD_ROUNDS=rounds) as state:
+            waits = self.load("answers", state, samples=self.samples)
+        print(f"\n{self.samples:,} answers of each kind; a hash with {rounds} rounds takes {hash_ms:.1f} ms; {neighbours}")
+        for route, kinds in waits.items():
+            medians = {kind: median(values) for kind, values in kinds.items()}
+            apart = max(medians.values()) - min(medians.values())
+            likeness = min(kolmogorov_smirnov(kinds["known"], kinds[kind]) for kind in kinds if kind != "known")
+            text = ", ".join(f"{kind} {value:.2f}" for kind, value in sorted(medians.items()))
+            self.verdicts.line(f"{route}: medians apart, ms", f"{apart:.2f} ({apart / hash_ms:.1%} of a hash)", apart <= hash_ms / 100,
+                               "1 % of a hash", f"{text}; least p of Kolmogorov-Smirnov {likeness:.2f}")
+
+
+def kolmogorov_smirnov(left, right):
+    """How likely two samples of one distribution are at least so far apart (the asymptotic formula)."""
+    left, right = sorted(left), sorted(right)
+    i = j = 0
+    apart = 0.0
+    while i < len(left) and j < len(right):
+        value = min(left[i], right[j])
+        while i < len(left) and left[i] <= value:
+            i += 1
+        while j < len(right) and right[j] <= value:
+            j += 1
+        apart = max(apart, abs(i / len(left) - j / len(right)))
+    size = math.sqrt(len(left) * len(right) / (len(left) + len(right)))
+    scaled = (size + 0.12 + 0.11 / size) * apart
+    return min(1.0, max(0.0, 2 * sum((-1) ** (k - 1) * math.exp(-2 * (k * scaled) ** 2) for k in range(1, 101)))) if scaled > 0.2 else 1.0
+
+
+def main():
+    parts = ["sign_ins", "encrypt", "answers"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", default=".build-release/release", help="where the programs are")
+    parser.add_argument("--peers", default=".build-peers", help="where what they are compared with is")
+    parser.add_argument("--python", default=".build-peers/python/bin/python3", help="the Python that has FastAPI")
+    parser.add_argument("--seconds", type=int, default=15, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--samples", type=int, default=1000, help="of each kind of answer")
+    parser.add_argument("--only", choices=parts)
+    options = parser.parse_args()
+    bench = Bench(options)
+    for part in parts:
+        if options.only in (None, part):
+            getattr(bench, part)()
+    bench.verdicts.summary()
+
+
+if __name__ == "__main__":
+    main()
