@@ -6,11 +6,13 @@
 - encrypt: Encrypt of 1 KiB, one a call, beside the SYNC echo of the same size; batches of 1,000 beside one core's
   `openssl speed` AES-256-GCM.
 - refresh: through the gateway, on SQLite and on PostgreSQL, beside pgbench with the same statements.
+- imports: `lockstep import users` beside plain COPY of the same rows.
 - answers: what known, unknown, locked and unconfirmed addresses take at login, register and reset.
 """
 
 import argparse
 import contextlib
+import gzip
 import json
 import math
 import os
@@ -175,6 +177,96 @@ class Bench:
         batches, shares = [r["batch"] / 1e6 for r in rounds], [r["batch"] / r["openssl"] for r in rounds]
         self.verdicts.line("Encrypt, 1,000 a call, MB/s", spread(batches), median(shares) >= 0.6, "at least 60 % of it", f"{median(shares):.0%}")
 
+    # MARK: Refresh
+
+    @contextlib.contextmanager
+    def postgres(self):
+        """A server of its own, and gone with the block: its folder and port."""
+        port = free_port()
+        server = subprocess.Popen([HERE.parent / "Support/postgres/server.sh", str(port)], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True)
+        try:
+            folder = server.stdout.readline().removeprefix("ready ").strip()
+            if not folder:
+                raise SystemExit("PostgreSQL does not start: is `postgresql` installed?")
+            yield folder, port
+        finally:
+            server.stdin.close()
+            server.wait()
+
+    def pgbench(self, folder, port):
+        place = ["-h", folder, "-p", str(port), "-U", "postgres"]
+        environment = os.environ | {"PGOPTIONS": "-c search_path=auth"}
+        subprocess.run(["psql", *place, "-q", "-v", "ON_ERROR_STOP=1", "-f", HERE / "refresh-setup.sql", "postgres"], env=environment, check=True)
+        pgbench = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/pgbench"))[-1]
+        words = [pgbench, *place, "-n", "-M", "prepared", "-c", "32", "-j", str(len(CORES)), "-T", str(self.seconds), "-D", "n=0",
+                 "--max-tries", "100", "-f", HERE / "refresh.pgbench", "postgres"]
+        output = subprocess.run(list(map(str, words)), env=environment, check=True, capture_output=True, text=True).stdout
+        return float(re.search(r"^tps = ([0-9.]+)", output, re.M).group(1))
+
+    def refresh(self):
+        neighbours, hashed = Neighbours(), self.hashed(10)
+        accounts, rounds = [self.account(f"user-{n}@example.org", hashed) for n in range(64)], []
+        for _ in range(self.rounds):
+            with self.system(accounts) as state:
+                sqlite = self.load("refreshes", state, seconds=self.seconds)
+            with self.postgres() as (folder, port):
+                with self.system(accounts, DATABASE_URL=f"postgres://postgres@/postgres?host={folder}&port={port}") as state:
+                    postgres = self.load("refreshes", state, seconds=self.seconds)
+                rounds.append({"sqlite": sqlite, "postgres": postgres, "pgbench": self.pgbench(folder, port)})
+        print(f"\nRefreshes of 32 sessions at once, through the gateway, each with a new access token; {neighbours}")
+        pgbench = [r["pgbench"] for r in rounds]
+        self.verdicts.row("pgbench with the same statements, 1/s", pgbench)
+        for engine in ("postgres", "sqlite"):
+            rates = [r[engine]["rate"] for r in rounds]
+            shares = [rate / bare for rate, bare in zip(rates, pgbench)]
+            ours = median([r["postgres"]["rate"] for r in rounds])
+            holds = median(shares) >= 0.5 if engine == "postgres" else median(rates) > ours
+            self.verdicts.line(f"Lockstep on {engine}, 1/s", spread(rates), holds, "at least 50 % of it" if engine == "postgres" else "more than that",
+                               f"{median(shares):.0%}; p99 {median([r[engine]['p99_ms'] for r in rounds]):.1f} ms, "
+                               f"failed {sum(r[engine]['failed'] for r in rounds):.0f}")
+
+    # MARK: Imports
+
+    def imports(self):
+        """75,295 lines, of which 5,773 repeat an address, as in the system that Lockstep follows."""
+        lines, repeated = 75_295, 5_773
+        neighbours, hashed, rounds = Neighbours(), self.hashed(10), []
+        numbers = list(range(lines - repeated)) + list(range(repeated))
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            source, rows = f"{folder}/users.jsonl.gz", f"{folder}/rows.csv"
+            with gzip.open(source, "wt", compresslevel=1, encoding="utf-8") as file:
+                file.writelines(json.dumps(self.account(f"import-{n}@example.org", hashed)) + "\n" for n in numbers)
+            with open(rows, "w", encoding="utf-8") as file:
+                file.writelines(f"usr_{n:021},copy-{n}@example.org,Ada,,{hashed},1,1,1,1,psd_{n:021}\n" for n in numbers[:lines - repeated])
+            for _ in range(self.rounds):
+                with self.postgres() as (place, port):
+                    url = f"postgres://postgres@/postgres?host={place}&port={port}"
+                    with self.system(DATABASE_URL=url):
+                        seconds, report = self.imported(source, f"{url}&schema=auth", folder)
+                    rounds.append({"import": lines / seconds, "copy": (lines - repeated) / self.copied(place, port, rows), "report": report})
+        print(f"\nlockstep import users, {lines:,} lines, on PostgreSQL; {neighbours}")
+        self.verdicts.row("plain COPY of the same rows, 1/s", [r["copy"] for r in rounds])
+        rates, shares = [r["import"] for r in rounds], [r["import"] / r["copy"] for r in rounds]
+        self.verdicts.line("lockstep import users, lines/s", spread(rates), median(rates) >= 30_000, "at least 30,000/s",
+                           f"{median(shares):.0%} of COPY; {rounds[-1]['report']}")
+
+    def imported(self, source, url, state):
+        began = time.monotonic()
+        words = [self.bin / "lockstep", "import", "users", source, "--to", url, "--state", state]
+        output = subprocess.run(words, check=True, capture_output=True, text=True)
+        return time.monotonic() - began, " ".join((output.stdout or output.stderr).split()[-24:])
+
+    @staticmethod
+    def copied(place, port, rows):
+        words = ["psql", "-h", place, "-p", str(port), "-U", "postgres", "-q", "-v", "ON_ERROR_STOP=1", "postgres"]
+        script = ("CREATE TABLE copied (LIKE auth.users INCLUDING ALL);\n\\timing on\n"
+                  "\\copy copied (id, email, name, roles, password_hash, claims, email_verified_at, created_at, updated_at, pseudonym) "
+                  f"FROM '{rows}' CSV\n")
+        output = subprocess.run(words, input=script, check=True, capture_output=True, text=True).stdout
+        return float(re.search(r"Time: ([0-9.]+) ms", output).group(1)) / 1000
+
     # MARK: Answers
 
     def answers(self):
@@ -215,7 +307,7 @@ def kolmogorov_smirnov(left, right):
 
 
 def main():
-    parts = ["sign_ins", "encrypt", "answers"]
+    parts = ["sign_ins", "encrypt", "refresh", "imports", "answers"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=".build-release/release", help="where the programs are")
     parser.add_argument("--peers", default=".build-peers", help="where what they are compared with is")

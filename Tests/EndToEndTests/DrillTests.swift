@@ -32,6 +32,11 @@ import Testing
             if let postgres {
                 try await progress(of: people)
                 try await postgres.crash()
+                // Who asks meanwhile is told so, and not kept waiting.
+                let told: Bool? = try await eventually(within: .seconds(30)) {
+                    try await system.signIn("nobody@example.com", password: "canary-plum-tram").status == 503 ? true : nil
+                }
+                #expect(told == true, "an outage of the database is no 503")
                 try await postgres.start()
             }
             try await progress(of: people)
