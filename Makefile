@@ -37,11 +37,14 @@ demo: deps ## Repeat the walk on a running system
 build: deps ## Build everything, debug, with tests
 	swift build --scratch-path $(DEBUG) --build-tests
 
+# The Swift runtime is linked in: it runs a tenth faster, and where no Swift is installed.
+OPTIMIZED := swift build -c release --static-swift-stdlib
+
 release: deps
 	@echo "Building release (the first time takes some minutes) ..."
-	swift build -c release --scratch-path $(RELEASE) --product lockstep
+	$(OPTIMIZED) --scratch-path $(RELEASE) --product lockstep
 	@for service in encryption email auth token gateway; do \
-	  swift build -c release --scratch-path $(RELEASE) --product $$service; done
+	  $(OPTIMIZED) --scratch-path $(RELEASE) --product $$service; done
 
 # One test at a time: many of them start servers, and two cores are all there may be.
 test: build ## Install what tests need, build, run everything
@@ -102,10 +105,10 @@ PEERS := .build-peers
 
 bench: deps release ## Measure a system under load; the RPC and the services against floors and others; overload, tails, scale
 	@$(MAKE) -s deps PACKAGES="$(PACKAGES) $(GO_PACKAGES)"
-	swift build -c release --scratch-path $(RELEASE) --product lockstep-load
-	swift build -c release --scratch-path $(RELEASE) --product lockstep-echo
+	$(OPTIMIZED) --scratch-path $(RELEASE) --product lockstep-load
+	$(OPTIMIZED) --scratch-path $(RELEASE) --product lockstep-echo
 	@echo "Building grpc-swift-2 for comparison (the first time takes some minutes) ..."
-	swift build -c release --package-path Tests/Benchmarks/Peers/grpc-swift --scratch-path $(PEERS)/swift
+	$(OPTIMIZED) --package-path Tests/Benchmarks/Peers/grpc-swift --scratch-path $(PEERS)/swift
 	@mkdir -p $(PEERS)
 	cd Tests/Benchmarks/Peers/grpc-go && GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= GOCACHE=$(CURDIR)/$(PEERS)/go \
 	  go build -o $(CURDIR)/$(RELEASE)/release/grpc-go-echo main.go

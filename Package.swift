@@ -247,7 +247,7 @@ let package = Package(
                     "EmailService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "SQL", "LibCrypto",
                     logging,
                 ]),
-            tests("GatewayServiceTests", ["GatewayService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "JOSE", "LibCrypto", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging, lifecycle, protobuf]),
+            tests("GatewayServiceTests", ["GatewayService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "RPCTransport", "ServiceKit", "JOSE", "LibCrypto", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging, lifecycle, protobuf]),
             // A running system under load: what users wait for while others sign in.
             .executableTarget(
                 name: "lockstep-load", dependencies: [httpClient, nioCore, nioSSL, arguments],

@@ -230,7 +230,9 @@ private actor DrillPerson {
         let ended = Set(sessions.filter(\.isEnded).map(\.id)).intersection(ids)
         if !ended.isEmpty { complaints.append("\(ended.count) ended sessions are back") }
         let strange = Set(ids).subtracting(sessions.map(\.id))
-        if strange.count > unknownSignIns { complaints.append("\(strange.count) sessions nobody asked for, of \(unknownSignIns)") }
+        if strange.count > unknownSignIns {
+            complaints.append("\(strange.count) sessions that nobody asked for; \(unknownSignIns) sign-ins had no answer")
+        }
         for index in sessions.indices {
             let isOver = try await isOver(index)
             if isOver != sessions[index].isEnded { complaints.append("session \(index) of \(sessions.count): over is \(isOver)") }

@@ -41,16 +41,18 @@ enum JSONValue: Decodable, Sendable {
 
 extension RunningSystem {
     /// One request over HTTPS that trusts the system's own CA. A connection that is refused answers status 0.
+    ///
+    /// - Parameter gateway: the port of another gateway than the system's own.
     func curl(
         _ path: String, _ verb: String = "GET", json: String? = nil, token: String? = nil, cookie: String? = nil,
-        headers: [(String, String)] = []
+        headers: [(String, String)] = [], via gateway: Int? = nil
     ) async throws -> Answer {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.trustRoots = .file(state.appending(path: "ca.pem").path)
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
         configuration.redirectConfiguration = .disallow
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-        var request = HTTPClientRequest(url: url + path)
+        var request = HTTPClientRequest(url: (gateway.map { "https://127.0.0.1:\($0)" } ?? url) + path)
         request.method = .RAW(value: verb)
         if let token { request.headers.add(name: "authorization", value: "Bearer \(token)") }
         if let cookie { request.headers.add(name: "cookie", value: cookie) }

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import RPCTransport
 import Testing
 
 @testable import GatewayService
@@ -24,6 +25,17 @@ import Testing
             #expect(try await live.send("GET", "/healthz").status == 200)
             // The server closes each of them; without its deadline this would not end.
             for channel in channels { try await channel.closeFuture.get() }
+        }
+    }
+
+    @Test func aPortThatIsTakenIsNamed() async throws {
+        try await LiveGateway.run { live in
+            let second = GatewayServer(
+                gateway: live.test.backend.gateway, tls: live.certificate.serverConfiguration, host: "127.0.0.1",
+                port: live.port, logger: LiveGateway.quiet)
+            let failure = await #expect(throws: ServerStartError.self) { try await second.run() }
+            #expect(failure?.description.hasPrefix("cannot listen on 127.0.0.1:\(live.port): ") == true, "\(failure as Any)")
+            #expect(failure?.description.contains("NIO") == false, "\(failure as Any)")
         }
     }
 

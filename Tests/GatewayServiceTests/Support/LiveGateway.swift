@@ -45,7 +45,7 @@ struct LiveGateway: Sendable {
         }
     }
 
-    private static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     private init(_ test: TestBackend, _ port: Int, _ certificate: TestCertificate) throws {
         self.test = test

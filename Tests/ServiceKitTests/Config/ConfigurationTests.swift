@@ -15,7 +15,8 @@ enum Keys {
     static let sink = ConfigKey("auth.sink", default: Sink.file, doc: "Where to.")
     static let flag = ConfigKey("auth.strict", default: true, doc: "Whether.")
     static let names = ConfigKey("auth.names", default: ["a"], doc: "Which.")
-    static let database = ConfigKey("auth.database", default: DatabaseURL.sqlite("auth.sqlite"), fallback: ConfigKey.sharedDatabase, doc: "Data.")
+    static let database = ConfigKey(
+        "auth.database", default: DatabaseURL.sqlite("auth.sqlite"), fallback: ConfigKey.sharedDatabase, doc: "Data.")
     static let secret = ConfigKey("auth.api_key", default: Redacted(""), doc: "A secret.")
     static let even = ConfigKey("auth.even", default: 2, allowed: "an even number", doc: "Even.") { $0 % 2 == 0 }
     static let table = ConfigTable(

@@ -28,7 +28,8 @@ package struct HTTPLimits: Sendable, Hashable {
 package struct GatewayServer: Service {
     private let gateway: Gateway
     private let tls: TLSConfiguration
-    private let address: BindAddress
+    private let host: String
+    private let port: Int
     private let limits: HTTPLimits
     private let logger: Logger
     private let onRunning: @Sendable (Int) async -> Void
@@ -41,12 +42,14 @@ package struct GatewayServer: Service {
     ) {
         self.gateway = gateway
         self.tls = tls
-        self.address = .hostname(host, port: port)
+        self.host = host
+        self.port = port
         self.limits = limits
         self.logger = logger
         self.onRunning = onRunning
     }
 
+    /// - Throws: `ServerStartError` that names the address.
     package func run() async throws {
         // The library's own lines know nothing of what may be logged.
         var quiet = logger
@@ -55,10 +58,15 @@ package struct GatewayServer: Service {
         let application = Application(
             responder: GatewayResponder(gateway: gateway), server: builder,
             configuration: ApplicationConfiguration(
-                address: address,
+                address: .hostname(host, port: port),
                 availableConnectionsDelegate: .maximum(limits.connections, logger: quiet)),
             onServerRunning: { await onRunning($0.localAddress?.port ?? 0) }, logger: quiet)
-        try await application.run()
+        do {
+            try await application.run()
+        } catch let error as IOError {
+            // The library reads and writes nothing else here: only a listener that cannot be opened ends like this.
+            throw ServerStartError(address: "\(host):\(port)", error)
+        }
     }
 
     /// TLS as outside clients may have it: 1.3, or 1.2 with what browsers still take.
