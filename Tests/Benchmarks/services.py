@@ -3,6 +3,7 @@
 
 - sign-ins: bare libxcrypt on all cores; FastAPI with bcrypt in `async def`, and in threads; ours, through the gateway. The
   same client, 32 sign-ins at once, and a small request 20 times a second that is counted from when it was due.
+- pool: sealing and signing while the hashing pool is full.
 - encrypt: Encrypt of 1 KiB, one a call, beside the SYNC echo of the same size; batches of 1,000 beside one core's
   `openssl speed` AES-256-GCM.
 - refresh: through the gateway, on SQLite and on PostgreSQL, beside pgbench with the same statements.
@@ -11,6 +12,7 @@
 """
 
 import argparse
+import base64
 import contextlib
 import gzip
 import json
@@ -25,7 +27,7 @@ import tempfile
 import time
 import urllib.request
 
-from processes import CORES, Neighbours, Server, Verdicts, certificates, median, spread
+from processes import CORES, Neighbours, Server, Verdicts, certificates, median, milliseconds, spread
 
 HERE = pathlib.Path(__file__).resolve().parent
 PASSWORD = "plum-tram-lantern-nine"
@@ -143,6 +145,38 @@ class Bench:
                 self.verdicts.row(f"{text}: small request {share}, ms", values, bound if name == "ours" else None,
                                   text=f"failed {sum(r['failed'] for r in results):.0f}" if share == "p99" else "")
         self.verdicts.row("Lockstep, nobody signs in: p50, p99, ms", [quiet["probe_p50_ms"]], text=f"p99 {quiet['probe_p99_ms']:.2f}")
+
+    # MARK: The pool
+
+    def probe(self, state, method, caller, request):
+        words = [self.bin / "lockstep", "bench", method, "--cert", caller, "--target", "encryption", "--rate", "200", "--connections", "1",
+                 "--duration", f"{self.seconds}s", "--changes", "--json", "--state", state, "--data", json.dumps(request)]
+        result = json.loads(subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True).stdout)
+        if result["failed"]:
+            raise SystemExit(f"{method}: {result}")
+        return result["latency_us"]["p99"]
+
+    def pool(self):
+        """Sealing and signing on the process whose CPU pool hashes passwords without pause."""
+        neighbours, hashed, rounds = Neighbours(), self.hashed(12), []
+        plaintext = base64.b64encode(bytes(1024)).decode()
+        probes = {"Encrypt of 1 KiB": ("EncryptionService/Encrypt", "token", {"key_name": "token-vault", "plaintext": plaintext}),
+                  "a JWT signed": ("JWTService/Sign", "auth", {"key_name": "access-token", "subject": "usr_1", "audience": "lockstep"})}
+        with self.system([self.account(f"user-{n}@example.org", hashed) for n in range(64)]) as state:
+            for _ in range(self.rounds):
+                quiet = {name: self.probe(state, *probe) for name, probe in probes.items()}
+                words = [self.bin / "lockstep-load", "logins", "--url", "https://localhost:8443", "--ca", f"{state}/ca.pem", "--rate", "1",
+                         "--seconds", str(2 * self.seconds + 2)]
+                with subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL) as storm:
+                    time.sleep(1)
+                    busy = {name: self.probe(state, *probe) for name, probe in probes.items()}
+                    storm.wait()
+                rounds.append((quiet, busy))
+        print(f"\nSealing and signing 200 times a second while 32 sign-ins keep the hashing pool full; {neighbours}")
+        for name in probes:
+            quiet, busy = [r[0][name] for r in rounds], [r[1][name] for r in rounds]
+            self.verdicts.row(f"{name}: p99, quiet", quiet, None, milliseconds)
+            self.verdicts.row(f"{name}: p99, pool full", busy, 3 * median(quiet), milliseconds, f"{median(busy) / median(quiet):.2f}x")
 
     # MARK: Encrypt
 
@@ -307,7 +341,7 @@ def kolmogorov_smirnov(left, right):
 
 
 def main():
-    parts = ["sign_ins", "encrypt", "refresh", "imports", "answers"]
+    parts = ["sign_ins", "pool", "encrypt", "refresh", "imports", "answers"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=".build-release/release", help="where the programs are")
     parser.add_argument("--peers", default=".build-peers", help="where what they are compared with is")
