@@ -20,10 +20,22 @@ package struct Claims: Equatable, Sendable {
     package var roles: [String]
     /// `lane`: the priority at which the user's calls run.
     package var lane: String?
+    /// `amr`: how the subject was authenticated, in the words of RFC 8176.
+    package var methods: [String]
+    /// `acr`: how well (OpenID Connect Core 1.0, section 2).
+    package var level: String?
+    /// `auth_time`: when (the same section).
+    package var authenticatedAt: Int64?
+    /// `client_id`: the OAuth client that the token was issued to (RFC 9068 section 2.2).
+    package var client: String?
+    /// `scope`: words with spaces between them (RFC 9068 section 2.2.3).
+    package var scope: String?
 
     package init(
         issuer: String, subject: String, audience: [String], expiresAt: Int64, notBefore: Int64? = nil,
-        issuedAt: Int64, id: String, session: String? = nil, roles: [String] = [], lane: String? = nil
+        issuedAt: Int64, id: String, session: String? = nil, roles: [String] = [], lane: String? = nil,
+        methods: [String] = [], level: String? = nil, authenticatedAt: Int64? = nil, client: String? = nil,
+        scope: String? = nil
     ) {
         self.issuer = issuer
         self.subject = subject
@@ -35,6 +47,11 @@ package struct Claims: Equatable, Sendable {
         self.session = session
         self.roles = roles
         self.lane = lane
+        self.methods = methods
+        self.level = level
+        self.authenticatedAt = authenticatedAt
+        self.client = client
+        self.scope = scope
     }
 }
 
@@ -48,7 +65,11 @@ extension Claims: Codable {
         case issuedAt = "iat"
         case id = "jti"
         case session = "sid"
-        case roles, lane
+        case roles, lane, scope
+        case methods = "amr"
+        case level = "acr"
+        case authenticatedAt = "auth_time"
+        case client = "client_id"
     }
 
     package init(from decoder: any Decoder) throws {
@@ -63,6 +84,11 @@ extension Claims: Codable {
         session = try container.decodeIfPresent(String.self, forKey: .session)
         roles = try container.decodeIfPresent([String].self, forKey: .roles) ?? []
         lane = try container.decodeIfPresent(String.self, forKey: .lane)
+        methods = try container.decodeIfPresent([String].self, forKey: .methods) ?? []
+        level = try container.decodeIfPresent(String.self, forKey: .level)
+        authenticatedAt = try container.decodeIfPresent(Int64.self, forKey: .authenticatedAt)
+        client = try container.decodeIfPresent(String.self, forKey: .client)
+        scope = try container.decodeIfPresent(String.self, forKey: .scope)
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -77,6 +103,11 @@ extension Claims: Codable {
         try container.encodeIfPresent(session, forKey: .session)
         if !roles.isEmpty { try container.encode(roles, forKey: .roles) }
         try container.encodeIfPresent(lane, forKey: .lane)
+        if !methods.isEmpty { try container.encode(methods, forKey: .methods) }
+        try container.encodeIfPresent(level, forKey: .level)
+        try container.encodeIfPresent(authenticatedAt, forKey: .authenticatedAt)
+        try container.encodeIfPresent(client, forKey: .client)
+        try container.encodeIfPresent(scope, forKey: .scope)
     }
 }
 

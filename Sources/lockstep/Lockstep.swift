@@ -13,6 +13,7 @@ struct Lockstep: AsyncParsableCommand {
             """,
         subcommands: [
             Up.self, Certs.self, Call.self, List.self, Describe.self, Bench.self, Admin.self, ContractCommand.self,
-            DatabaseCommand.self, ImportCommand.self, KeysCommand.self, UsersCommand.self, AuditCommand.self,
+            DatabaseCommand.self, ImportCommand.self, KeysCommand.self, UsersCommand.self, ClientsCommand.self,
+            AuditCommand.self,
         ])
 }

@@ -128,7 +128,7 @@ import Testing
         _ = try await store.disable(ada.userID, by: .operator, origin)
         let late = NewSession(
             id: "ses_late", refreshToken: try OpaqueToken(.refresh), userID: ada.userID,
-            roles: credentials.roles, proof: .password(credentials.passwordHash, rehash: nil))
+            roles: credentials.roles, proof: .password(credentials.passwordHash, rehash: nil), authenticatedAt: fixture.clock.now)
         await #expect(throws: AuthError.invalidCredentials) { try await store.startSession(late, origin) }
     }
 
@@ -143,7 +143,7 @@ import Testing
         _ = try await store.revokeRole("admin", of: ada.userID, by: .operator, origin)
         let late = NewSession(
             id: "ses_late", refreshToken: try OpaqueToken(.refresh), userID: ada.userID, roles: credentials.roles,
-            proof: .password(credentials.passwordHash, rehash: nil))
+            proof: .password(credentials.passwordHash, rehash: nil), authenticatedAt: fixture.clock.now)
         await #expect(throws: AuthError.invalidCredentials) { try await store.startSession(late, origin) }
     }
 

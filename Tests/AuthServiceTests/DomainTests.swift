@@ -73,7 +73,8 @@ import Testing
                 RefreshTokenState(
                     sessionID: "s", userID: "u", roles: "", createdAt: now - .seconds(100),
                     rotatedAt: rotated.map { now - $0 }, sealedSuccessor: sealed ? [1] : nil,
-                    sessionExpiresAt: now + left, sessionRevokedAt: revoked ? now : nil),
+                    sessionExpiresAt: now + left, sessionRevokedAt: revoked ? now : nil,
+                    authentication: Authentication(methods: .password, at: now)),
                 now: now, grace: .seconds(10))
         }
         #expect(decide(rotated: nil) == .rotate)

@@ -64,10 +64,14 @@ struct FakePasswords: PasswordServiceHandler {
 final class FakeTokens: JWTServiceHandler {
     private let log: CallLog
     private let isDown = Mutex(false)
-    private let lastRoles = Mutex<[String]>([])
+    private let last = Mutex(EncryptionSignRequest())
+    private let issued = Mutex<[String: EncryptionSignRequest]>([:])
 
     /// Those of the newest token.
-    var roles: [String] { lastRoles.withLock { $0 } }
+    var roles: [String] { newest.roles }
+
+    /// What the newest token was asked to say.
+    var newest: EncryptionSignRequest { last.withLock { $0 } }
 
     init(log: CallLog) { self.log = log }
 
@@ -76,15 +80,31 @@ final class FakeTokens: JWTServiceHandler {
     func sign(_ request: EncryptionSignRequest, _ context: CallContext) throws -> EncryptionSignResponse {
         log.add("sign")
         if isDown.withLock({ $0 }) { throw RPCError(.unavailable, "Down.") }
-        lastRoles.withLock { $0 = request.roles }
+        last.withLock { $0 = request }
         var response = EncryptionSignResponse()
         response.token = "jwt \(request.subject) \(request.sessionID) \(request.lifetimeS) \(request.audience)"
+        issued.withLock { [token = response.token] in $0[token] = request }
         return response
     }
 
+    /// Times are the signature's business, which this does not have.
     func verify(_ request: EncryptionVerifyTokenRequest, _ context: CallContext) throws -> EncryptionVerifyTokenResponse
     {
-        throw RPCError(.unimplemented, "Not asked for by auth.")
+        if isDown.withLock({ $0 }) { throw RPCError(.unavailable, "Down.") }
+        guard let claims = issued.withLock({ $0[request.token] }) else {
+            throw RPCError(.unauthenticated, "No token.", reason: "invalid_token")
+        }
+        var response = EncryptionVerifyTokenResponse()
+        response.subject = claims.subject
+        response.sessionID = claims.sessionID
+        response.roles = claims.roles
+        response.amr = claims.amr
+        response.acr = claims.acr
+        response.authTime = claims.authTime
+        response.clientID = claims.clientID
+        response.scope = claims.scope
+        response.issuer = "https://lockstep.local"
+        return response
     }
 
     func jwks(_ request: EncryptionJWKSRequest, _ context: CallContext) throws -> EncryptionJWKSResponse {

@@ -89,6 +89,18 @@ final class Fixture: Sendable {
             try InProcessChannel(async: [UserOperatorHandler(store: handler.store)], peer: "operator"))
     }
 
+    /// What machine clients ask for.
+    func oauth(handler: AuthHandler? = nil) throws -> OAuthServiceClient {
+        OAuthServiceClient(
+            try InProcessChannel(async: [OAuthHandler(auth: handler ?? self.handler)], peer: "gateway"))
+    }
+
+    /// The operator's methods for machine clients.
+    func clients() throws -> ClientOperatorServiceClient {
+        ClientOperatorServiceClient(
+            try InProcessChannel(async: [ClientOperatorHandler(store: handler.store)], peer: "operator"))
+    }
+
     /// The methods of a user's own account.
     func account(_ session: AuthSessionTokens, _ user: String) throws -> AccountServiceClient {
         let identity = UserIdentity(subject: user, sessionID: session.sessionID, roles: ["user"], lane: .routine)

@@ -118,7 +118,8 @@ import Testing
             Origin(address: "", userAgent: "", requestID: "r"))
         let late = NewSession(
             id: "ses_late", refreshToken: try OpaqueToken(.refresh), userID: credentials.userID,
-            roles: credentials.roles, proof: .password(credentials.passwordHash, rehash: nil))
+            roles: credentials.roles, proof: .password(credentials.passwordHash, rehash: nil),
+            authenticatedAt: fixture.clock.now)
         await #expect(throws: AuthError.invalidCredentials) {
             try await fixture.handler.store.startSession(late, Origin(address: "", userAgent: "", requestID: "r"))
         }

@@ -45,7 +45,7 @@ extension RunningSystem {
     /// - Parameter gateway: the port of another gateway than the system's own.
     func curl(
         _ path: String, _ verb: String = "GET", json: String? = nil, token: String? = nil, cookie: String? = nil,
-        headers: [(String, String)] = [], via gateway: Int? = nil
+        headers: [(String, String)] = [], form: String? = nil, via gateway: Int? = nil
     ) async throws -> Answer {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.trustRoots = .file(state.appending(path: "ca.pem").path)
@@ -60,6 +60,10 @@ extension RunningSystem {
         if let json {
             request.headers.add(name: "content-type", value: "application/json")
             request.body = .bytes(ByteBuffer(string: json))
+        }
+        if let form {
+            request.headers.add(name: "content-type", value: "application/x-www-form-urlencoded")
+            request.body = .bytes(ByteBuffer(string: form))
         }
         let answer: Answer
         do {

@@ -69,6 +69,8 @@ extension SystemTests {
         let system = try system
         let address = try await system.account(password: Self.password)
         let token = try await system.signIn(address, password: Self.password)["access_token"]
+        #expect(try Self.claim("amr", of: token) == #"["pwd"]"#)
+        #expect(try Self.claim("acr", of: token).hasSuffix(#"aal1""#))
         let made = try await system.curl(
             "/v1/users/me/factors", "POST", json: #"{"current_password":"\#(Self.password)","name":"phone"}"#, token: token)
         try #require(made.status == 201, "\(made.body)")
@@ -90,6 +92,66 @@ extension SystemTests {
         let whole = try await second(code(1))
         #expect(whole.status == 201, "\(whole.body)")
         #expect(try await me(whole["access_token"]) == 200)
+        // OpenID Connect Core 1.0, section 2; RFC 8176.
+        #expect(try Self.claim("amr", of: whole["access_token"]) == #"["pwd","otp","mfa"]"#)
+        #expect(try Self.claim("acr", of: whole["access_token"]).hasSuffix(#"aal2""#))
+        let age = try Int64(Date().timeIntervalSince1970) - #require(Int64(Self.claim("auth_time", of: whole["access_token"])))
+        #expect((-60...600).contains(age), "seconds since 1970")
+    }
+
+    /// One claim of an access token, as JSON text.
+    static func claim(_ name: String, of token: String) throws -> String {
+        let parts = token.split(separator: ".")
+        try #require(parts.count == 3)
+        var base64 = parts[1].replacing("-", with: "+").replacing("_", with: "/")
+        base64 += String(repeating: "=", count: (4 - base64.count % 4) % 4)
+        let payload = try #require(Data(base64Encoded: String(base64)))
+        let claims = try #require(try JSONSerialization.jsonObject(with: payload) as? [String: Any])
+        let value = try JSONSerialization.data(
+            withJSONObject: try #require(claims[name]), options: [.fragmentsAllowed, .withoutEscapingSlashes])
+        return String(decoding: value, as: UTF8.self)
+    }
+
+    @Test("RFC 6749 4.4, RFC 7662, RFC 7009: a machine client, from the command line to the end of its token")
+    func machineClients() async throws {
+        let system = try system
+        func clients(_ arguments: String...) async throws -> Finished {
+            try await system.lockstep(["clients"] + arguments + ["--state", system.state.path])
+        }
+        func form(_ path: String, _ fields: String, _ basic: String) async throws -> Answer {
+            try await system.curl(
+                path, "POST", headers: [("authorization", "Basic " + Data(basic.utf8).base64EncodedString())], form: fields)
+        }
+        let added = try await clients("add", "nightly report", "--scope", "admin")
+        try #require(added.status == 0, "\(added.output)\(added.errors)")
+        let id = String(try #require(added.output.firstMatch(of: /client_id +(cli_[A-Za-z0-9_-]+)/)).1)
+        let secret = String(try #require(added.output.firstMatch(of: /client_secret +(lcs_[A-Za-z0-9_-]+)/)).1)
+        let issued = try await form("/v1/oauth2/token", "grant_type=client_credentials", "\(id):\(secret)")
+        try #require(issued.status == 200 && issued["token_type"] == "Bearer", "\(issued.body)")
+        #expect(issued.headers["cache-control"] == "no-store")
+        let token = issued["access_token"]
+        #expect(try Self.claim("client_id", of: token) == "\"\(id)\"" && Self.claim("sub", of: token) == "\"\(id)\"")
+        #expect(try await system.curl("/v1/admin/users:search", "POST", json: "{}", token: token).status == 200)
+        let own = try await system.curl("/v1/users/me", token: token)
+        #expect(own.status == 403 && own["code"] == "user_needed", "\(own.body)")
+
+        let alive = try await form("/v1/oauth2/introspection", "token=\(token)", "\(id):\(secret)")
+        #expect(alive.status == 200 && alive.body.contains(#""active":true"#) && alive["client_id"] == id, "\(alive.body)")
+        let wrong = try await form("/v1/oauth2/token", "grant_type=client_credentials", "\(id):lcs_wrong")
+        #expect(wrong.status == 401 && wrong["error"] == "invalid_client", "\(wrong.body)")
+        let rotated = try await clients("rotate", id)
+        #expect(rotated.status == 0 && rotated.output.contains("2 secrets are good now"), "\(rotated.output)\(rotated.errors)")
+        let revoked = try await form("/v1/oauth2/revocation", "token=\(token)", "\(id):\(secret)")
+        #expect(revoked.status == 200, "\(revoked.body)")
+        let dead = try await form("/v1/oauth2/introspection", "token=\(token)", "\(id):\(secret)")
+        #expect(dead.body == #"{"active":false}"#)
+        let ended: Bool? = try await eventually(within: .seconds(10)) {
+            try await system.curl("/v1/admin/users:search", "POST", json: "{}", token: token).status == 401 ? true : nil
+        }
+        #expect(ended == true, "the gateway learns of it from the feed")
+        #expect(try await clients("list").output.contains(id))
+        #expect(try await clients("remove", id).status == 0)
+        #expect(try await form("/v1/oauth2/token", "grant_type=client_credentials", "\(id):\(secret)").status == 401)
     }
 
     @Test func theCommandLineSaysWhatIsWrong() async throws {

@@ -231,6 +231,9 @@ extension DiffCase {
         DiffCase(.routeBody, .breaking, "ledger", 36, "`http.body` * -> none") { golden in
             golden.method("Repeat") { $0.http.body = "" }
         },
+        DiffCase(.routeBody, .breaking, "ledger", 36, "`http.oauth` false -> true") { golden in
+            golden.method("Repeat") { $0.http.oauth = true }
+        },
         DiffCase(.routeSuccess, .breaking, "ledger", 36, "`http.success` 204 -> 200") { golden in
             golden.method("Repeat") { $0.http.success = 0 }
         },

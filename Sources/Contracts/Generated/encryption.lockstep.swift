@@ -676,7 +676,7 @@ package enum JWTServiceContract {
             verify,
             jwks,
         ],
-        fingerprint: 0xc5c99650397ef913
+        fingerprint: 0xe835427a13fd4e4c
     )
 
     package static let sign = MethodDescriptor(
@@ -2284,6 +2284,11 @@ extension EncryptionSignRequest: ContractMessage {
             FieldDescriptor(name: "session_id", number: 4, kind: .string, maxLength: 64),
             FieldDescriptor(name: "roles", number: 5, kind: .string, arity: .list, maxLength: 32),
             FieldDescriptor(name: "lifetime_s", number: 6, kind: .uint32),
+            FieldDescriptor(name: "amr", number: 7, kind: .string, arity: .list, maxLength: 8),
+            FieldDescriptor(name: "acr", number: 8, kind: .string, maxLength: 128),
+            FieldDescriptor(name: "auth_time", number: 9, kind: .int64),
+            FieldDescriptor(name: "client_id", number: 10, kind: .string, maxLength: 64),
+            FieldDescriptor(name: "scope", number: 11, kind: .string, maxLength: 256),
         ]
     )
 
@@ -2294,6 +2299,10 @@ extension EncryptionSignRequest: ContractMessage {
         check.text("audience", audience, required: true, max: 256)
         check.text("session_id", sessionID, max: 64)
         check.items("roles", roles.count, max: 32)
+        check.items("amr", amr.count, max: 8)
+        check.text("acr", acr, max: 128)
+        check.text("client_id", clientID, max: 64)
+        check.text("scope", scope, max: 256)
         return check.violations
     }
 
@@ -2305,6 +2314,11 @@ extension EncryptionSignRequest: ContractMessage {
         text.text("session_id", sessionID)
         text.texts("roles", roles)
         text.value("lifetime_s", lifetimeS, if: lifetimeS != 0)
+        text.texts("amr", amr)
+        text.text("acr", acr)
+        text.value("auth_time", authTime, if: authTime != 0)
+        text.text("client_id", clientID)
+        text.text("scope", scope)
         return text.description
     }
 
@@ -2366,6 +2380,13 @@ extension EncryptionVerifyTokenResponse: ContractMessage {
             FieldDescriptor(name: "session_id", number: 2, kind: .string),
             FieldDescriptor(name: "roles", number: 3, kind: .string, arity: .list),
             FieldDescriptor(name: "expires_at", number: 4, kind: .timestamp),
+            FieldDescriptor(name: "amr", number: 5, kind: .string, arity: .list),
+            FieldDescriptor(name: "acr", number: 6, kind: .string),
+            FieldDescriptor(name: "auth_time", number: 7, kind: .int64),
+            FieldDescriptor(name: "client_id", number: 8, kind: .string),
+            FieldDescriptor(name: "scope", number: 9, kind: .string),
+            FieldDescriptor(name: "issued_at", number: 10, kind: .timestamp),
+            FieldDescriptor(name: "issuer", number: 11, kind: .string),
         ]
     )
 
@@ -2377,6 +2398,13 @@ extension EncryptionVerifyTokenResponse: ContractMessage {
         text.text("session_id", sessionID)
         text.texts("roles", roles)
         text.time("expires_at", expiresAt, if: hasExpiresAt)
+        text.texts("amr", amr)
+        text.text("acr", acr)
+        text.value("auth_time", authTime, if: authTime != 0)
+        text.text("client_id", clientID)
+        text.text("scope", scope)
+        text.time("issued_at", issuedAt, if: hasIssuedAt)
+        text.text("issuer", issuer)
         return text.description
     }
 

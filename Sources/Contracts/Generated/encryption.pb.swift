@@ -1316,6 +1316,21 @@ package nonisolated struct EncryptionSignRequest: Sendable {
   /// Seconds until it expires; at most 3600, 900 when 0.
   package var lifetimeS: UInt32 = 0
 
+  /// How the subject was authenticated (`amr`): values of RFC 8176.
+  package var amr: [String] = []
+
+  /// How well (`acr`, OpenID Connect Core 1.0, section 2).
+  package var acr: String = String()
+
+  /// When (`auth_time`), seconds since 1970. 0: the token does not say.
+  package var authTime: Int64 = 0
+
+  /// The OAuth client that the token is issued to (`client_id`, RFC 9068, section 2.2). Empty: a user signed in themselves.
+  package var clientID: String = String()
+
+  /// What it is good for (`scope`, RFC 9068, section 2.2.3), with spaces between the words.
+  package var scope: String = String()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1378,11 +1393,34 @@ package nonisolated struct EncryptionVerifyTokenResponse: Sendable {
   /// Clears the value of `expiresAt`. Subsequent reads from it will return its default value.
   package mutating func clearExpiresAt() {self._expiresAt = nil}
 
+  /// As SignRequest's.
+  package var amr: [String] = []
+
+  package var acr: String = String()
+
+  package var authTime: Int64 = 0
+
+  package var clientID: String = String()
+
+  package var scope: String = String()
+
+  package var issuedAt: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_issuedAt ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_issuedAt = newValue}
+  }
+  /// Returns true if `issuedAt` has been explicitly set.
+  package var hasIssuedAt: Bool {self._issuedAt != nil}
+  /// Clears the value of `issuedAt`. Subsequent reads from it will return its default value.
+  package mutating func clearIssuedAt() {self._issuedAt = nil}
+
+  package var issuer: String = String()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _expiresAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
+  fileprivate var _issuedAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
 }
 
 package nonisolated struct EncryptionJWKSRequest: Sendable {
@@ -3829,7 +3867,7 @@ nonisolated extension EncryptionStrengthReason: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension EncryptionSignRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SignRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}key_name\0\u{1}subject\0\u{1}audience\0\u{3}session_id\0\u{1}roles\0\u{3}lifetime_s\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}key_name\0\u{1}subject\0\u{1}audience\0\u{3}session_id\0\u{1}roles\0\u{3}lifetime_s\0\u{1}amr\0\u{1}acr\0\u{3}auth_time\0\u{3}client_id\0\u{1}scope\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3843,6 +3881,11 @@ nonisolated extension EncryptionSignRequest: SwiftProtobuf.Message, SwiftProtobu
       case 4: try { try decoder.decodeSingularStringField(value: &self.sessionID) }()
       case 5: try { try decoder.decodeRepeatedStringField(value: &self.roles) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.lifetimeS) }()
+      case 7: try { try decoder.decodeRepeatedStringField(value: &self.amr) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self.acr) }()
+      case 9: try { try decoder.decodeSingularInt64Field(value: &self.authTime) }()
+      case 10: try { try decoder.decodeSingularStringField(value: &self.clientID) }()
+      case 11: try { try decoder.decodeSingularStringField(value: &self.scope) }()
       default: break
       }
     }
@@ -3867,6 +3910,21 @@ nonisolated extension EncryptionSignRequest: SwiftProtobuf.Message, SwiftProtobu
     if self.lifetimeS != 0 {
       try visitor.visitSingularUInt32Field(value: self.lifetimeS, fieldNumber: 6)
     }
+    if !self.amr.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.amr, fieldNumber: 7)
+    }
+    if !self.acr.isEmpty {
+      try visitor.visitSingularStringField(value: self.acr, fieldNumber: 8)
+    }
+    if self.authTime != 0 {
+      try visitor.visitSingularInt64Field(value: self.authTime, fieldNumber: 9)
+    }
+    if !self.clientID.isEmpty {
+      try visitor.visitSingularStringField(value: self.clientID, fieldNumber: 10)
+    }
+    if !self.scope.isEmpty {
+      try visitor.visitSingularStringField(value: self.scope, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3877,6 +3935,11 @@ nonisolated extension EncryptionSignRequest: SwiftProtobuf.Message, SwiftProtobu
     if lhs.sessionID != rhs.sessionID {return false}
     if lhs.roles != rhs.roles {return false}
     if lhs.lifetimeS != rhs.lifetimeS {return false}
+    if lhs.amr != rhs.amr {return false}
+    if lhs.acr != rhs.acr {return false}
+    if lhs.authTime != rhs.authTime {return false}
+    if lhs.clientID != rhs.clientID {return false}
+    if lhs.scope != rhs.scope {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3958,7 +4021,7 @@ nonisolated extension EncryptionVerifyTokenRequest: SwiftProtobuf.Message, Swift
 
 nonisolated extension EncryptionVerifyTokenResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".VerifyTokenResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}subject\0\u{3}session_id\0\u{1}roles\0\u{3}expires_at\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}subject\0\u{3}session_id\0\u{1}roles\0\u{3}expires_at\0\u{1}amr\0\u{1}acr\0\u{3}auth_time\0\u{3}client_id\0\u{1}scope\0\u{3}issued_at\0\u{1}issuer\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3970,6 +4033,13 @@ nonisolated extension EncryptionVerifyTokenResponse: SwiftProtobuf.Message, Swif
       case 2: try { try decoder.decodeSingularStringField(value: &self.sessionID) }()
       case 3: try { try decoder.decodeRepeatedStringField(value: &self.roles) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._expiresAt) }()
+      case 5: try { try decoder.decodeRepeatedStringField(value: &self.amr) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.acr) }()
+      case 7: try { try decoder.decodeSingularInt64Field(value: &self.authTime) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self.clientID) }()
+      case 9: try { try decoder.decodeSingularStringField(value: &self.scope) }()
+      case 10: try { try decoder.decodeSingularMessageField(value: &self._issuedAt) }()
+      case 11: try { try decoder.decodeSingularStringField(value: &self.issuer) }()
       default: break
       }
     }
@@ -3992,6 +4062,27 @@ nonisolated extension EncryptionVerifyTokenResponse: SwiftProtobuf.Message, Swif
     try { if let v = self._expiresAt {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
+    if !self.amr.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.amr, fieldNumber: 5)
+    }
+    if !self.acr.isEmpty {
+      try visitor.visitSingularStringField(value: self.acr, fieldNumber: 6)
+    }
+    if self.authTime != 0 {
+      try visitor.visitSingularInt64Field(value: self.authTime, fieldNumber: 7)
+    }
+    if !self.clientID.isEmpty {
+      try visitor.visitSingularStringField(value: self.clientID, fieldNumber: 8)
+    }
+    if !self.scope.isEmpty {
+      try visitor.visitSingularStringField(value: self.scope, fieldNumber: 9)
+    }
+    try { if let v = self._issuedAt {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    } }()
+    if !self.issuer.isEmpty {
+      try visitor.visitSingularStringField(value: self.issuer, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4000,6 +4091,13 @@ nonisolated extension EncryptionVerifyTokenResponse: SwiftProtobuf.Message, Swif
     if lhs.sessionID != rhs.sessionID {return false}
     if lhs.roles != rhs.roles {return false}
     if lhs._expiresAt != rhs._expiresAt {return false}
+    if lhs.amr != rhs.amr {return false}
+    if lhs.acr != rhs.acr {return false}
+    if lhs.authTime != rhs.authTime {return false}
+    if lhs.clientID != rhs.clientID {return false}
+    if lhs.scope != rhs.scope {return false}
+    if lhs._issuedAt != rhs._issuedAt {return false}
+    if lhs.issuer != rhs.issuer {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

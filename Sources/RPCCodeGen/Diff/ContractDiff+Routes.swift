@@ -12,6 +12,7 @@ extension ContractDiff {
         // What a path's field is called is nothing that a client sees.
         compare(.route, "http", old.description, new.description, place, breaks: old.shape != new.shape)
         compare(.routeBody, "http.body", old.hasBody ? "*" : "none", new.hasBody ? "*" : "none", place, breaks: true)
+        compare(.routeBody, "http.oauth", old.isOAuth, new.isOAuth, place, breaks: true)
         compare(.routeSuccess, "http.success", old.success, new.success, place, breaks: true)
         compare(.routeCaching, "http.max_age", old.maxAge, new.maxAge, place, breaks: false)
         compare(

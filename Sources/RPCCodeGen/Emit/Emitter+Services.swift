@@ -56,7 +56,8 @@ extension Emitter {
             text.line("verb: .\(verb), template: \(SwiftText.literal(route.template)),")
             text.line("segments: [\(route.segments.map(segment).joined(separator: ", "))],")
             let unknown = route.ignoresUnknownQuery ? ", ignoresUnknownQuery: true" : ""
-            text.line("hasBody: \(route.hasBody), success: \(route.success), maxAge: \(route.maxAge)\(unknown)")
+            let oauth = route.isOAuth ? ", isOAuth: true" : ""
+            text.line("hasBody: \(route.hasBody), success: \(route.success), maxAge: \(route.maxAge)\(unknown)\(oauth)")
         }
     }
 

@@ -629,6 +629,11 @@ package nonisolated struct ContractHTTP: Sendable {
   /// servers bring more than anybody listed (RFC 6749, section 4.1.2). A known one that repeats is refused all the same.
   package var ignoreUnknownQuery: Bool = false
 
+  /// An endpoint for OAuth clients (RFC 6749, section 3.2): the body is a form whose unknown parameters are passed over,
+  /// `client_id` and `client_secret` come in it or by HTTP Basic (2.3.1), and what fails is answered as section 5.2 says.
+  /// POST with a body, PUBLIC, and those two fields in the request.
+  package var oauth: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Route: Equatable, Sendable {
@@ -1124,7 +1129,7 @@ nonisolated extension ContractRate.Key: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension ContractHTTP: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HTTP"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}get\0\u{1}post\0\u{1}put\0\u{1}delete\0\u{1}patch\0\u{1}body\0\u{1}success\0\u{3}max_age\0\u{3}ignore_unknown_query\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}get\0\u{1}post\0\u{1}put\0\u{1}delete\0\u{1}patch\0\u{1}body\0\u{1}success\0\u{3}max_age\0\u{3}ignore_unknown_query\0\u{1}oauth\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1176,6 +1181,7 @@ nonisolated extension ContractHTTP: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.success) }()
       case 8: try { try decoder.decodeSingularUInt32Field(value: &self.maxAge) }()
       case 9: try { try decoder.decodeSingularBoolField(value: &self.ignoreUnknownQuery) }()
+      case 10: try { try decoder.decodeSingularBoolField(value: &self.oauth) }()
       default: break
       }
     }
@@ -1221,6 +1227,9 @@ nonisolated extension ContractHTTP: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if self.ignoreUnknownQuery != false {
       try visitor.visitSingularBoolField(value: self.ignoreUnknownQuery, fieldNumber: 9)
     }
+    if self.oauth != false {
+      try visitor.visitSingularBoolField(value: self.oauth, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1230,6 +1239,7 @@ nonisolated extension ContractHTTP: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.success != rhs.success {return false}
     if lhs.maxAge != rhs.maxAge {return false}
     if lhs.ignoreUnknownQuery != rhs.ignoreUnknownQuery {return false}
+    if lhs.oauth != rhs.oauth {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -7,6 +7,7 @@ extension Lint {
         checkTemplate(route, of: method)
         for name in route.fields { checkPathField(name, of: method) }
         checkBody(route, verb, of: method)
+        checkOAuth(route, verb, of: method)
         checkAnswer(route, verb, of: method)
     }
 
@@ -70,6 +71,19 @@ extension Lint {
                 "\(method.name)'s \(field.name) would come from the query, which holds plain values.",
                 "Write `body: \"*\"`, or make \(field.name) a string, number or truth value.")
         }
+    }
+
+    private mutating func checkOAuth(_ route: RouteModel, _ verb: String, of method: MethodModel) {
+        guard route.isOAuth else { return }
+        let fields = method.request.fields.filter { $0.arity == .single && $0.isText }.map(\.name)
+        guard verb != "post" || !route.hasBody || method.rules.exposure != .public || !route.fields.isEmpty
+            || !fields.contains("client_id") || !fields.contains("client_secret")
+            || !method.request.fields.allSatisfy({ $0.arity == .single && $0.isText })
+        else { return }
+        report(
+            method.rulesPosition, "\(method.name) has `oauth`, but not the shape of an endpoint for OAuth clients.",
+            "Make it PUBLIC, `post` with `body: \"*\"` and no field in the path, and its request single strings with "
+                + "client_id and client_secret among them.")
     }
 
     private static func fitsQuery(_ field: FieldModel) -> Bool {

@@ -13,6 +13,7 @@ struct RouteModel {
     let success: UInt32
     let maxAge: UInt32
     let ignoresUnknownQuery: Bool
+    let isOAuth: Bool
 
     init(_ rules: ContractHTTP) {
         (verb, template) = Self.parts(rules.route)
@@ -21,6 +22,7 @@ struct RouteModel {
         success = rules.success == 0 ? 200 : rules.success
         maxAge = rules.maxAge
         ignoresUnknownQuery = rules.ignoreUnknownQuery
+        isOAuth = rules.oauth
     }
 
     var fields: [String] {

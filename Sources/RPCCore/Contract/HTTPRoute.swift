@@ -27,10 +27,12 @@ package struct HTTPRoute: Sendable, Hashable {
     package let maxAge: Int
     /// Parameters of the query without a field are passed over; otherwise they are refused.
     package let ignoresUnknownQuery: Bool
+    /// An endpoint for OAuth clients: forms, client credentials and errors as RFC 6749 has them.
+    package let isOAuth: Bool
 
     package init(
         verb: Verb, template: String, segments: [Segment], hasBody: Bool, success: Int, maxAge: Int,
-        ignoresUnknownQuery: Bool = false
+        ignoresUnknownQuery: Bool = false, isOAuth: Bool = false
     ) {
         self.verb = verb
         self.template = template
@@ -39,5 +41,6 @@ package struct HTTPRoute: Sendable, Hashable {
         self.success = success
         self.maxAge = maxAge
         self.ignoresUnknownQuery = ignoresUnknownQuery
+        self.isOAuth = isOAuth
     }
 }

@@ -225,6 +225,27 @@ func failure(_ call: () async throws -> some Sendable) async -> RPCError? {
         #expect(try verifier.verify(signed.token, now: 1_800_000_000).session == "ses_1")
     }
 
+    @Test("OpenID Connect Core 1.0 2, RFC 9068 2.2: how, when and to which client, as it was asked for")
+    func claimsOfAuthentication() async throws {
+        let service = try Service()
+        var full = request
+        (full.amr, full.acr, full.authTime) = (["pwd", "otp", "mfa"], "https://lockstep.local/acr/aal2", 1_799_999_000)
+        (full.clientID, full.scope) = ("cli_1", "admin responder")
+        let token = try await service.tokens(as: "auth").sign(full).token
+        let verified = try await service.tokens(as: "auth").verify(
+            .with {
+                $0.token = token
+                $0.audience = "lockstep"
+            })
+        #expect(verified.amr == full.amr && verified.acr == full.acr && verified.authTime == full.authTime)
+        #expect(verified.clientID == "cli_1" && verified.scope == "admin responder")
+        #expect(verified.issuer == "https://lockstep.local" && verified.issuedAt.seconds == 1_800_000_000)
+        let plain = try await service.tokens(as: "auth").sign(request).token
+        let payload = try #require(Base64URL.decode(String(plain.split(separator: ".")[1])))
+        let text = String(decoding: payload, as: UTF8.self)
+        for name in ["amr", "acr", "auth_time", "client_id", "scope"] { #expect(!text.contains("\"\(name)\"")) }
+    }
+
     @Test func refusals() async throws {
         let service = try Service()
         let denied = await failure { try await service.tokens(as: "gateway").sign(request) }

@@ -10,6 +10,7 @@ import ServiceLifecycle
 /// The gateway's own half, over services in memory.
 struct TestBackend: Sendable {
     let auth = FakeAuth()
+    let oauth = FakeOAuth()
     let authChannel: Switch
     let encryptionChannel: Switch
     let backend: GatewayBackend
@@ -24,7 +25,7 @@ struct TestBackend: Sendable {
                 try InProcessChannel(sync: sync + [FakeHealth()], async: async, peer: "gateway", verifier: identity))
         }
         self.key = key
-        authChannel = try channel(sync: [], async: [auth])
+        authChannel = try channel(sync: [], async: [auth, oauth])
         encryptionChannel = try channel(sync: [FakeJWT(key: JWK(kid: "k1", publicKey: key.publicKey))], async: [])
         let time = time
         backend = try GatewayBackend(
@@ -45,12 +46,12 @@ struct TestBackend: Sendable {
     func accessToken(
         session: String = "ses_1", subject: String = "usr_1", life: Int64 = 900, roles: [String] = [],
         type: TokenType = .accessToken, key: Ed25519.PrivateKey? = nil, issuer: String = AccessTokens.defaultIssuer,
-        audience: String = AccessTokens.defaultAudience
+        audience: String = AccessTokens.defaultAudience, client: String? = nil
     ) throws -> String {
         try TokenSigner(kid: "k1", key: key ?? self.key, type: type).sign(
             Claims(
                 issuer: issuer, subject: subject, audience: [audience],
                 expiresAt: time.time.seconds + life, notBefore: nil, issuedAt: time.time.seconds, id: "j",
-                session: session, roles: roles, lane: nil))
+                session: session, roles: roles, lane: nil, client: client))
     }
 }

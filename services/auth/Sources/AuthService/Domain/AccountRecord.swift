@@ -5,6 +5,8 @@ internal import RPCCore
 enum Actor: Sendable, Hashable {
     /// A user with the role for it.
     case admin(String)
+    /// A machine client with the scope for it.
+    case client(String)
     /// Whoever holds the operator's certificate.
     case `operator`
 
@@ -14,7 +16,13 @@ enum Actor: Sendable, Hashable {
     }
 
     /// What the audit trail says of who is no user.
-    var word: String? { userID == nil ? "operator" : nil }
+    var word: String? {
+        switch self {
+        case .admin: nil
+        case .client(let id): id
+        case .operator: "operator"
+        }
+    }
 }
 
 /// The roles that mean something: those that the contract asks for.
@@ -33,8 +41,8 @@ enum Role {
     }()
 
     /// - Throws: `AuthError.unknownRole` with those that there are, for a word that no method asks for.
-    static func check(_ role: String) throws {
-        guard grantable.contains(role) else { throw AuthError.unknownRole(known: grantable.sorted()) }
+    static func check(_ role: String, field: String = "role") throws {
+        guard grantable.contains(role) else { throw AuthError.unknownRole(field: field, known: grantable.sorted()) }
     }
 }
 

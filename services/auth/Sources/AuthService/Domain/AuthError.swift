@@ -26,7 +26,7 @@ package enum AuthError: Error, Sendable, Equatable {
     /// No account has the id that an admin named.
     case noSuchUser
     /// A role that no method asks for; those that there are.
-    case unknownRole(known: [String])
+    case unknownRole(field: String, known: [String])
     /// An admin is about to lock themselves out.
     case ownAccount
     /// A code that is no second factor of the user's, has been used, or is one too many.
@@ -41,6 +41,18 @@ package enum AuthError: Error, Sendable, Equatable {
     case tooManyChanges
     /// A page token of another answer, or whose row is gone.
     case invalidPageToken
+    /// Wrong id or secret of a machine client; which of them is nobody's business.
+    case invalidClient
+    /// A grant that is not the client credentials grant.
+    case unsupportedGrantType
+    /// A scope that the client does not have.
+    case invalidScope
+    /// A token that was issued to somebody else.
+    case foreignToken
+    case clientNotFound
+    case tooManyClients
+    /// A machine client asks for what only a person may do.
+    case userNeeded
 }
 
 extension AuthError: RPCErrorConvertible {
@@ -56,9 +68,9 @@ extension AuthError: RPCErrorConvertible {
             return RPCError(
                 .invalidArgument, "The current password is wrong.", reason: "invalid_credentials",
                 violations: [FieldViolation(field: "current_password", message: "Not the current password.")])
-        case .unknownRole(let known):
+        case .unknownRole(let field, let known):
             return .invalid([
-                FieldViolation(field: "role", message: "No method asks for this role; there are \(known.joined(separator: ", ")).")
+                FieldViolation(field: field, message: "No method asks for this role; there are \(known.joined(separator: ", ")).")
             ])
         case .wrongSecondFactor:
             return RPCError(
@@ -73,7 +85,8 @@ extension AuthError: RPCErrorConvertible {
             return Self.badToken("The link has expired; ask for a new one.", "token_expired")
         case .invalidCredentials, .invalidRefreshToken, .sessionEnded, .refreshTokenReused,
             .sessionNotFound, .userNotFound, .noSuchUser, .ownAccount, .invalidChallenge, .stepUpRequired,
-            .factorNotFound, .tooManyFactors, .tooManyChanges:
+            .factorNotFound, .tooManyFactors, .tooManyChanges, .invalidClient, .unsupportedGrantType, .invalidScope,
+            .foreignToken, .clientNotFound, .tooManyClients, .userNeeded:
             let (code, reason, message) = plain
             return RPCError(code, message, reason: reason)
         }
@@ -118,6 +131,20 @@ extension AuthError: RPCErrorConvertible {
             (.failedPrecondition, "too_many_factors", "Remove a second factor first; there are as many as there may be.")
         case .tooManyChanges:
             (.failedPrecondition, "too_many_changes", "There were too many changes of address today; try again tomorrow.")
+        case .invalidClient:
+            (.unauthenticated, "invalid_client", "The client's id or secret is wrong.")
+        case .unsupportedGrantType:
+            (.invalidArgument, "unsupported_grant_type", "The grant type is client_credentials, and there is no other.")
+        case .invalidScope:
+            (.invalidArgument, "invalid_scope", "The client does not have all these scopes.")
+        case .foreignToken:
+            (.invalidArgument, "invalid_grant", "The token was issued to somebody else.")
+        case .clientNotFound:
+            (.notFound, "client_not_found", "There is no such client.")
+        case .tooManyClients:
+            (.failedPrecondition, "too_many_clients", "Remove a client first; there are as many as there may be.")
+        case .userNeeded:
+            (.permissionDenied, "user_needed", "This is for signed-in users, not for clients.")
         case .ownAccount:
             (
                 .failedPrecondition, "own_account",

@@ -42,6 +42,9 @@ package struct AuthPolicy: Sendable {
     /// Denials of one user in an hour that are written down.
     static let denialsPerHour = 60
     static let factorsPerUser = 10
+    static let clientsAtMost = 500
+    /// Secrets of one client that are good at once.
+    static let secretsPerClient = 2
     /// Changes of address that one user may ask for in the window: each writes to somebody.
     static let addressChangesAtMost = 5
     static let addressChangeWindow: Duration = .seconds(86_400)

@@ -23,6 +23,8 @@ enum GuessLane: String, SQLValue {
     case familiar
     /// Codes of authenticator apps, which have a limit of their own kind: `CodeLimit`.
     case secondFactor = "second_factor"
+    /// Secrets of a machine client from one network: `ClientGuessLimit`.
+    case client
 
     /// Those of passwords together are NIST's 100.
     var limit: Int {
@@ -30,6 +32,7 @@ enum GuessLane: String, SQLValue {
         case .stranger: 80
         case .familiar: 20
         case .secondFactor: CodeLimit.most
+        case .client: .max
         }
     }
 }

@@ -99,4 +99,11 @@ enum AuditEvent: String, SQLValue {
     case roleRevoked = "role_revoked"
     case userDisabled = "user_disabled"
     case userEnabled = "user_enabled"
+    case clientCreated = "client_created"
+    case clientSecretMade = "client_secret_made"
+    case clientRemoved = "client_removed"
+    case clientTokenIssued = "client_token_issued"
+    case clientTokenRevoked = "client_token_revoked"
+    /// A wrong secret, or an id that no client has.
+    case clientRefused = "client_authn_fail"
 }

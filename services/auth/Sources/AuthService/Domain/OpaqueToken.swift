@@ -15,6 +15,8 @@ package struct OpaqueToken: Sendable {
         case addressApproval = "lso_"
         /// Of a sign-in that waits for its second step.
         case challenge = "lsc_"
+        /// Of a machine client.
+        case clientSecret = "lcs_"
     }
 
     package let purpose: Purpose

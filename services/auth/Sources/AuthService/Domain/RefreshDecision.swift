@@ -8,6 +8,7 @@ struct RefreshTokenState: Sendable {
     let sealedSuccessor: [UInt8]?
     let sessionExpiresAt: Timestamp
     let sessionRevokedAt: Timestamp?
+    let authentication: Authentication
     /// Idle for too long, or begun under a token version that no longer counts.
     var isOver = false
 }

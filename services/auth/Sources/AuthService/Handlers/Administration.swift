@@ -6,6 +6,15 @@ internal import SwiftProtobuf
 struct Administration: Sendable {
     let store: AuthStore
 
+    /// Who changes other people's accounts has shown a second factor lately, if they have one. A machine client has shown
+    /// its secret for the token that it comes with.
+    func admin(_ context: CallContext) async throws -> Actor {
+        let user = try context.requireUser()
+        if Identifier.client.names(user.subject) { return .client(user.subject) }
+        try await store.requireStepUp(user.sessionID, of: user.subject)
+        return .admin(user.subject)
+    }
+
     func searchUsers(_ request: AuthSearchUsersRequest) async throws -> AuthSearchUsersResponse {
         var search = AccountSearch()
         search.query = Self.folded(request.query)

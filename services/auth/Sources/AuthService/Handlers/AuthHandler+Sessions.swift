@@ -56,8 +56,8 @@ extension AuthHandler {
         let session = try await store.refreshableSession(token, context.rowOrigin)
         // Signed first: were it to fail after the exchange, the client would hold a used token and nothing else.
         let access = try await accessTokens.sign(
-            user: session.userID, session: session.sessionID, roles: session.roles.roleList, now: clock.now,
-            end: session.expiresAt, context.outgoing())
+            user: session.userID, session: session.sessionID, roles: session.roles.roleList,
+            authentication: session.authentication, now: clock.now, end: session.expiresAt, context.outgoing())
         let next = try await store.exchange(token, for: OpaqueToken(.refresh), context.rowOrigin)
         return tokens(access, next, session: session.sessionID)
     }
@@ -101,10 +101,11 @@ extension AuthHandler {
     ) async throws -> AuthSessionTokens {
         let session = NewSession(
             id: try Identifier.session.make(), refreshToken: try OpaqueToken(.refresh), userID: credentials.userID,
-            roles: credentials.roles, proof: proof)
+            roles: credentials.roles, proof: proof, authenticatedAt: clock.now)
         let access = try await accessTokens.sign(
-            user: credentials.userID, session: session.id, roles: credentials.roles.roleList, now: clock.now,
-            end: clock.now + policy.sessionLifetime, context.outgoing())
+            user: credentials.userID, session: session.id, roles: credentials.roles.roleList,
+            authentication: session.authentication, now: clock.now, end: clock.now + policy.sessionLifetime,
+            context.outgoing())
         try await store.startSession(session, context.rowOrigin)
         return tokens(access, session.refreshToken, session: session.id)
     }

@@ -53,7 +53,7 @@ extension AuthStore {
     /// - Throws: `AuthError.noSuchUser`, `.ownAccount`.
     func revokeRole(_ role: String, of user: String, by actor: Actor, _ origin: Origin) async throws -> AccountRecord {
         if role == Role.admin, actor.userID == user { throw AuthError.ownAccount }
-        if role == Role.everybody { throw AuthError.unknownRole(known: Role.grantable.sorted()) }
+        if role == Role.everybody { throw AuthError.unknownRole(field: "role", known: Role.grantable.sorted()) }
         return try await change(user, origin) { transaction, change in
             let roles = try transaction.roles(of: user)
             guard roles.contains(role) else { return }

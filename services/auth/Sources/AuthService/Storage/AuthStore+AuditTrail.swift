@@ -5,7 +5,7 @@ extension AuthStore {
     ///
     /// - Throws: `AuthError.invalidPageToken`.
     func auditEvents(_ search: AuditSearch) async throws -> [AuditRecord] {
-        let subject = search.userID == nil ? ":user = ''" : "e.subject = (SELECT pseudonym FROM users WHERE id = :user)"
+        let subject = search.userID == nil ? ":user = '' AND CAST(:client AS TEXT) IS NULL" : "e.subject = \(AuditSubject.expression)"
         return try await read { connection in
             let last = try connection.position(of: search)
             return try connection.query(
@@ -18,7 +18,8 @@ extension AuthStore {
                 ORDER BY e.at DESC, e.id DESC LIMIT :limit
                 """,
                 [
-                    "user": search.userID ?? "", "event": search.event, "since": search.since, "until": search.until,
+                    "user": search.userID ?? "", "client": AuditSubject.client(search.userID), "event": search.event,
+                    "since": search.since, "until": search.until,
                     "last": last.at, "last_id": last.id, "limit": search.limit,
                 ], decodeAuditRecord)
         }
@@ -32,9 +33,12 @@ extension AuthStore {
             let count: Int = try transaction.one(
                 """
                 SELECT count(*) AS n FROM audit_events
-                WHERE subject = (SELECT pseudonym FROM users WHERE id = :user) AND event = :event AND at > :since
+                WHERE subject = \(AuditSubject.expression) AND event = :event AND at > :since
                 """,
-                ["user": user, "event": AuditEvent.accessDenied, "since": change.at - .seconds(3600)]
+                [
+                    "user": user, "client": AuditSubject.client(user), "event": AuditEvent.accessDenied,
+                    "since": change.at - .seconds(3600),
+                ]
             ).get("n")
             guard count < AuthPolicy.denialsPerHour else { return }
             try transaction.audit(.accessDenied, user: user, session: session, detail: method, change)

@@ -44,7 +44,7 @@ extension AuthStore {
                 """, ["id": id, "user": user, "step": step, "now": change.at])
             guard changed == 1 else { throw AuthError.wrongSecondFactor }
             try transaction.forgetCodes(of: user)
-            try transaction.markSecondFactor(session: session, of: user, at: change.at)
+            try transaction.markSecondFactor(session: session, of: user, .oneTimePassword, at: change.at)
             try transaction.dropChallenges(of: user)
             try transaction.revokeSessions(of: user, except: session, at: change.at)
             try transaction.notify(.secondFactorChanged, user: user, change)

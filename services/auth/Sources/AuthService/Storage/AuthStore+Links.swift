@@ -47,7 +47,7 @@ enum LinkPurpose: String, SQLValue {
         case .passwordReset: self = .passwordReset
         case .addressChange: self = .addressChange
         case .addressApproval: self = .addressApproval
-        case .refresh, .challenge: return nil
+        case .refresh, .challenge, .clientSecret: return nil
         }
     }
 }

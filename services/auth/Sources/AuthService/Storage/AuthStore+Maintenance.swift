@@ -69,6 +69,7 @@ extension AuthStore {
             """, .grace),
         PruningRule("challenges", key: "token_hash", where: "expires_at < :before", .retention),
         PruningRule("factors", key: "id", where: "confirmed_at IS NULL AND created_at < :before", .retention),
+        PruningRule("client_tokens", key: "id", where: "expires_at < :before", .retention),
         PruningRule("link_tokens", key: "token_hash", where: "expires_at < :before", .retention),
         PruningRule(
             "registrations", key: "id", where: "created_at < :before AND \(noLink("registration_id"))", .retention),
@@ -101,6 +102,6 @@ extension AuthStore {
     private static let everyday = [
         AuditEvent.tokenRefreshed, .signInFailed, .signInLocked, .signInUnverified, .signInDisabled,
         .passwordChangeFailed, .resetRequested, .verificationRequested, .registeredAgain, .accessDenied,
-        .secondFactorFailed, .stepUpFailed, .secondFactorAsked, .reauthenticationFailed,
+        .secondFactorFailed, .stepUpFailed, .secondFactorAsked, .reauthenticationFailed, .clientRefused, .clientTokenIssued,
     ].map { "'\($0.rawValue)'" }.joined(separator: ", ")
 }

@@ -7,6 +7,7 @@ struct RefreshableSession: Sendable {
     let roles: String
     /// Of the session, however often it is refreshed.
     let expiresAt: Timestamp
+    let authentication: Authentication
 }
 
 extension AuthStore {
@@ -25,7 +26,8 @@ extension AuthStore {
         case .endFamily: _ = try await exchange(token, for: token, origin)
         }
         return RefreshableSession(
-            sessionID: state.sessionID, userID: state.userID, roles: state.roles, expiresAt: state.sessionExpiresAt)
+            sessionID: state.sessionID, userID: state.userID, roles: state.roles, expiresAt: state.sessionExpiresAt,
+            authentication: state.authentication)
     }
 
     /// Exchanges a refresh token: decides again inside the transaction, since others may have come first.
@@ -67,7 +69,7 @@ extension Queries where Self: ~Copyable {
         try first(
             """
             SELECT t.session_id, t.created_at, t.rotated_at, t.sealed_successor, s.user_id, s.expires_at, s.revoked_at,
-                u.roles, CASE WHEN \(LiveSession.isOver) THEN 1 ELSE 0 END AS is_over
+                s.methods, s.authenticated_at, u.roles, CASE WHEN \(LiveSession.isOver) THEN 1 ELSE 0 END AS is_over
             FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id
             WHERE t.token_hash = :hash
             """, ["hash": hash, "now": now, "idle": idle]
@@ -76,7 +78,9 @@ extension Queries where Self: ~Copyable {
                 sessionID: try row.get("session_id"), userID: try row.get("user_id"), roles: try row.get("roles"),
                 createdAt: try row.get("created_at"), rotatedAt: try row.get("rotated_at"),
                 sealedSuccessor: try row.get("sealed_successor"), sessionExpiresAt: try row.get("expires_at"),
-                sessionRevokedAt: try row.get("revoked_at"), isOver: try row.get("is_over"))
+                sessionRevokedAt: try row.get("revoked_at"),
+                authentication: Authentication(methods: try row.get("methods"), at: try row.get("authenticated_at")),
+                isOver: try row.get("is_over"))
         }
     }
 }

@@ -71,7 +71,7 @@ extension AuthStore {
         let change = Change(at: clock.now, origin: origin)
         try await write { transaction in
             try transaction.use(proof, of: user, at: change.at)
-            try transaction.markSecondFactor(session: session, of: user, at: change.at)
+            try transaction.markSecondFactor(session: session, of: user, proof.methods, at: change.at)
             try transaction.audit(.steppedUp, user: user, session: session, detail: proof.word, change)
         }
         return change.at + policy.stepUpAge
@@ -93,6 +93,12 @@ extension AuthStore {
 }
 
 extension SecondFactorProof {
+    var methods: AuthenticationMethods {
+        switch self {
+        case .totp, .recovery: .oneTimePassword
+        }
+    }
+
     /// What the audit trail says.
     var word: String {
         switch self {
@@ -124,10 +130,15 @@ extension Transaction {
         try forgetCodes(of: user)
     }
 
-    func markSecondFactor(session: String, of user: String, at now: Timestamp) throws {
+    /// The session's next access token says so, too.
+    func markSecondFactor(session: String, of user: String, _ methods: AuthenticationMethods, at now: Timestamp) throws {
+        let before = try first(
+            "SELECT methods FROM sessions WHERE id = :id AND user_id = :user", ["id": session, "user": user]
+        ) { try $0.get("methods", as: AuthenticationMethods.self) }
+        guard let before else { return }
         try execute(
-            "UPDATE sessions SET factor_at = :now WHERE id = :id AND user_id = :user",
-            ["id": session, "user": user, "now": now])
+            "UPDATE sessions SET factor_at = :now, authenticated_at = :now, methods = :methods WHERE id = :id",
+            ["id": session, "now": now, "methods": before.with(methods)])
     }
 
     /// Uses the token up; of many at once, one gets the session.

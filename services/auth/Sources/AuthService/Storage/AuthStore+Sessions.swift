@@ -10,6 +10,10 @@ struct NewSession: Sendable {
     /// As they stand in the access token that has been signed for it, with spaces between them.
     let roles: String
     let proof: SignInProof
+    /// When the last factor was shown: `auth_time` of the access token that has been signed.
+    let authenticatedAt: Timestamp
+
+    var authentication: Authentication { Authentication(methods: proof.methods, at: authenticatedAt) }
 }
 
 /// What a session is begun with.
@@ -64,12 +68,16 @@ extension AuthStore {
         }
     }
 
+    /// - Parameter session: Or the id of a machine client's token.
     func isLive(session: String) async throws -> Bool {
         let now = clock.now
         let idle = policy.idleLimit(now)
         return try await read { connection in
             try connection.first(
-                "SELECT 1 FROM sessions s WHERE s.id = :id AND \(LiveSession.condition)",
+                """
+                SELECT 1 FROM sessions s WHERE s.id = :id AND \(LiveSession.condition)
+                UNION ALL SELECT 1 FROM client_tokens t WHERE t.id = :id AND \(LiveClientToken.condition)
+                """,
                 ["id": session, "now": now, "idle": idle]) != nil
         }
     }
@@ -99,6 +107,13 @@ extension AuthStore {
 }
 
 extension SignInProof {
+    var methods: AuthenticationMethods {
+        switch self {
+        case .password: .password
+        case .secondStep(_, let proof): .password.with(proof.methods)
+        }
+    }
+
     fileprivate var hasSecondFactor: Bool {
         if case .secondStep = self { true } else { false }
     }
@@ -203,14 +218,15 @@ extension Transaction {
             """
             INSERT INTO sessions
                 (id, user_id, created_at, last_used_at, expires_at, address, network, user_agent, factor_at,
-                token_version)
-            VALUES (:id, :user, :now, :now, :expires, :address, :network, :agent, :factor,
+                methods, authenticated_at, token_version)
+            VALUES (:id, :user, :now, :now, :expires, :address, :network, :agent, :factor, :methods, :authenticated,
                 (SELECT value FROM token_version_counter WHERE id = 1))
             """,
             [
                 "id": session.id, "user": session.userID, "now": change.at, "expires": expiresAt,
                 "address": change.origin.address, "network": change.origin.network, "agent": change.origin.userAgent,
-                "factor": session.proof.hasSecondFactor ? change.at : nil,
+                "factor": session.proof.hasSecondFactor ? change.at : nil, "methods": session.authentication.methods,
+                "authenticated": session.authentication.at,
             ])
     }
 

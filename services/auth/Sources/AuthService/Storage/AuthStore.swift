@@ -44,9 +44,18 @@ struct Change: Sendable {
     let origin: Origin
 }
 
+/// By which name the audit trail knows somebody.
+enum AuditSubject {
+    /// With `:user` and `:client`.
+    static let expression = "coalesce((SELECT pseudonym FROM users WHERE id = :user), CAST(:client AS TEXT))"
+
+    /// Machine clients are nobody, so their own id is no secret of anybody's.
+    static func client(_ id: String?) -> String? { id.flatMap { Identifier.client.names($0) ? $0 : nil } }
+}
+
 extension Transaction {
     /// - Parameters:
-    ///   - user: whom it is about; the row has their pseudonym.
+    ///   - user: whom it is about; the row has their pseudonym, or the id of a machine client.
     ///   - actor: who did it, where that is somebody else.
     ///   - detail: what the event's word does not say; nothing personal.
     ///   - mailed: whether a mail goes out that anybody can ask for.
@@ -59,12 +68,13 @@ extension Transaction {
             INSERT INTO audit_events
                 (id, at, event, subject, actor, detail, session_id, request_id, address, network, site, user_agent,
                 mailed)
-            VALUES (:id, :at, :event, (SELECT pseudonym FROM users WHERE id = :user),
+            VALUES (:id, :at, :event, \(AuditSubject.expression),
                 coalesce((SELECT pseudonym FROM users WHERE id = :actor), :actor_word), :detail, :session, :request,
                 :address, :network, :site, :agent, :mailed)
             """,
             [
-                "id": Identifier.auditEvent.make(), "at": change.at, "event": event, "user": user, "session": session,
+                "id": Identifier.auditEvent.make(), "at": change.at, "event": event, "user": user,
+                "client": AuditSubject.client(user), "session": session,
                 "actor": actor?.userID, "actor_word": actor?.word, "detail": detail,
                 "request": change.origin.requestID, "address": change.origin.address, "network": change.origin.network,
                 "site": change.origin.site, "agent": change.origin.userAgent, "mailed": mailed ? 1 : 0,

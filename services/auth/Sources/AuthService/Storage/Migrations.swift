@@ -9,5 +9,7 @@ package enum AuthMigrations {
         Migration(version: 4, name: "factors", bytes: PackageResources._004_factors_sql),
         Migration(version: 5, name: "tiers", bytes: PackageResources._005_tiers_sql),
         Migration(version: 6, name: "address_changes", bytes: PackageResources._006_address_changes_sql),
+        Migration(version: 7, name: "authentication", bytes: PackageResources._007_authentication_sql),
+        Migration(version: 8, name: "clients", bytes: PackageResources._008_clients_sql),
     ]
 }

@@ -11,10 +11,15 @@ package struct JWTHandler: JWTServiceHandler {
     package init(authority: TokenAuthority) { self.authority = authority }
 
     package func sign(_ request: EncryptionSignRequest, _ context: CallContext) throws -> EncryptionSignResponse {
-        let claims = TokenAuthority.Request(
+        var claims = TokenAuthority.Request(
             subject: request.subject, audience: request.audience,
             session: request.sessionID.isEmpty ? nil : request.sessionID, roles: request.roles,
             lifetime: request.lifetimeS)
+        claims.methods = request.amr
+        claims.level = request.acr.isEmpty ? nil : request.acr
+        claims.authenticatedAt = request.authTime == 0 ? nil : request.authTime
+        claims.client = request.clientID.isEmpty ? nil : request.clientID
+        claims.scope = request.scope.isEmpty ? nil : request.scope
         let signed = try authority.sign(claims, key: request.keyName, caller: context.peer)
         return .with {
             $0.token = signed.token
@@ -31,6 +36,13 @@ package struct JWTHandler: JWTServiceHandler {
             $0.sessionID = claims.session ?? ""
             $0.roles = claims.roles
             $0.expiresAt = Google_Protobuf_Timestamp(seconds: claims.expiresAt)
+            $0.amr = claims.methods
+            $0.acr = claims.level ?? ""
+            $0.authTime = claims.authenticatedAt ?? 0
+            $0.clientID = claims.client ?? ""
+            $0.scope = claims.scope ?? ""
+            $0.issuedAt = Google_Protobuf_Timestamp(seconds: claims.issuedAt)
+            $0.issuer = claims.issuer
         }
     }
 

@@ -19,6 +19,13 @@ package struct TokenAuthority: Sendable {
         package var roles: [String]
         /// Seconds; 0 for the default.
         package var lifetime: UInt32
+        /// How, how well and when the subject was authenticated.
+        package var methods: [String] = []
+        package var level: String?
+        package var authenticatedAt: Int64?
+        /// The OAuth client that the token is for.
+        package var client: String?
+        package var scope: String?
 
         package init(subject: String, audience: String, session: String?, roles: [String], lifetime: UInt32) {
             self.subject = subject
@@ -89,7 +96,8 @@ package struct TokenAuthority: Sendable {
         return Claims(
             issuer: issuer, subject: request.subject, audience: [request.audience],
             expiresAt: now + Int64(lifetime), notBefore: now, issuedAt: now, id: Base64URL.encode(id),
-            session: request.session, roles: request.roles)
+            session: request.session, roles: request.roles, methods: request.methods, level: request.level,
+            authenticatedAt: request.authenticatedAt, client: request.client, scope: request.scope)
     }
 
     private func keys(for operation: KeyOperation, caller: PeerIdentity) throws(EncryptionError) -> JWKSet {

@@ -59,7 +59,7 @@ package final class Gateway: Sendable {
             response = try await respond(to: request, requestID: requestID, progress: &progress, lane: &lane)
         } catch {
             code = error.code
-            response = .problem(error, requestID: requestID)
+            response = progress.isOAuth ? .oauth(error) : .problem(error, requestID: requestID)
         }
         let took = start.duration(to: .now)
         progress.ended(parts.telemetry, status: response.status, took: took)
@@ -156,7 +156,8 @@ extension Gateway {
         try limit(route.method, by: user, or: address, time)
         let body = try await body(of: request, for: route)
         let message = try Transcoder.request(
-            of: route, path: path, query: target.query, body: body, cookies: request.headers.cookies)
+            of: route, path: path, query: target.query, body: body, cookies: request.headers.cookies,
+            authorization: request.headers.authorization)
         var options = options
         options.userToken = user?.identityToken
         options.lane = lane
@@ -196,6 +197,10 @@ extension Gateway {
             throw Problem(reading: error, tooLarge: tooLarge)
         }
         guard route.http.hasBody else { return nil }
+        if route.http.isOAuth {
+            guard bytes.isEmpty || request.headers.announceForm else { throw .notAForm }
+            return bytes
+        }
         guard bytes.isEmpty || request.headers.announceJSON else { throw .wrongMediaType }
         return bytes.isEmpty ? Array("{}".utf8) : bytes
     }
@@ -221,6 +226,7 @@ extension Gateway {
         let answer = try Transcoder.answer(answer, of: route)
         var response = GatewayResponse.json(answer.json, status: route.http.success, cache: cache)
         response.headers += answer.cookies
+        if route.http.isOAuth { response.headers.append(.noCache) }
         return response
     }
 }

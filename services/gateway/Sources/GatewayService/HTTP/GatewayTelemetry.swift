@@ -56,6 +56,11 @@ struct RequestProgress {
         trace = span?.trace ?? trace
     }
 
+    /// Whether the request is an OAuth client's, which reads other errors.
+    var isOAuth: Bool {
+        if case .route(let route)? = endpoint { route.http.isOAuth } else { false }
+    }
+
     /// The request has its answer.
     func ended(_ telemetry: GatewayTelemetry?, status: Int, took: Duration) {
         if case .route(let route)? = endpoint { telemetry?.record(route.method, status: status, took: took) }

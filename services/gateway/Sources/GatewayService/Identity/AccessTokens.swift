@@ -9,6 +9,8 @@ package struct AccessGrant: Sendable, Hashable {
     package let issuedAt: Int64
     /// Seconds since 1970.
     package let expiresAt: Int64
+    /// The OAuth client that the token was issued to; nil for a user who signed in.
+    package var clientID: String?
 }
 
 /// Checks access tokens (RFC 9068) against the cached keys.
@@ -63,7 +65,8 @@ package struct AccessTokens: Sendable {
             throw .malformed("the token names no session")
         }
         return AccessGrant(
-            subject: claims.subject, sessionID: session, roles: claims.roles, issuedAt: claims.issuedAt, expiresAt: claims.expiresAt)
+            subject: claims.subject, sessionID: session, roles: claims.roles, issuedAt: claims.issuedAt,
+            expiresAt: claims.expiresAt, clientID: claims.client)
     }
 
     private static func problem(of error: JOSEError) -> Problem {

@@ -47,7 +47,8 @@ package struct Authenticator: Sendable {
         try await revocations.check(grant, requestID: requestID, user: user, time: time)
         guard isAllowed else {
             denials?.note(user, method, requestID: requestID, origin: origin)
-            throw .forbidden
+            if case .admin = method.exposure { throw .forbidden }
+            throw .userNeeded
         }
         return user
     }
@@ -73,9 +74,10 @@ package struct Authenticator: Sendable {
         }
     }
 
-    /// The services check the roles again; here a missing one is refused before a body is read.
+    /// The services check the roles again; here a missing one is refused before a body is read. A client's token reaches
+    /// what its scopes are asked for, and nothing that is a user's own.
     private static func allows(_ grant: AccessGrant, _ method: MethodDescriptor) -> Bool {
-        guard case .admin(let roles) = method.exposure else { return true }
+        guard case .admin(let roles) = method.exposure else { return grant.clientID == nil }
         return roles.contains(where: grant.roles.contains)
     }
 }

@@ -4,7 +4,9 @@ import RPCCore
 package enum OpenAPIDocument {
     package static let version = "3.1.0"
     static let securityScheme = "bearer"
+    static let clientScheme = "client"
     static let problemSchema = "Problem"
+    static let oauthSchema = "OAuthError"
 
     package static func json(for routes: RouteTable) -> JSONValue {
         var schemas = SchemaCollector()
@@ -16,8 +18,8 @@ package enum OpenAPIDocument {
             .init(
                 "components",
                 .object([
-                    .init("schemas", .object(schemas.members + [.init(problemSchema, problem)])),
-                    .init("securitySchemes", .object([.init(securityScheme, bearer)])),
+                    .init("schemas", .object(schemas.members + [.init(problemSchema, problem), .init(oauthSchema, oauthError)])),
+                    .init("securitySchemes", .object([.init(securityScheme, bearer), .init(clientScheme, client)])),
                 ])),
         ])
     }
@@ -30,6 +32,15 @@ package enum OpenAPIDocument {
     private static let bearer = JSONValue.object([
         .init("type", .string("http")), .init("scheme", .string("bearer")), .init("bearerFormat", .string("JWT")),
     ])
+
+    /// A client's id and secret (RFC 6749, section 2.3.1).
+    private static let client = JSONValue.object([.init("type", .string("http")), .init("scheme", .string("basic"))])
+
+    /// RFC 6749, section 5.2, in JSON Schema.
+    private static let oauthError: JSONValue = {
+        let text = JSONValue.object([.init("type", .string("string"))])
+        return .schema(properties: [.init("error", text), .init("error_description", text)], required: ["error"])
+    }()
 
     /// The verbs of one path stand together, in the order of the contract.
     private static func paths(_ routes: [Route], _ schemas: inout SchemaCollector) -> JSONValue {

@@ -27,6 +27,9 @@ struct Operation {
 
     /// Of several requirements one is enough, and the empty one always is met.
     private var security: JSONValue {
+        // Or in the form.
+        let client = JSONValue.object([.init(OpenAPIDocument.clientScheme, .array([]))])
+        if route.http.isOAuth { return .array([client, .object([])]) }
         let bearer = JSONValue.object([.init(OpenAPIDocument.securityScheme, .array([]))])
         guard route.method.exposure == .public else { return .array([bearer]) }
         return .array(route.method.optionalUser ? [bearer, .object([])] : [])
@@ -65,8 +68,10 @@ struct Operation {
 
     private func body(_ schemas: inout SchemaCollector) -> JSONValue {
         let schema = schemas.reference(to: route.method.request, without: pathFields)
-        return .object([.init("required", .bool(true)), .init("content", Self.content("application/json", schema))])
+        return .object([.init("required", .bool(true)), .init("content", Self.content(mediaType, schema))])
     }
+
+    private var mediaType: String { route.http.isOAuth ? "application/x-www-form-urlencoded" : "application/json" }
 
     private func responses(_ schemas: inout SchemaCollector) -> JSONValue {
         let success = route.http.success
@@ -75,7 +80,10 @@ struct Operation {
             good.append(
                 .init("content", Self.content("application/json", schemas.reference(to: route.method.response))))
         }
-        let problem = Self.content(Problem.mediaType, .reference(schema: OpenAPIDocument.problemSchema))
+        let problem =
+            route.http.isOAuth
+            ? Self.content("application/json", .reference(schema: OpenAPIDocument.oauthSchema))
+            : Self.content(Problem.mediaType, .reference(schema: OpenAPIDocument.problemSchema))
         let bad = statuses.map { status in
             JSONValue.Member(
                 String(status),
@@ -97,6 +105,7 @@ struct Operation {
 
     /// The problems that every route of this shape can answer with.
     private var statuses: [Int] {
+        if route.http.isOAuth { return [400, 401, 413] + (route.method.rate == nil ? [] : [429]) + [503, 504] }
         var statuses = [400]
         if route.method.exposure != .public || route.method.optionalUser { statuses.append(401) }
         if case .admin = route.method.exposure { statuses.append(403) }

@@ -57,6 +57,9 @@ extension Problem {
 
     package static let forbidden = Problem(403, "role_missing", "This needs a role that the user does not have.")
 
+    /// A machine client is nobody, so nothing is its own.
+    package static let userNeeded = Problem(403, "user_needed", "This is for signed-in users, not for clients.")
+
     package static func rateLimited(retryAfter: Duration) -> Problem {
         Problem(
             429, "rate_limited", "Too many requests; wait as long as Retry-After says.",

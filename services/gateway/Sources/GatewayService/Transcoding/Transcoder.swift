@@ -8,13 +8,16 @@ package enum Transcoder {
     ///   - path: The values of the template's fields.
     ///   - body: The JSON body; nil where the route takes none or none came.
     ///   - cookies: Where the contract's fields in cookies come from, and from nowhere else.
+    ///   - authorization: Where OAuth clients may have their credentials.
     /// - Throws: `Problem` 400 that names what is wrong: not JSON, unknown field, wrong type, broken rule.
     package static func request(
         of route: Route, path: [String: String], query: [RequestTarget.Pair], body: [UInt8]?,
-        cookies: RequestCookies = RequestCookies()
+        cookies: RequestCookies = RequestCookies(), authorization: [String] = []
     ) throws(Problem) -> [UInt8] {
         var members = try textMembers(of: route, path: path, query: query)
-        if route.http.hasBody {
+        if route.http.isOAuth {
+            members += try OAuthForm.members(body: body ?? [], authorization: authorization, of: route.request)
+        } else if route.http.hasBody {
             members += try bodyMembers(of: route, body ?? [], path: path)
         }
         let violations = RequestShape.violations(of: .object(members), against: route.request)
