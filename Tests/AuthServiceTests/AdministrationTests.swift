@@ -43,7 +43,7 @@ import Testing
         var request = AuthGrantRoleRequest()
         request.userID = eve.userID
         request.role = "responder"
-        _ = try await fixture.admin(ada.userID).grantRole(request, CallOptions())
+        _ = try await fixture.admin(ada.userID, session).grantRole(request, CallOptions())
         _ = try await fixture.signIn("eve@example.com")
         #expect(fixture.tokens.roles == ["user", "responder"])
         let granted = try await audit(fixture) { $0.event = "role_granted" }.events
@@ -85,7 +85,7 @@ import Testing
         let fixture = try await Fixture()
         let ada = try await fixture.member()
         _ = try await grant("admin", to: ada.userID, fixture)
-        let admin = try fixture.admin(ada.userID)
+        let admin = try await fixture.admin(ada.userID, fixture.signIn())
         var role = AuthRevokeRoleRequest()
         role.userID = ada.userID
         role.role = "admin"

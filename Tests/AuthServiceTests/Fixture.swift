@@ -76,9 +76,10 @@ final class Fixture: Sendable {
             try InProcessChannel(async: [handler ?? self.handler], peer: "gateway", user: identity))
     }
 
-    /// The methods of admins, called by one.
-    func admin(_ user: String = "usr_admin") throws -> UserAdminServiceClient {
-        let identity = UserIdentity(subject: user, sessionID: "ses_admin", roles: ["user", "admin"], lane: .routine)
+    /// The methods of admins, called by a machine client with the scope; or by a user in a session.
+    func admin(_ user: String = "cli_admin", _ session: AuthSessionTokens? = nil) throws -> UserAdminServiceClient {
+        let identity = UserIdentity(
+            subject: user, sessionID: session?.sessionID ?? "clt_admin", roles: ["user", "admin"], lane: .routine)
         return UserAdminServiceClient(
             try InProcessChannel(async: [UserAdminHandler(store: handler.store)], peer: "gateway", user: identity))
     }

@@ -100,7 +100,7 @@ import Testing
         let taken = try await store.takeNotifications(limit: 20, lease: NotificationRelay.lease)
         try await fixture.verify(link)
         let late = try OpaqueToken(.verification)
-        try await store.store(late, for: try #require(taken.first), expiresAt: fixture.clock.now + .seconds(600))
+        _ = try await store.store(late, for: try #require(taken.first), expiresAt: fixture.clock.now + .seconds(600))
         #expect(await refusal { try await fixture.verify(late.text.exposed) } == "invalid_token")
         try await expectOwner(fixture)
     }

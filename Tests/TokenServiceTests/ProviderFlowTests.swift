@@ -5,6 +5,7 @@ import Foundation
 import NIOCore
 import NIOHTTP1
 import RPCCore
+import RPCInProcess
 import SQL
 import ServiceKit
 import TestSupport
@@ -164,6 +165,31 @@ import Testing
             #expect(await failure { try await client.token(id) }?.code == .notFound)
             #expect(try await fixture.events().suffix(2) == ["connection_deleted", "tokens_revoked"])
             try await client.delete(id)
+        }
+    }
+
+    @Test("GDPR 17: a deleted account's connections go at once, and the provider is told in the background")
+    func aDeletedAccountIsForgotten() async throws {
+        try await Fixture.with(provider.registry()) { fixture in
+            let id = try await linked(fixture)
+            let client = try fixture.client("usr_ada")
+            let access = try await client.token(id).accessToken
+            let auth = TokenServiceClient(try InProcessChannel(async: [fixture.parts.handler], peer: "auth"))
+            func forget(_ user: String) async throws -> UInt32 {
+                var request = TokenForgetUserRequest()
+                request.userID = user
+                return try await auth.forgetUser(request, CallOptions()).connections
+            }
+            #expect(try await forget("usr_eve") == 0)
+            #expect(try await client.token(id).accessToken == access, "nobody else's")
+            #expect(try await forget("usr_ada") == 1)
+            #expect(await failure { try await client.token(id) }?.code == .notFound)
+            #expect(try await fixture.parts.revoker.revokeDue() == 1)
+            #expect(try await !provider.honours(access, fixture.http))
+            #expect(try await forget("usr_ada") == 0, "again is fine")
+            let gateway = TokenServiceClient(try InProcessChannel(async: [fixture.parts.handler], peer: "gateway"))
+            let denied = await failure { try await gateway.forgetUser(.with { $0.userID = "usr_ada" }, CallOptions()) }
+            #expect(denied?.reason == "caller_not_allowed")
         }
     }
 

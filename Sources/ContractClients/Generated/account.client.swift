@@ -40,6 +40,14 @@ package struct AccountServiceClient: Sendable {
         try await channel.call(AccountServiceContract.exportUserData, request, options)
     }
 
+    /// Shows the password again within a session, for what is refused with `reauthentication_required`. Who has a second
+    /// factor shows that instead.
+    package func confirmPassword(
+        _ request: AuthConfirmPasswordRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> AuthStepUpResponse {
+        try await channel.call(AccountServiceContract.confirmPassword, request, options)
+    }
+
     /// Deletes the account of the signed-in user, with the current password and a second factor shown lately.
     package func deleteUser(
         _ request: AuthDeleteUserRequest, _ options: CallOptions = CallOptions()

@@ -52,4 +52,12 @@ package struct TokenServiceClient: Sendable {
     ) async throws(RPCError) -> TokenDeleteConnectionResponse {
         try await channel.call(TokenServiceContract.deleteConnection, request, options)
     }
+
+    /// Takes all connections from a user whose account is deleted, and revokes their tokens at the providers by and by. Of
+    /// somebody without any it is no error, and again is fine.
+    package func forgetUser(
+        _ request: TokenForgetUserRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> TokenForgetUserResponse {
+        try await channel.call(TokenServiceContract.forgetUser, request, options)
+    }
 }

@@ -12,9 +12,10 @@ package enum AccountServiceContract {
             changeAddress,
             confirmAddress,
             exportUserData,
+            confirmPassword,
             deleteUser,
         ],
-        fingerprint: 0x46452fcf60344de8
+        fingerprint: 0xfeb9e5386d7762ba
     )
 
     /// What was recorded of the signed-in user, newest first.
@@ -106,6 +107,29 @@ package enum AccountServiceContract {
         response: AuthUserData.contractDescriptor
     )
 
+    /// Shows the password again within a session, for what is refused with `reauthentication_required`. Who has a second
+    /// factor shows that instead.
+    package static let confirmPassword = MethodDescriptor(
+        id: 0x0816db7d,
+        service: "lockstep.auth.v1.AccountService",
+        name: "ConfirmPassword",
+        execution: .async, cost: nil,
+        callers: ["gateway"],
+        exposure: .user, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(10000), maximum: .milliseconds(15000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil, isAdaptive: true,
+        rate: Rate(limit: 5, period: .seconds(60), key: .user),
+        onCancel: .detach, idempotency: .unknown,
+        http: HTTPRoute(
+            verb: .post, template: "/v1/sessions/current/passwords",
+            segments: [.literal("v1"), .literal("sessions"), .literal("current"), .literal("passwords")],
+            hasBody: true, success: 201, maxAge: 0
+        ),
+        request: AuthConfirmPasswordRequest.contractDescriptor,
+        response: AuthStepUpResponse.contractDescriptor
+    )
+
     /// Deletes the account of the signed-in user, with the current password and a second factor shown lately.
     package static let deleteUser = MethodDescriptor(
         id: 0xadafcaca,
@@ -140,6 +164,9 @@ package protocol AccountServiceHandler: AsyncServiceHandler {
     func confirmAddress(_ request: AuthConfirmAddressRequest, _ context: CallContext) async throws -> AuthConfirmAddressResponse
     /// All that auth keeps of the signed-in user. Provider connections are the token service's: `GET /v1/connections`.
     func exportUserData(_ request: AuthExportUserDataRequest, _ context: CallContext) async throws -> AuthUserData
+    /// Shows the password again within a session, for what is refused with `reauthentication_required`. Who has a second
+    /// factor shows that instead.
+    func confirmPassword(_ request: AuthConfirmPasswordRequest, _ context: CallContext) async throws -> AuthStepUpResponse
     /// Deletes the account of the signed-in user, with the current password and a second factor shown lately.
     func deleteUser(_ request: AuthDeleteUserRequest, _ context: CallContext) async throws -> AuthDeleteUserResponse
 }
@@ -153,6 +180,7 @@ extension AccountServiceHandler {
             AsyncMethod(AccountServiceContract.changeAddress) { try await self.changeAddress($0, $1) },
             AsyncMethod(AccountServiceContract.confirmAddress) { try await self.confirmAddress($0, $1) },
             AsyncMethod(AccountServiceContract.exportUserData) { try await self.exportUserData($0, $1) },
+            AsyncMethod(AccountServiceContract.confirmPassword) { try await self.confirmPassword($0, $1) },
             AsyncMethod(AccountServiceContract.deleteUser) { try await self.deleteUser($0, $1) },
         ]
     }
@@ -290,6 +318,29 @@ extension AuthUserData: ContractMessage {
         text.messages("factors", factors)
         text.messages("events", events)
         text.text("next_page_token", nextPageToken)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthConfirmPasswordRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.ConfirmPasswordRequest",
+        fields: [
+            FieldDescriptor(name: "current_password", number: 1, kind: .string, dataClass: .secret, isRequired: true, maxLength: 1024),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("current_password", currentPassword, required: true, max: 1024)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ConfirmPasswordRequest")
+        text.hidden("current_password", .secret, if: !currentPassword.isEmpty)
         return text.description
     }
 

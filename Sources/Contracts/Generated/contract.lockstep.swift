@@ -32,6 +32,7 @@ package enum Contract {
         MethodCoding(AccountServiceContract.changeAddress, AuthChangeAddressRequest.self, AuthChangeAddressResponse.self),
         MethodCoding(AccountServiceContract.confirmAddress, AuthConfirmAddressRequest.self, AuthConfirmAddressResponse.self),
         MethodCoding(AccountServiceContract.exportUserData, AuthExportUserDataRequest.self, AuthUserData.self),
+        MethodCoding(AccountServiceContract.confirmPassword, AuthConfirmPasswordRequest.self, AuthStepUpResponse.self),
         MethodCoding(AccountServiceContract.deleteUser, AuthDeleteUserRequest.self, AuthDeleteUserResponse.self),
         MethodCoding(AuthServiceContract.register, AuthRegisterRequest.self, AuthRegisterResponse.self),
         MethodCoding(AuthServiceContract.verifyEmail, AuthVerifyEmailRequest.self, AuthUser.self),
@@ -131,5 +132,6 @@ package enum Contract {
         MethodCoding(TokenServiceContract.completeConnection, TokenCompleteConnectionRequest.self, TokenConnection.self),
         MethodCoding(TokenServiceContract.getAccessToken, TokenGetAccessTokenRequest.self, TokenGetAccessTokenResponse.self),
         MethodCoding(TokenServiceContract.deleteConnection, TokenDeleteConnectionRequest.self, TokenDeleteConnectionResponse.self),
+        MethodCoding(TokenServiceContract.forgetUser, TokenForgetUserRequest.self, TokenForgetUserResponse.self),
     ]
 }

@@ -14,8 +14,9 @@ package enum TokenServiceContract {
             completeConnection,
             getAccessToken,
             deleteConnection,
+            forgetUser,
         ],
-        fingerprint: 0x375f4ae2c20f7483
+        fingerprint: 0xb0ac7236ea5a8691
     )
 
     /// The providers that can be linked.
@@ -149,6 +150,25 @@ package enum TokenServiceContract {
         request: TokenDeleteConnectionRequest.contractDescriptor,
         response: TokenDeleteConnectionResponse.contractDescriptor
     )
+
+    /// Takes all connections from a user whose account is deleted, and revokes their tokens at the providers by and by. Of
+    /// somebody without any it is no error, and again is fine.
+    package static let forgetUser = MethodDescriptor(
+        id: 0x04addab2,
+        service: "lockstep.token.v1.TokenService",
+        name: "ForgetUser",
+        execution: .async, cost: nil,
+        callers: ["auth"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .detach, idempotency: .idempotent,
+        http: nil,
+        request: TokenForgetUserRequest.contractDescriptor,
+        response: TokenForgetUserResponse.contractDescriptor
+    )
 }
 
 /// `lockstep.token.v1.TokenService`.
@@ -165,6 +185,9 @@ package protocol TokenServiceHandler: AsyncServiceHandler {
     func getAccessToken(_ request: TokenGetAccessTokenRequest, _ context: CallContext) async throws -> TokenGetAccessTokenResponse
     /// Revokes at the provider and forgets the tokens.
     func deleteConnection(_ request: TokenDeleteConnectionRequest, _ context: CallContext) async throws -> TokenDeleteConnectionResponse
+    /// Takes all connections from a user whose account is deleted, and revokes their tokens at the providers by and by. Of
+    /// somebody without any it is no error, and again is fine.
+    func forgetUser(_ request: TokenForgetUserRequest, _ context: CallContext) async throws -> TokenForgetUserResponse
 }
 
 extension TokenServiceHandler {
@@ -178,8 +201,51 @@ extension TokenServiceHandler {
             AsyncMethod(TokenServiceContract.completeConnection) { try await self.completeConnection($0, $1) },
             AsyncMethod(TokenServiceContract.getAccessToken) { try await self.getAccessToken($0, $1) },
             AsyncMethod(TokenServiceContract.deleteConnection) { try await self.deleteConnection($0, $1) },
+            AsyncMethod(TokenServiceContract.forgetUser) { try await self.forgetUser($0, $1) },
         ]
     }
+}
+
+extension TokenForgetUserRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.token.v1.ForgetUserRequest",
+        fields: [
+            FieldDescriptor(name: "user_id", number: 1, kind: .string, isRequired: true, maxLength: 64, format: .identifier),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("user_id", userID, required: true, max: 64, format: .identifier)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ForgetUserRequest")
+        text.text("user_id", userID)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension TokenForgetUserResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.token.v1.ForgetUserResponse",
+        fields: [
+            FieldDescriptor(name: "connections", number: 1, kind: .uint32),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("ForgetUserResponse")
+        text.value("connections", connections, if: connections != 0)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
 }
 
 extension TokenListProvidersRequest: ContractMessage {

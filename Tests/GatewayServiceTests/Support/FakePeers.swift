@@ -87,6 +87,10 @@ struct FakeToken: TokenServiceHandler {
     ) async throws -> TokenDeleteConnectionResponse {
         TokenDeleteConnectionResponse()
     }
+
+    func forgetUser(_ request: TokenForgetUserRequest, _ context: CallContext) async throws -> TokenForgetUserResponse {
+        TokenForgetUserResponse()
+    }
 }
 
 /// A channel that can be cut, for some methods or all.

@@ -6,25 +6,27 @@ struct SecondFactors: Sendable {
     let store: AuthStore
     let cipher: FactorCipher
 
-    /// - Parameter event: What the audit trail says of a wrong code.
+    /// - Parameters:
+    ///   - lane: `secondFactor` at sign-in, `stepUp` within a session.
+    ///   - event: What the audit trail says of a wrong code.
     /// - Throws: `AuthError.wrongSecondFactor`, for one that is wrong, used, or beyond the limit of guesses.
     func prove(
-        _ text: String, of user: String, failure event: AuditEvent, _ context: CallContext
+        _ text: String, of user: String, _ lane: GuessLane, failure event: AuditEvent, _ context: CallContext
     ) async throws -> SecondFactorProof {
-        if let code = SecondFactorCode(text), let proof = try await proof(code, of: user, context) { return proof }
+        if let code = SecondFactorCode(text), let proof = try await proof(code, of: user, lane, context) { return proof }
         try await store.recordRefusedSignIn(event, user: user, context.rowOrigin)
         throw AuthError.wrongSecondFactor
     }
 
     private func proof(
-        _ code: SecondFactorCode, of user: String, _ context: CallContext
+        _ code: SecondFactorCode, of user: String, _ lane: GuessLane, _ context: CallContext
     ) async throws -> SecondFactorProof? {
         switch code {
         case .recovery(let code):
             let hash = try code.hash(user: user)
             return try await store.hasRecoveryCode(hash, user: user) ? .recovery(hash: hash) : nil
         case .totp(let code):
-            guard let guess = try await store.countCode(of: user) else { return nil }
+            guard let guess = try await store.countCode(of: user, lane) else { return nil }
             return try await store.deciding(guess) {
                 for factor in try await store.factors(of: user) where factor.confirmedAt != nil {
                     if let step = try await matchingStep(code, factor, user, context) {

@@ -35,6 +35,8 @@ package enum AuthError: Error, Sendable, Equatable {
     case invalidChallenge
     /// The user has a second factor and has not shown it in this session lately.
     case stepUpRequired
+    /// The user has no second factor and has not shown the password in this session lately.
+    case reauthenticationRequired
     case factorNotFound
     case tooManyFactors
     /// As many changes of address as a user may ask for in a day.
@@ -86,7 +88,7 @@ extension AuthError: RPCErrorConvertible {
         case .invalidCredentials, .invalidRefreshToken, .sessionEnded, .refreshTokenReused,
             .sessionNotFound, .userNotFound, .noSuchUser, .ownAccount, .invalidChallenge, .stepUpRequired,
             .factorNotFound, .tooManyFactors, .tooManyChanges, .invalidClient, .unsupportedGrantType, .invalidScope,
-            .foreignToken, .clientNotFound, .tooManyClients, .userNeeded:
+            .foreignToken, .reauthenticationRequired, .clientNotFound, .tooManyClients, .userNeeded:
             let (code, reason, message) = plain
             return RPCError(code, message, reason: reason)
         }
@@ -124,6 +126,11 @@ extension AuthError: RPCErrorConvertible {
             (
                 .permissionDenied, "step_up_required",
                 "Show your second factor first: POST /v1/sessions/current/second-factors."
+            )
+        case .reauthenticationRequired:
+            (
+                .permissionDenied, "reauthentication_required",
+                "Show your password again first: POST /v1/sessions/current/passwords."
             )
         case .factorNotFound:
             (.notFound, "factor_not_found", "There is no such second factor.")

@@ -42,6 +42,8 @@ package struct AuthPolicy: Sendable {
     /// Denials of one user in an hour that are written down.
     static let denialsPerHour = 60
     static let factorsPerUser = 10
+    /// How long a factor waits for its first code.
+    static let enrolmentLifetime: Duration = .seconds(900)
     static let clientsAtMost = 500
     /// Secrets of one client that are good at once.
     static let secretsPerClient = 2

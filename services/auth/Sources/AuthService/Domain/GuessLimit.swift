@@ -21,8 +21,10 @@ enum GuessLane: String, SQLValue {
     case stranger
     /// A network from which the owner has, or a session of the account that changes its password.
     case familiar
-    /// Codes of authenticator apps, which have a limit of their own kind: `CodeLimit`.
+    /// Codes of authenticator apps at sign-in, which have a limit of their own kind: `CodeLimit`.
     case secondFactor = "second_factor"
+    /// The same within a session: whoever has stolen one does not close the owner's sign-in.
+    case stepUp = "step_up"
     /// Secrets of a machine client from one network: `ClientGuessLimit`.
     case client
 
@@ -32,6 +34,7 @@ enum GuessLane: String, SQLValue {
         case .stranger: 80
         case .familiar: 20
         case .secondFactor: CodeLimit.most
+        case .stepUp: CodeLimit.mostInSessions
         case .client: .max
         }
     }

@@ -55,6 +55,8 @@ package struct Notification: Sendable {
     package let createdAt: Timestamp
     /// 1 for the first.
     package let attempt: Int
+    /// The address is the mail's own, not the account's.
+    package var hasOwnRecipient = false
 }
 
 /// What is written into the audit trail.

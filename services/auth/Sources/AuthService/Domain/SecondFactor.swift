@@ -65,13 +65,15 @@ enum SecondFactorProof: Sendable {
 /// | a multiple of `burst` | is refused for `pause` after the last | is looked at |
 /// | `most` | is refused | is looked at |
 ///
-/// A right code of either kind sets the count to 0. Refused and wrong are one answer. Who gets this far has the password,
+/// Codes at sign-in and codes within sessions are counted apart: whoever has stolen a session may use up the latter, and the
+/// owner signs in. A right code of either kind sets both counts to 0. Refused and wrong are one answer. Who gets this far has the password,
 /// so a stranger cannot use it to lock somebody out; and who is locked out has recovery codes, or an admin.
 enum CodeLimit {
     static let burst = 5
     static let pause: Duration = .seconds(900)
-    /// At most 100 failures in a row (NIST SP 800-63B-4, 3.2.2).
-    static let most = 100
+    /// At most 100 failures in a row (NIST SP 800-63B-4, 3.2.2), those of sign-in and of sessions together.
+    static let most = 80
+    static let mostInSessions = 20
 }
 
 /// An enrolled app.

@@ -52,6 +52,16 @@ package struct AccountHandler: AccountServiceHandler {
         return try await store.data(of: user.subject).message(session: user.sessionID, idleAfter: store.policy.sessionIdle)
     }
 
+    package func confirmPassword(_ request: AuthConfirmPasswordRequest, _ context: CallContext) async throws -> AuthStepUpResponse {
+        let user = try context.requireUser()
+        try await auth.requirePassword(request.currentPassword, of: user, context)
+        var response = AuthStepUpResponse()
+        response.expiresAt = try await store.confirmPassword(
+            in: user.sessionID, of: user.subject, context.rowOrigin
+        ).message
+        return response
+    }
+
     package func deleteUser(_ request: AuthDeleteUserRequest, _ context: CallContext) async throws -> AuthDeleteUserResponse {
         let user = try context.requireUser()
         try await auth.reauthenticate(user, password: request.currentPassword, context)

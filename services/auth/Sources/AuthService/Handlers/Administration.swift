@@ -6,12 +6,12 @@ internal import SwiftProtobuf
 struct Administration: Sendable {
     let store: AuthStore
 
-    /// Who changes other people's accounts has shown a second factor lately, if they have one. A machine client has shown
-    /// its secret for the token that it comes with.
+    /// Who changes other people's accounts has shown a second factor lately, or the password, if they have none. A machine
+    /// client has shown its secret for the token that it comes with.
     func admin(_ context: CallContext) async throws -> Actor {
         let user = try context.requireUser()
         if Identifier.client.names(user.subject) { return .client(user.subject) }
-        try await store.requireStepUp(user.sessionID, of: user.subject)
+        try await store.requireRecentAuthentication(user.sessionID, of: user.subject)
         return .admin(user.subject)
     }
 

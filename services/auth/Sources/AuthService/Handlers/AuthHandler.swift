@@ -19,6 +19,11 @@ package struct AuthHandler: AuthServiceHandler {
     /// - Throws: `AuthError.stepUpRequired`, `.wrongCurrentPassword`.
     func reauthenticate(_ user: UserIdentity, password: String, _ context: CallContext) async throws {
         try await store.requireStepUp(user.sessionID, of: user.subject)
+        try await requirePassword(password, of: user, context)
+    }
+
+    /// - Throws: `AuthError.wrongCurrentPassword`.
+    func requirePassword(_ password: String, of user: UserIdentity, _ context: CallContext) async throws {
         guard let guess = try await store.countGuess(userID: user.subject), let credentials = guess.credentials else {
             throw AuthError.userNotFound
         }

@@ -34,9 +34,11 @@ package struct FactorHandler: FactorServiceHandler {
         // As for every change of factors: what waits here may be older than the session, and somebody else's.
         try await store.requireStepUp(user.sessionID, of: user.subject)
         let waiting = try await store.factors(of: user.subject).first { $0.id == request.factorID && $0.confirmedAt == nil }
-        guard let waiting else { throw AuthError.factorNotFound }
+        guard let waiting, store.clock.now < waiting.createdAt + AuthPolicy.enrolmentLifetime else {
+            throw AuthError.factorNotFound
+        }
         guard case .totp(let code)? = SecondFactorCode(request.code),
-            let guess = try await store.countCode(of: user.subject)
+            let guess = try await store.countCode(of: user.subject, .stepUp)
         else { throw AuthError.wrongSecondFactor }
         let step = try await store.deciding(guess) {
             try await factors.matchingStep(code, waiting, user.subject, context)
@@ -82,14 +84,14 @@ package struct FactorHandler: FactorServiceHandler {
     package func completeSession(_ request: AuthCompleteSessionRequest, _ context: CallContext) async throws -> AuthSessionTokens {
         guard let token = OpaqueToken(request.secondFactorToken, .challenge) else { throw AuthError.invalidChallenge }
         let credentials = try await store.challenged(token)
-        let proof = try await factors.prove(request.code, of: credentials.userID, failure: .secondFactorFailed, context)
+        let proof = try await factors.prove(request.code, of: credentials.userID, .secondFactor, failure: .secondFactorFailed, context)
         let challenge = Challenge(token: token, userID: credentials.userID)
         return try await auth.startSession(credentials, .secondStep(challenge, proof), context)
     }
 
     package func stepUp(_ request: AuthStepUpRequest, _ context: CallContext) async throws -> AuthStepUpResponse {
         let user = try context.requireUser()
-        let proof = try await factors.prove(request.code, of: user.subject, failure: .stepUpFailed, context)
+        let proof = try await factors.prove(request.code, of: user.subject, .stepUp, failure: .stepUpFailed, context)
         var response = AuthStepUpResponse()
         response.expiresAt = try await store.stepUp(user.sessionID, of: user.subject, with: proof, context.rowOrigin).message
         return response

@@ -34,12 +34,20 @@ package enum AuthProcess {
         return AsyncParts(
             handlers: handlers,
             background: workers(store, passwords, mailer, clock, environment.logger) + [
+                departures(store, TokenServiceClient(peers.channel(to: .token)), clock, environment.logger),
                 DatabaseWatch(database, services: handlers.map { type(of: $0).contract.name }, environment)
             ],
             cleanup: {
                 await peers.shutdown()
                 await database.close()
             })
+    }
+
+    private static func departures(
+        _ store: AuthStore, _ token: TokenServiceClient, _ clock: any AuthClock, _ logger: Logger
+    ) -> any Service {
+        let relay = DepartureRelay(store: store, token: token, clock: clock, logger: logger, random: { .random(in: 0...1) })
+        return Worker { await relay.run() }
     }
 
     private static func workers(

@@ -7,7 +7,7 @@ extension AuthStore {
     /// - Throws: `AuthError.userNotFound`.
     func deleteUser(_ user: String, session: String, _ origin: Origin) async throws {
         let change = Change(at: clock.now, origin: origin)
-        try await write(raising: notifications, revocations) { transaction in
+        try await write(raising: notifications, revocations, departures) { transaction in
             guard let account = try transaction.user(user) else { throw AuthError.userNotFound }
             try transaction.revokeSessions(of: user, except: nil, at: change.at)
             try transaction.notify(.accountDeleted, user: nil, to: EmailAddress(stored: account.email), change)
@@ -19,6 +19,11 @@ extension AuthStore {
                     OR actor = (SELECT pseudonym FROM users WHERE id = :user)
                 """, ["user": user])
             try transaction.execute("DELETE FROM users WHERE id = :user", ["user": user])
+            try transaction.execute(
+                """
+                INSERT INTO departures (user_id, created_at, answers, attempts, next_attempt_at)
+                VALUES (:user, :now, 0, 0, :now)
+                """, ["user": user, "now": change.at])
         }
     }
 

@@ -31,7 +31,7 @@ extension AuthStore {
     /// Makes a factor count, ends the user's other sessions, and stores recovery codes if there are none yet.
     ///
     /// - Returns: whether the codes were stored.
-    /// - Throws: `AuthError.wrongSecondFactor` when somebody else confirmed it first.
+    /// - Throws: `AuthError.wrongSecondFactor` when somebody else confirmed it first, or it has lapsed meanwhile.
     func confirmFactor(
         _ id: String, step: Int64, codes: [[UInt8]], of user: String, keeping session: String, _ origin: Origin
     ) async throws -> Bool {
@@ -40,8 +40,12 @@ extension AuthStore {
             let changed = try transaction.execute(
                 """
                 UPDATE factors SET confirmed_at = :now, last_used_at = :now, last_step = :step
-                WHERE id = :id AND user_id = :user AND confirmed_at IS NULL
-                """, ["id": id, "user": user, "step": step, "now": change.at])
+                WHERE id = :id AND user_id = :user AND confirmed_at IS NULL AND created_at > :lapsed
+                """,
+                [
+                    "id": id, "user": user, "step": step, "now": change.at,
+                    "lapsed": change.at - AuthPolicy.enrolmentLifetime,
+                ])
             guard changed == 1 else { throw AuthError.wrongSecondFactor }
             try transaction.forgetCodes(of: user)
             try transaction.markSecondFactor(session: session, of: user, .oneTimePassword, at: change.at)

@@ -49,8 +49,8 @@ extension Transaction {
     /// Whoever did this has the account's password or its mail.
     func forgetGuesses(of user: String) throws {
         try execute(
-            "DELETE FROM guesses WHERE subject = :user AND lane <> :codes",
-            ["user": user, "codes": GuessLane.secondFactor])
+            "DELETE FROM guesses WHERE subject = :user AND lane NOT IN (:codes, :steps)",
+            ["user": user, "codes": GuessLane.secondFactor, "steps": GuessLane.stepUp])
     }
 
     /// Whether somebody has signed in to the account from there lately.

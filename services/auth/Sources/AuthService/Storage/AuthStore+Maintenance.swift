@@ -13,6 +13,7 @@ extension AuthStore {
             .memory: now - AuthPolicy.memory,
             .idle: policy.idleLimit(now) - AuthPolicy.retention,
             .session: now - AuthPolicy.longestSessionLifetime,
+            .enrolment: now - AuthPolicy.enrolmentLifetime,
         ]
         for rule in Self.pruning {
             let parameters = rule.parameters(before: marks[rule.mark], now: now)
@@ -21,7 +22,7 @@ extension AuthStore {
     }
 
     enum Mark {
-        case revocation, grace, retention, memory, idle, session
+        case revocation, grace, retention, memory, idle, session, enrolment
     }
 
     /// Beyond the life of the last access token of a revoked session: clocks differ.
@@ -68,7 +69,7 @@ extension AuthStore {
                  WHERE sealed_successor IS NOT NULL AND rotated_at < :before LIMIT :limit)
             """, .grace),
         PruningRule("challenges", key: "token_hash", where: "expires_at < :before", .retention),
-        PruningRule("factors", key: "id", where: "confirmed_at IS NULL AND created_at < :before", .retention),
+        PruningRule("factors", key: "id", where: "confirmed_at IS NULL AND created_at < :before", .enrolment),
         PruningRule("client_tokens", key: "id", where: "expires_at < :before", .retention),
         PruningRule("link_tokens", key: "token_hash", where: "expires_at < :before", .retention),
         PruningRule(

@@ -34,11 +34,18 @@ extension AuthStore {
     ]
 
     /// Stores the token that a notification's mail will carry.
-    func store(_ token: OpaqueToken, for notification: Notification, expiresAt: Timestamp) async throws {
-        guard let purpose = LinkPurpose(token.purpose) else { return }
+    ///
+    /// - Returns: false, and nothing is stored, when the mail would go to an address that is no longer the account's: a
+    ///   change of address ends the links that went there, and this one would come after it.
+    func store(_ token: OpaqueToken, for notification: Notification, expiresAt: Timestamp) async throws -> Bool {
+        guard let purpose = LinkPurpose(token.purpose) else { return true }
         let hash = try token.hash
-        try await write {
-            try $0.insertLink(hash, purpose, for: notification, expiresAt: expiresAt)
+        return try await write { transaction in
+            if !notification.hasOwnRecipient {
+                guard try transaction.user(notification.userID)?.email == notification.email else { return false }
+            }
+            try transaction.insertLink(hash, purpose, for: notification, expiresAt: expiresAt)
+            return true
         }
     }
 
@@ -74,7 +81,8 @@ extension Transaction {
         return try first(
             """
             SELECT n.id, n.kind, coalesce(n.user_id, '') AS user_id, n.registration_id, n.change_id, n.address,
-                n.user_agent, n.created_at, n.attempts, coalesce(n.recipient, u.email) AS email, u.email_verified_at,
+                n.user_agent, n.created_at, n.attempts, coalesce(n.recipient, u.email) AS email,
+                CASE WHEN n.recipient IS NULL THEN 0 ELSE 1 END AS own_recipient, u.email_verified_at,
                 CASE WHEN u.email_verified_at IS NULL THEN coalesce(r.name, '') ELSE u.name END AS name
             FROM notifications n LEFT JOIN users u ON u.id = n.user_id
                 LEFT JOIN registrations r ON r.id = n.registration_id
@@ -89,5 +97,5 @@ private func decodeNotification(_ row: Row) throws -> Notification {
         name: try row.get("name"), emailVerified: try row.get("email_verified_at", as: Timestamp?.self) != nil,
         registrationID: try row.get("registration_id"), changeID: try row.get("change_id"), address: try row.get("address"),
         userAgent: try row.get("user_agent"), createdAt: try row.get("created_at"),
-        attempt: try row.get("attempts"))
+        attempt: try row.get("attempts"), hasOwnRecipient: try row.get("own_recipient"))
 }

@@ -43,8 +43,9 @@ extension AuthStore {
 
     /// Counts a code of an app before it is looked at.
     ///
+    /// - Parameter lane: `secondFactor` or `stepUp`.
     /// - Returns: nil when it is not to be looked at, see `CodeLimit`.
-    func countCode(of user: String) async throws -> Guess? {
+    func countCode(of user: String, _ lane: GuessLane) async throws -> Guess? {
         let now = clock.now
         return try await write { transaction in
             let row = try transaction.first(
@@ -56,11 +57,11 @@ extension AuthStore {
                 RETURNING in_a_row
                 """,
                 [
-                    "user": user, "lane": GuessLane.secondFactor, "now": now, "most": CodeLimit.most,
+                    "user": user, "lane": lane, "now": now, "most": lane.limit,
                     "burst": CodeLimit.burst, "before": now - CodeLimit.pause,
                 ])
             guard let row else { return nil }
-            return Guess(credentials: nil, subject: user, lane: .secondFactor, number: try row.get("in_a_row"))
+            return Guess(credentials: nil, subject: user, lane: lane, number: try row.get("in_a_row"))
         }
     }
 
@@ -89,6 +90,35 @@ extension AuthStore {
                 ["id": session, "user": user, "limit": limit]) != nil
         }
         guard isGood else { throw AuthError.stepUpRequired }
+    }
+}
+
+extension AuthStore {
+    /// Passes where the user has shown a second factor in this session lately; or the password, for who has no factor.
+    ///
+    /// - Throws: `AuthError.stepUpRequired`, `.reauthenticationRequired`.
+    func requireRecentAuthentication(_ session: String, of user: String) async throws {
+        try await requireStepUp(session, of: user)
+        let limit = clock.now - policy.stepUpAge
+        let isRecent = try await read { connection in
+            if try connection.hasSecondFactor(user) { return true }
+            return try connection.first(
+                "SELECT 1 FROM sessions WHERE id = :id AND user_id = :user AND authenticated_at > :limit",
+                ["id": session, "user": user, "limit": limit]) != nil
+        }
+        guard isRecent else { throw AuthError.reauthenticationRequired }
+    }
+
+    /// Notes that the password was shown again in a session.
+    func confirmPassword(in session: String, of user: String, _ origin: Origin) async throws -> Timestamp {
+        let change = Change(at: clock.now, origin: origin)
+        try await write { transaction in
+            try transaction.execute(
+                "UPDATE sessions SET authenticated_at = :now WHERE id = :id AND user_id = :user",
+                ["id": session, "user": user, "now": change.at])
+            try transaction.audit(.steppedUp, user: user, session: session, detail: "password", change)
+        }
+        return change.at + policy.stepUpAge
     }
 }
 
@@ -158,8 +188,8 @@ extension Transaction {
 
     func forgetCodes(of user: String) throws {
         try execute(
-            "DELETE FROM guesses WHERE subject = :user AND lane = :lane",
-            ["user": user, "lane": GuessLane.secondFactor])
+            "DELETE FROM guesses WHERE subject = :user AND lane IN (:codes, :steps)",
+            ["user": user, "codes": GuessLane.secondFactor, "steps": GuessLane.stepUp])
     }
 
     fileprivate func keepNewestChallenges(of user: String, _ count: Int) throws {

@@ -9,6 +9,8 @@ package struct AuthStore: Sendable {
     let clock: any AuthClock
     /// Raised when a notification has been written: the relay waits for it.
     let notifications = Signal()
+    /// Raised when an account was deleted: the relay to Token waits for it.
+    let departures = Signal()
     /// Raised when a session may have been revoked: gateways wait for it.
     let revocations = Signal()
 

@@ -11,5 +11,6 @@ package enum AuthMigrations {
         Migration(version: 6, name: "address_changes", bytes: PackageResources._006_address_changes_sql),
         Migration(version: 7, name: "authentication", bytes: PackageResources._007_authentication_sql),
         Migration(version: 8, name: "clients", bytes: PackageResources._008_clients_sql),
+        Migration(version: 9, name: "departures", bytes: PackageResources._009_departures_sql),
     ]
 }

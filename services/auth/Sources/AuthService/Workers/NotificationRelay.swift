@@ -76,7 +76,7 @@ struct NotificationRelay: Sendable {
         }
         let token = try OpaqueToken(purpose)
         let expiresAt = clock.now + lifetime(purpose)
-        try await store.store(token, for: notification, expiresAt: expiresAt)
+        guard try await store.store(token, for: notification, expiresAt: expiresAt) else { return }
         try await mailer.send(notification, token: token, expiresAt: expiresAt)
     }
 

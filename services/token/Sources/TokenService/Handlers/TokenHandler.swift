@@ -82,6 +82,15 @@ package struct TokenHandler: TokenServiceHandler {
         }
         return TokenDeleteConnectionResponse()
     }
+
+    package func forgetUser(_ request: TokenForgetUserRequest, _ context: CallContext) async throws -> TokenForgetUserResponse {
+        let change = Change(at: connector.clock.now, requestID: context.requestID)
+        var response = TokenForgetUserResponse()
+        response.connections = UInt32(clamping: try await store.deleteAll(of: request.userID, change))
+        // The providers are told in the background: how long they take is nothing to whoever deletes an account.
+        revoker.bell.ring()
+        return response
+    }
 }
 
 extension TokenProvider {

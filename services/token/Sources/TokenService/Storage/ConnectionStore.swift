@@ -60,6 +60,24 @@ package struct ConnectionStore: Sendable {
         }
     }
 
+    /// The same for all connections of a user whose account is deleted.
+    ///
+    /// - Returns: how many there were.
+    func deleteAll(of user: String, _ change: Change) async throws -> Int {
+        try await database.write { transaction in
+            let connections = try transaction.query(
+                "SELECT \(Connection.columns) FROM connections WHERE user_id = :user AND state <> 'deleted' ORDER BY id",
+                ["user": user]
+            ) { try Connection($0) }
+            for connection in connections {
+                try transaction.erase(connection.id, change)
+                try transaction.audit(.disconnected, connection, change)
+                _ = try transaction.revoke(connection.tokens, of: connection.id, at: connection.provider, change)
+            }
+            return connections.count
+        }
+    }
+
     /// Drops what has outlived its use: flows that nobody finished or whose process died with them, and marks of
     /// deleted connections.
     ///
