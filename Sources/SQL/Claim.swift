@@ -40,6 +40,8 @@ package struct Claim: Sendable {
 }
 
 extension Transaction {
+    package var dialect: Dialect { handle.session.dialect }
+
     /// Takes up to `limit` rows, in no particular order.
     package func take<T>(
         _ claim: Claim, limit: Int, _ parameters: Parameters, _ decode: (Row) throws -> T

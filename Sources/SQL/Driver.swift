@@ -33,6 +33,8 @@ package enum Isolation: Sendable {
 
 /// A connection as a body sees it. Never leaves the thread that owns the connection.
 protocol Session: AnyObject {
+    var dialect: Dialect { get }
+
     /// What follows a SELECT of rows that are to be taken from a queue.
     var lockingRows: String { get }
 

@@ -1,27 +1,38 @@
 private import Glibc
 
+/// Whose SQL it is.
+package enum Dialect: Sendable, Hashable, CaseIterable {
+    case sqlite
+    case postgres
+}
+
 /// One forward step of a schema: a numbered SQL file of `services/<name>/migrations/`.
 package struct Migration: Sendable {
     /// Starts at 1, without gaps.
     package let version: Int
     package let name: String
     package let sql: String
+    /// What only one of the engines understands, run behind `sql`: triggers.
+    package let own: [Dialect: String]
 
-    package init(version: Int, name: String, sql: String) {
+    package init(version: Int, name: String, sql: String, own: [Dialect: String] = [:]) {
         self.version = version
         self.name = name
         self.sql = sql
+        self.own = own
     }
 
     /// From a file embedded by SwiftPM (`PackageResources`).
-    package init(version: Int, name: String, bytes: [UInt8]) {
-        self.init(version: version, name: name, sql: String(decoding: bytes, as: UTF8.self))
+    package init(version: Int, name: String, bytes: [UInt8], own: [Dialect: [UInt8]] = [:]) {
+        self.init(
+            version: version, name: name, sql: String(decoding: bytes, as: UTF8.self),
+            own: own.mapValues { String(decoding: $0, as: UTF8.self) })
     }
 
     /// FNV-1a over the text: tells an edited file from the one that was applied; no defence against an adversary.
     var checksum: Int64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in sql.utf8 {
+        for byte in ([sql] + Dialect.allCases.compactMap { own[$0] }).flatMap(\.utf8) {
             hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3
         }
         return Int64(bitPattern: hash)
@@ -92,6 +103,7 @@ extension Migration {
 
     fileprivate func apply(_ transaction: borrowing Transaction) throws {
         try transaction.script(sql)
+        if let text = own[transaction.dialect] { try transaction.script(text) }
         try transaction.execute(
             """
             INSERT INTO schema_migrations (version, name, checksum, applied_at)

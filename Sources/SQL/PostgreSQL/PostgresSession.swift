@@ -90,6 +90,8 @@ final class PostgresSession: Session {
 
     // MARK: Session
 
+    var dialect: Dialect { .postgres }
+
     var lockingRows: String { "FOR UPDATE SKIP LOCKED" }
 
     func query(_ sql: String, _ parameters: Parameters, limit: Int) throws -> [Row] {

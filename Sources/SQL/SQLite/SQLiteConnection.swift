@@ -71,6 +71,8 @@ final class SQLiteConnection: Session {
 
     // MARK: Session
 
+    var dialect: Dialect { .sqlite }
+
     /// The writer is alone.
     var lockingRows: String { "" }
 

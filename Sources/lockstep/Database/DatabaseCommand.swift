@@ -74,7 +74,7 @@ enum StoringService: String {
     case email
 
     /// Tables that have rows from the start.
-    var seeded: Set<String> { self == .auth ? ["revocation_counter", "token_version_counter"] : [] }
+    var seeded: Set<String> { self == .auth ? ["revocation_counter", "token_version_counter", "audit_sealer"] : [] }
 
     var migrations: [Migration] {
         switch self {

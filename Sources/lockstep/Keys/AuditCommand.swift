@@ -1,12 +1,15 @@
 import ArgumentParser
+import AuthService
 import EncryptionService
 import Foundation
 import LibCrypto
+import SQL
+import ServiceKit
 
 /// `lockstep audit`
 struct AuditCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "audit", abstract: "Check the log of key administration.", subcommands: [Verify.self])
+        commandName: "audit", abstract: "Check the log of key administration, or auth's audit trail.", subcommands: [Verify.self])
 
     /// `lockstep audit verify`
     struct Verify: AsyncParsableCommand {
@@ -15,15 +18,25 @@ struct AuditCommand: AsyncParsableCommand {
             discussion: """
                 Several files are one log, the oldest first. Records that were changed, removed, moved or put in are found, \
                 and the line is named. That none is missing at the end the encryption service checks at its start, since the \
-                sealed keyring knows the last one; its hash is printed here, so that it can be kept elsewhere too. \
-                Ends with 0, or with 65 when the log is damaged.
+                sealed keyring knows the last one; its hash is printed here, so that it can be kept elsewhere too.
+
+                Without a file auth's database is checked: that each entry of the chain over its audit trail follows the one \
+                before it, that no row was changed, removed before its time, or put in.
+
+                Ends with 0, or with 65 when something is damaged.
                 """)
 
         @Argument(help: ArgumentHelp("key-audit.log and what went before it.", valueName: "file"))
-        var files: [String]
+        var files: [String] = []
+
+        @Option(help: "Auth's database. Default: auth.database, or LOCKSTEP_DATABASE_URL.")
+        var database: String?
+
+        @OptionGroup var state: StateOption
 
         func run() async throws {
             try await CommandFailure.reported {
+                guard !files.isEmpty else { return try await verifyTrail() }
                 var check = AuditCheck()
                 for file in files {
                     guard let bytes = try? Data(contentsOf: URL(filePath: file)) else {
@@ -33,6 +46,36 @@ struct AuditCommand: AsyncParsableCommand {
                 }
                 print(check.conclusion)
             }
+        }
+
+        private func verifyTrail() async throws {
+            let database: Database
+            let report: AuditTrailReport
+            do {
+                database = try await Database.open(url: url())
+                let store = AuthStore(database: database, policy: AuthPolicy(), clock: SystemClock(SystemWallClock()))
+                report = try await store.verifyAuditTrail { StandardError.print("\($0) entries ...") }
+                await database.close()
+            } catch let error as SQLError {
+                throw CommandFailure("\(error)")
+            } catch let error as any LoggableError {
+                throw CommandFailure(error.logLine)
+            }
+            print(
+                "\(report.entries) entries, of which \(report.forgotten) rows were forgotten in their time; "
+                    + "\(report.waiting) rows wait for the sealer.")
+            guard report.isWhole else { throw CommandFailure(report.problems.joined(separator: "\n"), status: 65) }
+            print(report.head.isEmpty ? "No entry yet." : "Each follows the one before it. The last has the hash \(report.head).")
+        }
+
+        private func url() throws -> String {
+            if let database {
+                guard let url = DatabaseURL(raw: .text(database)) else {
+                    throw CommandFailure("--database must be a database URL.", status: 64)
+                }
+                return url.resolved(in: state.directory, schema: "auth")
+            }
+            return try Configuration.load(AuthConfig.table, environment: state.environment).databaseURL(AuthConfig.database)
         }
     }
 }

@@ -55,10 +55,12 @@ package enum AuthProcess {
     ) -> [any Service] {
         let relay = NotificationRelay(
             store: store, mailer: mailer, clock: clock, logger: logger, random: { .random(in: 0...1) })
+        let sealer = AuditSealer(store: store, clock: clock, logger: logger, owner: RequestID.make())
         let maintenance = Maintenance(store: store, clock: clock, logger: logger)
         return [
             Worker { await relay.run() },
             Worker { await maintenance.run() },
+            Worker { await sealer.run() },
             Worker { await passwords.warmUp(clock: clock, logger: logger) },
         ]
     }

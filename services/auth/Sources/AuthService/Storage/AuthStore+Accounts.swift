@@ -16,6 +16,7 @@ extension AuthStore {
         try await write(raising: notifications) { [policy] transaction in
             let isNew = try transaction.insertUser(registration, at: change.at)
             guard let user = try transaction.account(email: registration.email) else { throw AuthError.userNotFound }
+            try transaction.makeAuditKey(for: registration.email)
             let event: AuditEvent = isNew ? .registered : .registeredAgain
             let mails = try transaction.mails(for: event, user: user.id, change)
             let attempt = try transaction.insertRegistration(registration, user: user.id, at: change.at)

@@ -11,8 +11,8 @@ extension AuthStore {
             return try connection.query(
                 """
                 SELECT e.id, e.at, e.event, e.subject, e.actor, e.detail, e.session_id, e.request_id, e.address,
-                    e.user_agent
-                FROM audit_events e
+                    e.user_agent, e.sealed, e.sealed_for, k.key
+                FROM audit_events e LEFT JOIN audit_keys k ON k.pseudonym = e.sealed_for
                 WHERE \(subject) AND (:event = '' OR e.event = :event) AND e.at >= :since AND e.at < :until
                     AND (e.at < :last OR (e.at = :last AND e.id < :last_id))
                 ORDER BY e.at DESC, e.id DESC LIMIT :limit
@@ -47,10 +47,18 @@ extension AuthStore {
 }
 
 private func decodeAuditRecord(_ row: Row) throws -> AuditRecord {
-    AuditRecord(
-        id: try row.get("id"), at: try row.get("at"), event: try row.get("event"), subject: try row.get("subject"),
+    let id: String = try row.get("id")
+    var (address, userAgent): (String, String) = (try row.get("address"), try row.get("user_agent"))
+    if let sealed = try row.get("sealed", as: [UInt8]?.self), let name = try row.get("sealed_for", as: String?.self),
+        let bytes = try row.get("key", as: [UInt8]?.self),
+        let opened = AuditKey(pseudonym: name, bytes: bytes).open(sealed, event: id)
+    {
+        (address, userAgent) = opened
+    }
+    return AuditRecord(
+        id: id, at: try row.get("at"), event: try row.get("event"), subject: try row.get("subject"),
         actor: try row.get("actor"), detail: try row.get("detail"), sessionID: try row.get("session_id"),
-        requestID: try row.get("request_id"), address: try row.get("address"), userAgent: try row.get("user_agent"))
+        requestID: try row.get("request_id"), address: address, userAgent: userAgent)
 }
 
 extension Queries where Self: ~Copyable {

@@ -100,9 +100,10 @@ extension AuthStore {
     }
 
     /// What anybody can cause without end. As in the index `audit_events_everyday`.
-    private static let everyday = [
+    static let everydayEvents = [
         AuditEvent.tokenRefreshed, .signInFailed, .signInLocked, .signInUnverified, .signInDisabled,
         .passwordChangeFailed, .resetRequested, .verificationRequested, .registeredAgain, .accessDenied,
         .secondFactorFailed, .stepUpFailed, .secondFactorAsked, .reauthenticationFailed, .clientRefused, .clientTokenIssued,
-    ].map { "'\($0.rawValue)'" }.joined(separator: ", ")
+    ]
+    private static let everyday = everydayEvents.map { "'\($0.rawValue)'" }.joined(separator: ", ")
 }

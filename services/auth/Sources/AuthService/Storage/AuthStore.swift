@@ -65,23 +65,59 @@ extension Transaction {
         _ event: AuditEvent, user: String?, session: String? = nil, by actor: Actor? = nil, detail: String = "",
         mailed: Bool = false, _ change: Change
     ) throws {
+        let id = try Identifier.auditEvent.make()
+        // Whose request it was: a user's own, or an admin's about them.
+        let key = try auditKey(of: actor?.userID ?? user)
+        let sealed = try (key ?? Self.nobody).seal(change.origin, event: id)
+        try execute("INSERT INTO audit_queue (event_id, at) VALUES (:id, :at)", ["id": id, "at": change.at])
         try execute(
             """
             INSERT INTO audit_events
                 (id, at, event, subject, actor, detail, session_id, request_id, address, network, site, user_agent,
-                mailed)
+                mailed, sealed_for, sealed)
             VALUES (:id, :at, :event, \(AuditSubject.expression),
                 coalesce((SELECT pseudonym FROM users WHERE id = :actor), :actor_word), :detail, :session, :request,
-                :address, :network, :site, :agent, :mailed)
+                :address, :network, :site, :agent, :mailed, :key, :sealed)
             """,
             [
-                "id": Identifier.auditEvent.make(), "at": change.at, "event": event, "user": user,
+                "id": id, "at": change.at, "event": event, "user": user,
                 "client": AuditSubject.client(user), "session": session,
                 "actor": actor?.userID, "actor_word": actor?.word, "detail": detail,
-                "request": change.origin.requestID, "address": change.origin.address, "network": change.origin.network,
-                "site": change.origin.site, "agent": change.origin.userAgent, "mailed": mailed ? 1 : 0,
+                "request": change.origin.requestID, "address": key == nil ? change.origin.address : "",
+                "network": key?.mark(change.origin.network) ?? change.origin.network,
+                "site": key?.mark(change.origin.site) ?? change.origin.site,
+                "agent": key == nil ? change.origin.userAgent : "", "mailed": mailed ? 1 : 0,
+                "key": key?.pseudonym, "sealed": key == nil ? nil : sealed,
             ])
     }
+
+    /// The key of a user's personal fields, made when it is first asked for; nil for nobody and for machine clients.
+    private func auditKey(of user: String?) throws -> AuditKey? {
+        let row = try first(
+            """
+            SELECT u.pseudonym, k.key FROM users u LEFT JOIN audit_keys k ON k.pseudonym = u.pseudonym WHERE u.id = :user
+            """, ["user": user])
+        guard let row else { return nil }
+        let pseudonym: String = try row.get("pseudonym")
+        if let bytes = try row.get("key", as: [UInt8]?.self) { return AuditKey(pseudonym: pseudonym, bytes: bytes) }
+        // Imported, or from before there were keys.
+        let bytes = try AuditKey.makeBytes()
+        try execute(
+            "INSERT INTO audit_keys (pseudonym, key) VALUES (:pseudonym, :key)", ["pseudonym": pseudonym, "key": bytes])
+        return AuditKey(pseudonym: pseudonym, bytes: bytes)
+    }
+
+    /// Makes the key of an address that registers, unless its account has one: the same statement either way.
+    func makeAuditKey(for email: EmailAddress) throws {
+        try execute(
+            """
+            INSERT INTO audit_keys (pseudonym, key) SELECT pseudonym, :key FROM users WHERE email = :email
+            ON CONFLICT (pseudonym) DO NOTHING
+            """, ["key": AuditKey.makeBytes(), "email": email.text])
+    }
+
+    /// So that rows of nobody cost what others do.
+    private static var nobody: AuditKey { AuditKey(pseudonym: "", bytes: [UInt8](repeating: 0, count: 32)) }
 
     /// - Parameters:
     ///   - recipient: where the mail goes, when that is not the account's address.
@@ -106,6 +142,7 @@ extension Transaction {
 
     /// The mails that an event brought a user lately; none for nobody, after the same queries.
     func mails(for event: AuditEvent, user: String?, _ change: Change) throws -> MailCount {
+        let key = try auditKey(of: user)
         let row = try one(
             """
             SELECT count(*) AS n, count(CASE WHEN network = :network THEN 1 END) AS own,
@@ -115,7 +152,8 @@ extension Transaction {
             """,
             [
                 "user": user, "event": event, "since": change.at - AuthPolicy.mailWindow,
-                "network": change.origin.network, "site": change.origin.site,
+                "network": key?.mark(change.origin.network) ?? change.origin.network,
+                "site": key?.mark(change.origin.site) ?? change.origin.site,
             ])
         return MailCount(
             all: try row.get("n"), site: try row.get("site"), own: try row.get("own"),

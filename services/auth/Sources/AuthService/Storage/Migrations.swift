@@ -12,5 +12,11 @@ package enum AuthMigrations {
         Migration(version: 7, name: "authentication", bytes: PackageResources._007_authentication_sql),
         Migration(version: 8, name: "clients", bytes: PackageResources._008_clients_sql),
         Migration(version: 9, name: "departures", bytes: PackageResources._009_departures_sql),
+        Migration(
+            version: 10, name: "audit_seal", bytes: PackageResources._010_audit_seal_sql,
+            own: [
+                .sqlite: PackageResources._010_audit_seal_sqlite_sql,
+                .postgres: PackageResources._010_audit_seal_postgres_sql,
+            ]),
     ]
 }
