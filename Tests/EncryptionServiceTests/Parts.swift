@@ -81,6 +81,7 @@ final class Events: Sendable {
     private let stops = DispatchSemaphore(value: 0)
     private let resumes = DispatchSemaphore(value: 0)
     private let failures = DispatchSemaphore(value: 0)
+    private let reserves = DispatchSemaphore(value: 0)
     private let all = Mutex<[String]>([])
 
     var report: @Sendable (KeyringEvent) -> Void {
@@ -91,6 +92,7 @@ final class Events: Sendable {
                 changes.signal()
             case .refused(let order, let error): all.withLock { $0.append("refused \(order.key): \(error)") }
             case .failed: failures.signal()
+            case .reserved: reserves.signal()
             case .abandoned: break
             case .administrationStopped: stops.signal()
             case .administrationResumed: resumes.signal()
@@ -105,5 +107,7 @@ final class Events: Sendable {
     func change(_ count: Int = 1) -> Bool { (0..<count).allSatisfy { _ in changes.wait(timeout: .now() + 60) == .success } }
     func stop() -> Bool { stops.wait(timeout: .now() + 60) == .success }
     func resume() -> Bool { resumes.wait(timeout: .now() + 60) == .success }
+    /// One more reserve is durable.
+    func reserve() -> Bool { reserves.wait(timeout: .now() + 60) == .success }
     func failure() -> Bool { failures.wait(timeout: .now() + 60) == .success }
 }

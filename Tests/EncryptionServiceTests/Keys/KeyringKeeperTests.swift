@@ -150,6 +150,55 @@ import Testing
         #expect(sealed.version == 2)
     }
 
+    /// After a restart an older version has nothing reserved: who asks to seal with it is refused once, and its reserve comes,
+    /// not another one of the primary version.
+    @Test func anOlderVersionHasAReserveOfItsOwn() throws {
+        let limits = UsageLimits(block: 10, rotateAt: 1000, maximum: 2000)
+        let parts = try Parts()
+        do {
+            let keeper = try parts.open(create: true, limits: limits)
+            _ = try keeper.requestRotation(of: "token-vault")
+            keeper.stop()
+        }
+        let events = Events()
+        let keeper = try parts.open(limits: limits, report: events.report)
+        defer { keeper.stop() }
+        #expect(events.reserve())
+        #expect(keeper.keyring["token-vault"]?.versions.map(\.reserved) == [10, 20])
+        let vault = try parts.vault(keeper)
+        func seal() throws -> UInt32 {
+            try vault.encrypt([1], key: "token-vault", context: [], version: 1, caller: service("token")).version
+        }
+        #expect(throws: EncryptionError.reserveExhausted(key: "token-vault")) { try seal() }
+        #expect(events.reserve())
+        #expect(keeper.keyring["token-vault"]?.versions.map(\.reserved) == [20, 20])
+        for _ in 0..<4 { #expect(try seal() == 1) }
+    }
+
+    /// An older version is not followed by another one: it seals up to the bound of all.
+    @Test func anOlderVersionThatIsWornOut() throws {
+        let limits = UsageLimits(block: 10, rotateAt: 20, maximum: 30)
+        let parts = try Parts()
+        let events = Events()
+        let keeper = try parts.open(create: true, limits: limits, report: events.report)
+        defer { keeper.stop() }
+        _ = try keeper.requestRotation(of: "token-vault")
+        #expect(events.change())
+        let vault = try parts.vault(keeper)
+        func seal() throws { _ = try vault.encrypt([1], key: "token-vault", context: [], version: 1, caller: service("token")) }
+        var sealed = 0
+        while sealed < 30 {
+            do {
+                try seal()
+                sealed += 1
+            } catch EncryptionError.reserveExhausted {
+                try #require(events.reserve())
+            }
+        }
+        #expect(throws: EncryptionError.keyExhausted(key: "token-vault")) { try seal() }
+        #expect(keeper.keyring["token-vault"]?.versions[0].reserved == 30)
+    }
+
     /// With the thread gone no reserve comes: the key stops at what is on disk.
     @Test func noReserveNoMessage() throws {
         let limits = UsageLimits(block: 4, rotateAt: 1000, maximum: 2000)

@@ -21,6 +21,7 @@ package enum EncryptionProcess {
                     logger.event(
                         .warning, "key not administered", .id("key", order.key), .id("action", order.change.action),
                         .id("reason", error.rpcError.reason))
+                case .reserved(let keys): logger.event(.debug, "reserves written", .count("keys", keys.count))
                 case .administrationStopped(let error):
                     logger.event(.error, "audit log not written, key administration stopped", .error(error))
                 case .administrationResumed:

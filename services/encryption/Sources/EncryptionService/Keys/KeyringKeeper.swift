@@ -22,8 +22,8 @@ package final class KeyringKeeper: Sendable {
         /// Changes by key, one at a time for each, with their places in the order of arrival.
         var orders: [String: (order: KeyOrder, place: Int)] = [:]
         var nextPlace = 0
-        /// Keys whose primary version needs a larger reserve.
-        var reserves: Set<String> = []
+        /// Versions of keys that need a larger reserve.
+        var reserves: Set<ReserveOrder> = []
         var wantsWrappingKey = false
         var phase = Phase.idle
 
@@ -32,6 +32,12 @@ package final class KeyringKeeper: Sendable {
         }
 
         var ordered: [KeyOrder] { orders.values.sorted { $0.place < $1.place }.map(\.order) }
+    }
+
+    /// A key's version that needs a larger reserve; nil for the primary one.
+    struct ReserveOrder: Hashable {
+        let key: String
+        let version: UInt32?
     }
 
     /// What handlers see.
@@ -134,12 +140,12 @@ package final class KeyringKeeper: Sendable {
     /// Settles the audit log, makes what is due, writes the first reserves, so that no message waits for them, and starts
     /// the thread. An audit log that does not work stops administration and not the start.
     func start() throws {
-        let names = keyring.keys.filter { $0.usage == .aead }.map(\.name)
+        let reserves = Set(keyring.keys.filter { $0.usage == .aead }.map { ReserveOrder(key: $0.name, version: nil) })
         do {
             try settleAudit()
-            try step(Inbox(reserves: Set(names)))
+            try step(Inbox(reserves: reserves))
         } catch where published.withLock({ $0.isStopped }) {
-            try reserve(Set(names), isRotating: false)
+            try reserve(reserves, isRotating: false)
             report(.failed(error))
             wake.signal()
         }
@@ -185,9 +191,11 @@ extension KeyringKeeper {
         return pendingVersion(of: name) ?? keyring[name].map { $0.next - 1 } ?? 0
     }
 
-    /// Asks for a larger reserve for a key's primary version.
-    package func requestReserve(for name: String) {
-        let isNew = inbox.withLock { $0.reserves.insert(name).inserted }
+    /// Asks for a larger reserve for a version of a key.
+    ///
+    /// - Parameter version: Nil for the primary one.
+    package func requestReserve(for name: String, version: UInt32? = nil) {
+        let isNew = inbox.withLock { $0.reserves.insert(ReserveOrder(key: name, version: version)).inserted }
         if isNew { wake.signal() }
     }
 
@@ -271,7 +279,8 @@ extension KeyringKeeper {
         var (failure, rotated): ((any Error)?, Set<String>) = (nil, [])
         do { rotated = try administer(work) } catch { failure = error }
         do {
-            try reserve(work.reserves.subtracting(rotated), isRotating: failure == nil)
+            // A key that was changed has a version with a reserve of its own, or is no more.
+            try reserve(work.reserves.filter { !rotated.contains($0.key) }, isRotating: failure == nil)
         } catch {
             inbox.withLock { $0.reserves.formUnion(work.reserves) }
             throw error
@@ -399,25 +408,30 @@ extension KeyringKeeper {
     /// Makes larger reserves durable, then lets them be used.
     ///
     /// - Parameter isRotating: Whether keys are rotated that have sealed enough: then they get no more.
-    private func reserve(_ names: Set<String>, isRotating: Bool) throws {
+    private func reserve(_ orders: Set<ReserveOrder>, isRotating: Bool) throws {
         let (now, previous) = (clock(), keyring)
-        let changed = names.sorted().compactMap { name -> NamedKey? in
+        let changed = Dictionary(grouping: orders, by: \.key).sorted { $0.key < $1.key }.compactMap { name, orders -> NamedKey? in
             guard var key = previous[name], key.usage == .aead else { return nil }
-            let primary = key.primary(at: now)
-            // Up to the point where it is rotated; beyond, only while it cannot be.
-            let isRotated = isRotating && key.canBeRotated
-            let isWorn = primary.reserved >= limits.rotateAt(key.settings)
-            let bound = isRotated || !isWorn ? limits.rotateAt(key.settings) : limits.maximum
-            let reserved = min(primary.reserved + limits.step(key.settings), max(bound, primary.reserved))
-            guard reserved > primary.reserved else { return nil }
-            key.reserve(primary.number, upTo: reserved)
-            return key
+            let primary = key.primary(at: now).number
+            let versions = Set(orders.map { $0.version ?? primary }).compactMap { key.version($0) }
+            let larger = versions.map { ($0, reserve(of: $0, key, isPrimary: $0.number == primary, isRotating: isRotating)) }
+            for (version, reserved) in larger { key.reserve(version.number, upTo: reserved) }
+            return larger.contains { $0.0.reserved < $0.1 } ? key : nil
         }
         guard !changed.isEmpty else { return }
         let next = previous.changed { byName in for key in changed { byName[key.name] = key } }
         try save(next)
         published.withLock { $0.keyring = next }
         for key in changed { allow(key) }
+        report(.reserved(changed.map(\.name)))
+    }
+
+    private func reserve(of version: KeyVersion, _ key: NamedKey, isPrimary: Bool, isRotating: Bool) -> UInt64 {
+        // Up to the point where it is rotated; beyond, only while it cannot be, or when it has been and is still asked for.
+        let isRotated = isRotating && key.canBeRotated
+        let isWorn = version.reserved >= limits.rotateAt(key.settings)
+        let bound = isPrimary && (isRotated || !isWorn) ? limits.rotateAt(key.settings) : limits.maximum
+        return min(version.reserved + limits.step(key.settings), max(bound, version.reserved))
     }
 
     private func allow(_ key: NamedKey) {
@@ -456,6 +470,8 @@ package enum KeyringEvent: Sendable {
     case changed(KeyOrder, version: UInt32)
     /// What was asked for could not be done any more.
     case refused(KeyOrder, EncryptionError)
+    /// Larger reserves of these keys are durable.
+    case reserved([String])
     /// A write failed and is tried again.
     case failed(any Error)
     /// The last write before the end failed: what was asked for is not done.

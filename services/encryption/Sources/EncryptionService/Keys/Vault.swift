@@ -140,9 +140,9 @@ package struct Sealer {
     private func spend() throws(EncryptionError) {
         switch meter.spend() {
         case .granted: return
-        case .grantedButLow: keeper.requestReserve(for: key.name)
+        case .grantedButLow: keeper.requestReserve(for: key.name, version: version.number)
         case .refused:
-            keeper.requestReserve(for: key.name)
+            keeper.requestReserve(for: key.name, version: version.number)
             let isWorn = version.reserved >= keeper.limits.maximum
             throw isWorn ? .keyExhausted(key: key.name) : .reserveExhausted(key: key.name)
         }
