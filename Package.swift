@@ -56,9 +56,11 @@ func system(_ name: String, pkgConfig: String? = nil, apt: String) -> Target {
 }
 
 /// A service: the library that holds it and the executable of a few lines that runs it. With `migrations`, the SQL
-/// files of its `migrations/` folder are compiled into the library, so the executable works from any directory.
-func service(_ folder: String, library: String, migrations: Bool = false, _ dependencies: [Target.Dependency])
-    -> [Target]
+/// files of its `migrations/` folder are compiled into the library, and so are files of `data`: the executable works from any
+/// directory.
+func service(
+    _ folder: String, library: String, migrations: Bool = false, data: [String] = [], _ dependencies: [Target.Dependency]
+) -> [Target]
 {
     [
         migrations
@@ -68,7 +70,7 @@ func service(_ folder: String, library: String, migrations: Bool = false, _ depe
                 resources: [.embedInCode("migrations")], swiftSettings: settings)
             : .target(
                 name: library, dependencies: dependencies, path: "services/\(folder)/Sources/\(library)",
-                swiftSettings: settings),
+                resources: data.map { .embedInCode($0) }, swiftSettings: settings),
         .executableTarget(
             name: folder, dependencies: [.target(name: library), "ServiceKit"],
             path: "services/\(folder)/Sources/\(folder)",
@@ -181,7 +183,7 @@ let package = Package(
     ]
         // MARK: Services
         + service(
-            "encryption", library: "EncryptionService",
+            "encryption", library: "EncryptionService", data: ["Passwords/common-passwords.txt"],
             [
                 "Contracts", "RPCCore", "RPCTransport", "ServiceKit", "LibCrypto", "JOSE", "CXCrypt", protobuf, logging,
                 lifecycle,

@@ -72,6 +72,16 @@ static inline int lockstep_hkdf_sha256(
     return ok;
 }
 
+/* A provider's version, such as 3.0.19; NULL when it does not say. */
+static inline const char *lockstep_provider_version(const OSSL_PROVIDER *provider) {
+    char *text = NULL;
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_ptr(OSSL_PROV_PARAM_VERSION, &text, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    return OSSL_PROVIDER_get_params(provider, parameters) == 1 ? text : NULL;
+}
+
 /* A private key from PEM text without a pass phrase; NULL when it is not one. */
 static inline EVP_PKEY *lockstep_private_key_from_pem(const void *text, int count) {
     static char no_passphrase[] = "";

@@ -46,6 +46,7 @@ struct RefusingEncryption: EncryptionServiceHandler {
     func describeKey(_: EncryptionDescribeKeyRequest, _: CallContext) throws -> EncryptionDescribeKeyResponse {
         throw refusal
     }
+    func describeService(_: EncryptionDescribeServiceRequest, _: CallContext) throws -> EncryptionDescribeServiceResponse { throw refusal }
     func generateDataKey(_: EncryptionGenerateDataKeyRequest, _: CallContext) throws -> EncryptionGenerateDataKeyResponse { throw refusal }
     func mac(_: EncryptionMACRequest, _: CallContext) throws -> EncryptionMACResponse { throw refusal }
     func verifyMAC(_: EncryptionVerifyMACRequest, _: CallContext) throws -> EncryptionVerifyMACResponse { throw refusal }

@@ -44,6 +44,13 @@ package struct EncryptionServiceClient: Sendable {
         try await channel.call(EncryptionServiceContract.describeKey, request, options)
     }
 
+    /// What the service runs on, and how it is set up; nothing of its keys.
+    package func describeService(
+        _ request: EncryptionDescribeServiceRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> EncryptionDescribeServiceResponse {
+        try await channel.call(EncryptionServiceContract.describeService, request, options)
+    }
+
     /// A fresh key for a caller who seals large or many things with it: plain, and sealed under the named key as Encrypt does
     /// it. Decrypt with the same context gives it back.
     package func generateDataKey(

@@ -94,6 +94,7 @@ package enum Contract {
         MethodCoding(EncryptionServiceContract.rewrap, EncryptionRewrapRequest.self, EncryptionRewrapResponse.self),
         MethodCoding(EncryptionServiceContract.rotateKey, EncryptionRotateKeyRequest.self, EncryptionRotateKeyResponse.self),
         MethodCoding(EncryptionServiceContract.describeKey, EncryptionDescribeKeyRequest.self, EncryptionDescribeKeyResponse.self),
+        MethodCoding(EncryptionServiceContract.describeService, EncryptionDescribeServiceRequest.self, EncryptionDescribeServiceResponse.self),
         MethodCoding(EncryptionServiceContract.generateDataKey, EncryptionGenerateDataKeyRequest.self, EncryptionGenerateDataKeyResponse.self),
         MethodCoding(EncryptionServiceContract.mac, EncryptionMACRequest.self, EncryptionMACResponse.self),
         MethodCoding(EncryptionServiceContract.verifyMAC, EncryptionVerifyMACRequest.self, EncryptionVerifyMACResponse.self),

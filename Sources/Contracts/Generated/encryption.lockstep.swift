@@ -13,6 +13,7 @@ package enum EncryptionServiceContract {
             rewrap,
             rotateKey,
             describeKey,
+            describeService,
             generateDataKey,
             mac,
             verifyMAC,
@@ -23,7 +24,7 @@ package enum EncryptionServiceContract {
             batchMAC,
             batchVerifyMAC,
         ],
-        fingerprint: 0x42df5756a21fb986
+        fingerprint: 0xe8e7f07c77e85830
     )
 
     package static let encrypt = MethodDescriptor(
@@ -112,6 +113,24 @@ package enum EncryptionServiceContract {
         http: nil,
         request: EncryptionDescribeKeyRequest.contractDescriptor,
         response: EncryptionDescribeKeyResponse.contractDescriptor
+    )
+
+    /// What the service runs on, and how it is set up; nothing of its keys.
+    package static let describeService = MethodDescriptor(
+        id: 0x04391caa,
+        service: "lockstep.encryption.v1.EncryptionService",
+        name: "DescribeService",
+        execution: .sync, cost: .inline(limit: 4096),
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .noSideEffects,
+        http: nil,
+        request: EncryptionDescribeServiceRequest.contractDescriptor,
+        response: EncryptionDescribeServiceResponse.contractDescriptor
     )
 
     /// A fresh key for a caller who seals large or many things with it: plain, and sealed under the named key as Encrypt does
@@ -288,6 +307,8 @@ package protocol EncryptionServiceHandler: SyncServiceHandler {
     /// Asks the keyring thread for a new version, which becomes primary once it is durable.
     func rotateKey(_ request: EncryptionRotateKeyRequest, _ context: CallContext) throws -> EncryptionRotateKeyResponse
     func describeKey(_ request: EncryptionDescribeKeyRequest, _ context: CallContext) throws -> EncryptionDescribeKeyResponse
+    /// What the service runs on, and how it is set up; nothing of its keys.
+    func describeService(_ request: EncryptionDescribeServiceRequest, _ context: CallContext) throws -> EncryptionDescribeServiceResponse
     /// A fresh key for a caller who seals large or many things with it: plain, and sealed under the named key as Encrypt does
     /// it. Decrypt with the same context gives it back.
     func generateDataKey(_ request: EncryptionGenerateDataKeyRequest, _ context: CallContext) throws -> EncryptionGenerateDataKeyResponse
@@ -319,6 +340,7 @@ extension EncryptionServiceHandler {
             SyncMethod(EncryptionServiceContract.rewrap) { try self.rewrap($0, $1) },
             SyncMethod(EncryptionServiceContract.rotateKey) { try self.rotateKey($0, $1) },
             SyncMethod(EncryptionServiceContract.describeKey) { try self.describeKey($0, $1) },
+            SyncMethod(EncryptionServiceContract.describeService) { try self.describeService($0, $1) },
             SyncMethod(EncryptionServiceContract.generateDataKey) { try self.generateDataKey($0, $1) },
             SyncMethod(EncryptionServiceContract.mac) { try self.mac($0, $1) },
             SyncMethod(EncryptionServiceContract.verifyMAC) { try self.verifyMAC($0, $1) },
@@ -590,7 +612,7 @@ package enum PasswordServiceContract {
             verify,
             checkStrength,
         ],
-        fingerprint: 0xf80258b5c207b59b
+        fingerprint: 0x9692f81da05547ae
     )
 
     package static let hash = MethodDescriptor(
@@ -1599,6 +1621,54 @@ extension EncryptionRotateKeyResponse: ContractMessage {
     package var debugDescription: String { redactedDescription }
 }
 
+extension EncryptionDescribeServiceRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.DescribeServiceRequest",
+        fields: []
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String { RedactedText("DescribeServiceRequest").description }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension EncryptionDescribeServiceResponse: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.encryption.v1.DescribeServiceResponse",
+        fields: [
+            FieldDescriptor(name: "crypto_library", number: 1, kind: .string),
+            FieldDescriptor(name: "crypto_provider", number: 2, kind: .string),
+            FieldDescriptor(name: "crypto_provider_version", number: 3, kind: .string),
+            FieldDescriptor(name: "fips_required", number: 4, kind: .bool),
+            FieldDescriptor(name: "bcrypt_rounds", number: 5, kind: .uint32),
+            FieldDescriptor(name: "pepper_key", number: 6, kind: .string),
+            FieldDescriptor(name: "pepper_version", number: 7, kind: .uint32),
+            FieldDescriptor(name: "audit_sequence", number: 8, kind: .uint64),
+            FieldDescriptor(name: "audit_hash", number: 9, kind: .bytes),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("DescribeServiceResponse")
+        text.text("crypto_library", cryptoLibrary)
+        text.text("crypto_provider", cryptoProvider)
+        text.text("crypto_provider_version", cryptoProviderVersion)
+        text.value("fips_required", fipsRequired, if: fipsRequired)
+        text.value("bcrypt_rounds", bcryptRounds, if: bcryptRounds != 0)
+        text.text("pepper_key", pepperKey)
+        text.value("pepper_version", pepperVersion, if: pepperVersion != 0)
+        text.value("audit_sequence", auditSequence, if: auditSequence != 0)
+        text.bytes("audit_hash", auditHash)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
 extension EncryptionDescribeKeyRequest: ContractMessage {
     package static let contractDescriptor: MessageDescriptor = .init(
         name: "lockstep.encryption.v1.DescribeKeyRequest",
@@ -2208,6 +2278,7 @@ extension EncryptionCheckStrengthRequest: ContractMessage {
         fields: [
             FieldDescriptor(name: "password", number: 1, kind: .string, dataClass: .secret, isRequired: true, maxLength: 1024),
             FieldDescriptor(name: "context_words", number: 2, kind: .string, arity: .list, dataClass: .pii, maxLength: 16),
+            FieldDescriptor(name: "multi_factor", number: 3, kind: .bool),
         ]
     )
 
@@ -2222,6 +2293,7 @@ extension EncryptionCheckStrengthRequest: ContractMessage {
         var text = RedactedText("CheckStrengthRequest")
         text.hidden("password", .secret, if: !password.isEmpty)
         text.hidden("context_words", .pii, if: !contextWords.isEmpty)
+        text.value("multi_factor", multiFactor, if: multiFactor)
         return text.description
     }
 
@@ -2234,6 +2306,7 @@ extension EncryptionCheckStrengthResponse: ContractMessage {
         fields: [
             FieldDescriptor(name: "acceptable", number: 1, kind: .bool),
             FieldDescriptor(name: "reasons", number: 2, kind: .message({ EncryptionStrengthReason.contractDescriptor }), arity: .list),
+            FieldDescriptor(name: "minimum_length", number: 3, kind: .uint32),
         ]
     )
 
@@ -2247,6 +2320,7 @@ extension EncryptionCheckStrengthResponse: ContractMessage {
         var text = RedactedText("CheckStrengthResponse")
         text.value("acceptable", acceptable, if: acceptable)
         text.messages("reasons", reasons)
+        text.value("minimum_length", minimumLength, if: minimumLength != 0)
         return text.description
     }
 

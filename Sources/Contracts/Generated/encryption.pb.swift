@@ -671,6 +671,51 @@ package nonisolated struct EncryptionRotateKeyResponse: Sendable {
   package init() {}
 }
 
+package nonisolated struct EncryptionDescribeServiceRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct EncryptionDescribeServiceResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// `OpenSSL 3.0.19 27 Jan 2026`
+  package var cryptoLibrary: String = String()
+
+  /// Which of the library's providers does the work: `default` or `fips`.
+  package var cryptoProvider: String = String()
+
+  /// `3.0.19`
+  package var cryptoProviderVersion: String = String()
+
+  /// Whether the service would not have started without the provider `fips`.
+  package var fipsRequired: Bool = false
+
+  /// bcrypt rounds of new password hashes, as a power of two.
+  package var bcryptRounds: UInt32 = 0
+
+  /// The key, and its version, that peppers new password hashes; empty and 0 for none.
+  package var pepperKey: String = String()
+
+  package var pepperVersion: UInt32 = 0
+
+  /// The last record of the audit log that the sealed keyring holds: its number, and its hash.
+  package var auditSequence: UInt64 = 0
+
+  package var auditHash: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 package nonisolated struct EncryptionDescribeKeyRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1216,7 +1261,7 @@ package nonisolated struct EncryptionHashResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// `$2b$12$...`
+  /// `$2b$12$...`; behind a pepper `$hmac-sha256$k=NAME,v=1$2b$12$...`, which names the key and its version. 128 bytes at most.
   package var passwordHash: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1245,7 +1290,7 @@ package nonisolated struct EncryptionVerifyPasswordResponse: Sendable {
 
   package var matches: Bool = false
 
-  /// The hash was made with other parameters than today's.
+  /// The hash was made with other parameters than today's: rounds, variant, or pepper.
   package var needsRehash: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1263,6 +1308,9 @@ package nonisolated struct EncryptionCheckStrengthRequest: Sendable {
   /// Words that must not make up the password: address, name, product.
   package var contextWords: [String] = []
 
+  /// The password will never be enough by itself: a shorter one does.
+  package var multiFactor: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1277,6 +1325,9 @@ package nonisolated struct EncryptionCheckStrengthResponse: Sendable {
 
   package var reasons: [EncryptionStrengthReason] = []
 
+  /// The fewest characters that were asked for.
+  package var minimumLength: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1287,7 +1338,7 @@ package nonisolated struct EncryptionStrengthReason: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// too_short, too_long, contains_nul, common, contains_context
+  /// too_short, too_long, contains_nul, common, blocklisted, contains_context
   package var code: String = String()
 
   /// A sentence for the person who chooses.
@@ -2743,6 +2794,95 @@ nonisolated extension EncryptionRotateKeyResponse: SwiftProtobuf.Message, SwiftP
   }
 }
 
+nonisolated extension EncryptionDescribeServiceRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".DescribeServiceRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: EncryptionDescribeServiceRequest, rhs: EncryptionDescribeServiceRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension EncryptionDescribeServiceResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".DescribeServiceResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}crypto_library\0\u{3}crypto_provider\0\u{3}crypto_provider_version\0\u{3}fips_required\0\u{3}bcrypt_rounds\0\u{3}pepper_key\0\u{3}pepper_version\0\u{3}audit_sequence\0\u{3}audit_hash\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.cryptoLibrary) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.cryptoProvider) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.cryptoProviderVersion) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.fipsRequired) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.bcryptRounds) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.pepperKey) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.pepperVersion) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.auditSequence) }()
+      case 9: try { try decoder.decodeSingularBytesField(value: &self.auditHash) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.cryptoLibrary.isEmpty {
+      try visitor.visitSingularStringField(value: self.cryptoLibrary, fieldNumber: 1)
+    }
+    if !self.cryptoProvider.isEmpty {
+      try visitor.visitSingularStringField(value: self.cryptoProvider, fieldNumber: 2)
+    }
+    if !self.cryptoProviderVersion.isEmpty {
+      try visitor.visitSingularStringField(value: self.cryptoProviderVersion, fieldNumber: 3)
+    }
+    if self.fipsRequired != false {
+      try visitor.visitSingularBoolField(value: self.fipsRequired, fieldNumber: 4)
+    }
+    if self.bcryptRounds != 0 {
+      try visitor.visitSingularUInt32Field(value: self.bcryptRounds, fieldNumber: 5)
+    }
+    if !self.pepperKey.isEmpty {
+      try visitor.visitSingularStringField(value: self.pepperKey, fieldNumber: 6)
+    }
+    if self.pepperVersion != 0 {
+      try visitor.visitSingularUInt32Field(value: self.pepperVersion, fieldNumber: 7)
+    }
+    if self.auditSequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.auditSequence, fieldNumber: 8)
+    }
+    if !self.auditHash.isEmpty {
+      try visitor.visitSingularBytesField(value: self.auditHash, fieldNumber: 9)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: EncryptionDescribeServiceResponse, rhs: EncryptionDescribeServiceResponse) -> Bool {
+    if lhs.cryptoLibrary != rhs.cryptoLibrary {return false}
+    if lhs.cryptoProvider != rhs.cryptoProvider {return false}
+    if lhs.cryptoProviderVersion != rhs.cryptoProviderVersion {return false}
+    if lhs.fipsRequired != rhs.fipsRequired {return false}
+    if lhs.bcryptRounds != rhs.bcryptRounds {return false}
+    if lhs.pepperKey != rhs.pepperKey {return false}
+    if lhs.pepperVersion != rhs.pepperVersion {return false}
+    if lhs.auditSequence != rhs.auditSequence {return false}
+    if lhs.auditHash != rhs.auditHash {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension EncryptionDescribeKeyRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".DescribeKeyRequest"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}key_name\0")
@@ -3762,7 +3902,7 @@ nonisolated extension EncryptionVerifyPasswordResponse: SwiftProtobuf.Message, S
 
 nonisolated extension EncryptionCheckStrengthRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".CheckStrengthRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}password\0\u{3}context_words\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}password\0\u{3}context_words\0\u{3}multi_factor\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3772,6 +3912,7 @@ nonisolated extension EncryptionCheckStrengthRequest: SwiftProtobuf.Message, Swi
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.password) }()
       case 2: try { try decoder.decodeRepeatedStringField(value: &self.contextWords) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.multiFactor) }()
       default: break
       }
     }
@@ -3784,12 +3925,16 @@ nonisolated extension EncryptionCheckStrengthRequest: SwiftProtobuf.Message, Swi
     if !self.contextWords.isEmpty {
       try visitor.visitRepeatedStringField(value: self.contextWords, fieldNumber: 2)
     }
+    if self.multiFactor != false {
+      try visitor.visitSingularBoolField(value: self.multiFactor, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: EncryptionCheckStrengthRequest, rhs: EncryptionCheckStrengthRequest) -> Bool {
     if lhs.password != rhs.password {return false}
     if lhs.contextWords != rhs.contextWords {return false}
+    if lhs.multiFactor != rhs.multiFactor {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3797,7 +3942,7 @@ nonisolated extension EncryptionCheckStrengthRequest: SwiftProtobuf.Message, Swi
 
 nonisolated extension EncryptionCheckStrengthResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".CheckStrengthResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}acceptable\0\u{1}reasons\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}acceptable\0\u{1}reasons\0\u{3}minimum_length\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3807,6 +3952,7 @@ nonisolated extension EncryptionCheckStrengthResponse: SwiftProtobuf.Message, Sw
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBoolField(value: &self.acceptable) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.reasons) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.minimumLength) }()
       default: break
       }
     }
@@ -3819,12 +3965,16 @@ nonisolated extension EncryptionCheckStrengthResponse: SwiftProtobuf.Message, Sw
     if !self.reasons.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.reasons, fieldNumber: 2)
     }
+    if self.minimumLength != 0 {
+      try visitor.visitSingularUInt32Field(value: self.minimumLength, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: EncryptionCheckStrengthResponse, rhs: EncryptionCheckStrengthResponse) -> Bool {
     if lhs.acceptable != rhs.acceptable {return false}
     if lhs.reasons != rhs.reasons {return false}
+    if lhs.minimumLength != rhs.minimumLength {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

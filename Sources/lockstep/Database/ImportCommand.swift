@@ -14,7 +14,7 @@ struct ImportCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Add accounts with their bcrypt hashes to auth's database.",
             discussion: """
-                The file holds one JSON object on each line, plain or gzip: email, password_hash ($2b$ or $2y$), and if \
+                The file holds one JSON object on each line, plain or gzip: email, password_hash ($2a$, $2b$ or $2y$), and if \
                 wanted name, email_verified and created_at_us. Addresses that have an account are left as they are. \
                 After an interruption the same command goes on where it was. Lines that are no account are counted and \
                 left out, and make the command fail in the end.

@@ -16,11 +16,15 @@ struct Service {
     let composition: Composition
     let events = Events()
 
-    init(keys: [KeySpecification] = Parts.wanted, policy: String = KeyPolicy.standardText) throws {
+    init(
+        keys: [KeySpecification] = Parts.wanted, policy: String = KeyPolicy.standardText,
+        change: (inout EncryptionSettings) throws -> Void = { _ in }
+    ) throws {
         parts = try Parts()
-        let settings = EncryptionSettings(
+        var settings = EncryptionSettings(
             location: parts.location, keys: keys, mayCreate: true, policy: try KeyPolicy(json: policy), rounds: 10, minimumPassword: 15,
             issuer: "https://lockstep.local", skew: 5, publishLead: 300)
+        try change(&settings)
         composition = try Composition.make(settings, clock: parts.clock.read, report: events.report)
     }
 

@@ -34,6 +34,11 @@ import Testing
         #expect(codes(password, ["jo.smith@clinic.example", "Jo Smith", "lockstep"]).contains("contains_context"))
     }
 
+    /// The address's local part as a whole, also where each of its pieces is too short to count.
+    @Test func theLocalPart() {
+        #expect(codes("al.bo.cy.de-2026", ["al.bo.cy.de@clinic.example"]).contains("contains_context"))
+    }
+
     /// A word inside of a long password is no reason: what is left is long enough.
     @Test func aContextWordInALongPassword() {
         #expect(codes("remarkable otter lamp violin", ["mark@clinic.example", "Mark"]) == [])
@@ -59,5 +64,7 @@ import Testing
         #expect(PasswordStrength(minimum: 1).minimum == 8)
         #expect(PasswordStrength(minimum: 100).minimum == 64)
         #expect(PasswordStrength(minimum: 8).reasons("otterlam", contextWords: []) == [])
+        let strength = PasswordStrength(minimum: 20, minimumWithSecondFactor: 1)
+        #expect(strength.minimum(withSecondFactor: false) == 20 && strength.minimum(withSecondFactor: true) == 8)
     }
 }

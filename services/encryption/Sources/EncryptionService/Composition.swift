@@ -1,3 +1,4 @@
+import LibCrypto
 package import RPCCore
 
 /// The values of configuration, checked.
@@ -13,6 +14,8 @@ package struct EncryptionSettings: Sendable {
     package var skew: Int64
     /// How long a new signing key is published before it signs, in seconds.
     package var publishLead: Int64
+    package var passwords = PasswordSettings()
+    package var isFIPSRequired = false
 
     package init(
         location: KeyringLocation, keys: [KeySpecification], mayCreate: Bool, policy: KeyPolicy, rounds: Int,
@@ -30,6 +33,36 @@ package struct EncryptionSettings: Sendable {
     }
 }
 
+/// What counts for passwords beside rounds and length.
+package struct PasswordSettings: Sendable {
+    package var minimumWithSecondFactor = PasswordStrength.defaultMinimumWithSecondFactor
+    /// The product's name and the like.
+    package var contextWords: [String] = []
+    /// A file of refused passwords.
+    package var blocklist: String?
+    /// The key of new hashes; nil for no pepper.
+    package var pepperKey: String?
+    package var formerPepperKeys: [String] = []
+
+    package init() {}
+}
+
+extension EncryptionSettings {
+    /// The keys that must exist, those of peppers among them.
+    ///
+    /// - Throws: `StartProblem.pepperIsNoMAC`.
+    func wantedKeys() throws(StartProblem) -> [KeySpecification] {
+        var wanted = keys
+        for name in Set([passwords.pepperKey].compactMap(\.self) + passwords.formerPepperKeys).sorted() {
+            guard let pepper = KeySpecification(name: name, kind: .mac) else { continue }
+            guard !wanted.contains(pepper) else { continue }
+            guard !wanted.contains(where: { $0.name == name }) else { throw .pepperIsNoMAC(key: name) }
+            wanted.append(pepper)
+        }
+        return wanted
+    }
+}
+
 /// The service, put together: one function for the process and for tests.
 package struct Composition: Sendable {
     /// Its thread runs until `keeper.stop()`.
@@ -38,26 +71,39 @@ package struct Composition: Sendable {
 
     /// Opens the keyring and builds the handlers.
     ///
-    /// - Throws: `KeyringProblem`.
+    /// - Throws: `KeyringProblem`, `StartProblem`.
     package static func make(
         _ settings: EncryptionSettings, clock: @escaping MicrosecondClock = systemClock,
         report: @escaping @Sendable (KeyringEvent) -> Void
     ) throws -> Composition {
+        // Before anything else is asked of OpenSSL.
+        if settings.isFIPSRequired {
+            do { try CryptoProvider.requireFIPS() } catch { throw StartProblem.fipsMissing(reason: "\(error)") }
+        }
+        let passwords = settings.passwords
+        let blocklist = try passwords.blocklist.map { (path) throws(StartProblem) in try Blocklist(path: path) }
         let keeper = try KeyringKeeper.open(
-            settings.location, wanted: settings.keys, mayCreate: settings.mayCreate,
+            settings.location, wanted: settings.wantedKeys(), mayCreate: settings.mayCreate,
             maker: KeyMaker(publishLead: settings.publishLead * 1_000_000), clock: clock, report: report)
         let vault = Vault(keeper: keeper, policy: settings.policy, clock: clock)
         let administration = KeyAdministration(keeper: keeper, policy: settings.policy, clock: clock)
         let authority = TokenAuthority(
             keeper: keeper, policy: settings.policy, issuer: settings.issuer, skew: settings.skew, clock: clock)
-        let passwords = PasswordHandler(
-            hasher: PasswordHasher(rounds: settings.rounds),
-            strength: PasswordStrength(minimum: settings.minimumPassword))
+        let pepper = Pepper(keeper: keeper, name: passwords.pepperKey, former: passwords.formerPepperKeys, clock: clock)
+        let hasher = PasswordHasher(rounds: settings.rounds, pepper: pepper)
+        let strength = PasswordStrength(
+            minimum: settings.minimumPassword, minimumWithSecondFactor: passwords.minimumWithSecondFactor,
+            contextWords: passwords.contextWords, blocklist: blocklist)
+        var facts = ServiceFacts()
+        facts.isFIPSRequired = settings.isFIPSRequired
+        facts.rounds = hasher.rounds
+        facts.pepper = pepper
         return Composition(
             keeper: keeper,
             handlers: [
-                EncryptionHandler(vault: vault, administration: administration),
-                KeyHandler(administration: administration), passwords, JWTHandler(authority: authority),
+                EncryptionHandler(vault: vault, administration: administration, facts: facts),
+                KeyHandler(administration: administration), PasswordHandler(hasher: hasher, strength: strength),
+                JWTHandler(authority: authority),
             ])
     }
 }

@@ -32,6 +32,31 @@ package enum EncryptionConfig {
     package static let minimumPassword = ConfigKey(
         "encryption.password.minimum_length", default: PasswordStrength.defaultMinimum,
         in: PasswordStrength.allowedMinimum, doc: "The fewest characters of a new password.")
+    package static let minimumWithSecondFactor = ConfigKey(
+        "encryption.password.minimum_length_mfa", default: PasswordStrength.defaultMinimumWithSecondFactor,
+        in: PasswordStrength.allowedMinimum,
+        doc: "The same where the caller says that the password is used together with a second factor.")
+    package static let contextWords = ConfigKey(
+        "encryption.password.context_words", default: ["lockstep"],
+        doc: "Words that must not make up anybody's password: the product's and the company's names.")
+    package static let blocklist = ConfigKey(
+        "encryption.password.blocklist_file", default: "", allowed: "a path; relative ones begin in the state directory",
+        doc: "A file of refused passwords, one in each line, beside the list that is built in; read at the start, 64 MiB at most."
+    ) { !$0.contains("\0") }
+    package static let pepper = ConfigKey(
+        "encryption.password.pepper_key", default: "", allowed: "empty, or a key's name of 32 characters at most",
+        doc: "The key, of usage MAC, that peppers new password hashes. Empty for none."
+    ) { $0.isEmpty || isPepper($0) }
+    package static let formerPeppers = ConfigKey(
+        "encryption.password.former_pepper_keys", default: [String](), allowed: "a list of such names",
+        doc: "Keys whose hashes are still verified, and then reported as in need of a rehash."
+    ) { $0.allSatisfy(isPepper) }
+    private static func isPepper(_ name: String) -> Bool {
+        KeyName.isValid(name) && name.utf8.count <= Pepper.maximumNameCount
+    }
+    package static let fips = ConfigKey(
+        "encryption.fips", default: "off", oneOf: ["off", "required"],
+        doc: "`required`: the service starts only with OpenSSL's FIPS provider, and uses nothing else of OpenSSL.")
     package static let issuer = ConfigKey(
         "encryption.jwt.issuer", default: "https://lockstep.local",
         doc: "`iss` of access tokens; `gateway.issuer` must say the same.")
@@ -43,7 +68,8 @@ package enum EncryptionConfig {
         doc: "How long a new signing key is published before it signs.")
 
     package static let entries: [any ConfigEntry] = [
-        keyring, masterKey, create, keys, audit, policy, rounds, minimumPassword, issuer, skew, publishLead,
+        keyring, masterKey, create, keys, audit, policy, rounds, minimumPassword,
+        minimumWithSecondFactor, contextWords, blocklist, pepper, formerPeppers, fips, issuer, skew, publishLead,
     ]
     package static let table = ConfigTable(service: "encryption", keys: entries, callsOut: false)
 }

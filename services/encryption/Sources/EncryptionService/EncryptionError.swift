@@ -38,6 +38,8 @@ package enum EncryptionError: Error, Equatable, Sendable {
     case invalid(field: String, String)
     case password(field: String, PasswordProblem)
     case malformedHash
+    /// A hash behind a pepper of a key that configuration does not name.
+    case pepperUnknown(key: String)
     case lifetime(maximum: UInt32)
     case invalidToken(String, expired: Bool)
     case cryptoFailed
@@ -133,6 +135,11 @@ extension EncryptionError: RPCErrorConvertible {
             RPCError.invalid([
                 FieldViolation(field: "password_hash", message: "It must be a bcrypt hash of the form $2b$NN$….")
             ])
+        case .pepperUnknown(let key):
+            RPCError(
+                .failedPrecondition,
+                "The hash was made with the pepper of the key \(key), which neither encryption.password.pepper_key nor "
+                    + "former_pepper_keys names.", reason: "pepper_unknown")
         case .lifetime(let maximum):
             RPCError.invalid([FieldViolation(field: "lifetime_s", message: "It must be \(maximum) seconds at most.")])
         case .invalidToken(let sentence, let expired):

@@ -53,6 +53,14 @@ extension EncryptionSettings {
             issuer: try configuration[EncryptionConfig.issuer],
             skew: try configuration[EncryptionConfig.skew].components.seconds,
             publishLead: try configuration[EncryptionConfig.publishLead].components.seconds)
+        passwords.minimumWithSecondFactor = try configuration[EncryptionConfig.minimumWithSecondFactor]
+        passwords.contextWords = try configuration[EncryptionConfig.contextWords]
+        let blocklist = try configuration[EncryptionConfig.blocklist]
+        passwords.blocklist = blocklist.isEmpty ? nil : StatePath(blocklist).path(in: configuration.state)
+        let pepper = try configuration[EncryptionConfig.pepper]
+        passwords.pepperKey = pepper.isEmpty ? nil : pepper
+        passwords.formerPepperKeys = try configuration[EncryptionConfig.formerPeppers]
+        isFIPSRequired = try configuration[EncryptionConfig.fips] == "required"
     }
 }
 

@@ -8,10 +8,12 @@ import SwiftProtobuf
 package struct EncryptionHandler: EncryptionServiceHandler {
     let vault: Vault
     private let administration: KeyAdministration
+    private let facts: ServiceFacts
 
-    package init(vault: Vault, administration: KeyAdministration) {
+    package init(vault: Vault, administration: KeyAdministration, facts: ServiceFacts = ServiceFacts()) {
         self.vault = vault
         self.administration = administration
+        self.facts = facts
     }
 
     package func encrypt(
@@ -61,6 +63,25 @@ package struct EncryptionHandler: EncryptionServiceHandler {
         return response
     }
 
+    package func describeService(
+        _ request: EncryptionDescribeServiceRequest, _ context: CallContext
+    ) throws -> EncryptionDescribeServiceResponse {
+        let provider = CryptoProvider.current
+        let audit = vault.keeper.keyring.audit
+        let pepper = try? facts.pepper?.current()
+        return .with {
+            $0.cryptoLibrary = CryptoProvider.library
+            $0.cryptoProvider = provider.name
+            $0.cryptoProviderVersion = provider.version
+            $0.fipsRequired = facts.isFIPSRequired
+            $0.bcryptRounds = UInt32(facts.rounds)
+            $0.pepperKey = pepper?.key ?? ""
+            $0.pepperVersion = pepper?.number ?? 0
+            $0.auditSequence = audit.sequence
+            $0.auditHash = Data(audit.hash)
+        }
+    }
+
     // MARK: Data keys, MACs, random bytes
 
     package func generateDataKey(
@@ -103,6 +124,15 @@ package struct EncryptionHandler: EncryptionServiceHandler {
         guard let bytes = try? RandomBytes.generate(Int(length)) else { throw EncryptionError.cryptoFailed }
         return .with { $0.random = Data(bytes) }
     }
+}
+
+/// What `DescribeService` tells beside what can be asked for.
+package struct ServiceFacts: Sendable {
+    package var isFIPSRequired = false
+    package var rounds = PasswordHasher.defaultRounds
+    package var pepper: Pepper?
+
+    package init() {}
 }
 
 extension CallContext {

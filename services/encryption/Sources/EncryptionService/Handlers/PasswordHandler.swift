@@ -33,9 +33,11 @@ package struct PasswordHandler: PasswordServiceHandler {
     package func checkStrength(
         _ request: EncryptionCheckStrengthRequest, _ context: CallContext
     ) throws -> EncryptionCheckStrengthResponse {
-        let reasons = strength.reasons(request.password, contextWords: request.contextWords)
+        let reasons = strength.reasons(
+            request.password, contextWords: request.contextWords, withSecondFactor: request.multiFactor)
         return .with {
             $0.acceptable = reasons.isEmpty
+            $0.minimumLength = UInt32(strength.minimum(withSecondFactor: request.multiFactor))
             $0.reasons = reasons.map { reason in
                 .with {
                     $0.code = reason.code

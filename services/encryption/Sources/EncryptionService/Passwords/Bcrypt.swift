@@ -43,10 +43,11 @@ struct BcryptHash {
     let variant: String
     let rounds: Int
 
-    /// Nil unless it is `$2b$` or `$2y$`, which are the same algorithm, two digits, and 53 characters of its alphabet.
+    /// Nil unless it is `$2a$`, `$2b$` or `$2y$`, two digits, and 53 characters of its alphabet. The three are one algorithm, but
+    /// that libxcrypt's `$2a$` keeps passwords apart which a faulty implementation of before 2011 confused (crypt(5)).
     init?(_ text: String) {
         let parts = text.split(separator: "$", omittingEmptySubsequences: false)
-        guard parts.count == 4, parts[0].isEmpty, ["2b", "2y"].contains(parts[1]),
+        guard parts.count == 4, parts[0].isEmpty, ["2a", "2b", "2y"].contains(parts[1]),
             parts[2].utf8.count == 2, parts[2].utf8.allSatisfy((UInt8(ascii: "0")...UInt8(ascii: "9")).contains),
             let rounds = Int(parts[2]), parts[3].utf8.count == 53, parts[3].utf8.allSatisfy(Self.isDigit)
         else { return nil }

@@ -18,7 +18,8 @@ package enum PasswordProblem: Sendable, Hashable {
     }
 }
 
-/// Hashes and verifies passwords with bcrypt `$2b$`. Each call takes a core for a tenth of a second or more.
+/// Hashes and verifies passwords with bcrypt `$2b$`, behind a pepper where there is one. Each call takes a core for a tenth of
+/// a second or more.
 package struct PasswordHasher: Sendable {
     /// Rounds, as powers of two, that configuration may choose from. Ten is OWASP's floor.
     package static let allowedRounds = 10...15
@@ -26,32 +27,53 @@ package struct PasswordHasher: Sendable {
     /// The most rounds that a stored hash may ask of `verify`: each one doubles the work.
     static let maximumStoredRounds = 16
 
+    /// Has the length of what a pepper makes of a password.
+    private static let filler = [UInt8](repeating: UInt8(ascii: "-"), count: 44)
+
     package let rounds: Int
+    private let pepper: Pepper?
 
     /// `rounds` is held within `allowedRounds`; configuration refuses others before.
-    package init(rounds: Int = defaultRounds) {
+    package init(rounds: Int = defaultRounds, pepper: Pepper? = nil) {
+        self.pepper = pepper
         self.rounds = min(max(rounds, Self.allowedRounds.lowerBound), Self.allowedRounds.upperBound)
     }
 
-    /// `$2b$12$…` with a fresh salt.
+    /// `$2b$12$…` with a fresh salt, or the same behind the pepper: `$hmac-sha256$k=NAME,v=1$2b$12$…`.
+    ///
+    /// - Throws: `password`, or what keeps the pepper's key from being used: nothing is hashed without it.
     package func hash(_ password: String) throws(EncryptionError) -> String {
-        let phrase = try phrase(password)
+        let version = try pepper?.current()
+        var phrase = try phrase(password, version)
+        defer { phrase.withUnsafeMutableBytes { wipe($0) } }
         guard let setting = try? Bcrypt.setting(rounds: rounds), let hash = Bcrypt.hash(phrase, setting: setting),
             BcryptHash(hash) != nil
         else { throw .cryptoFailed }
-        return hash
+        return StoredPassword.text(hash, pepper: version)
     }
 
-    /// Whether the password made this hash, compared in constant time, and whether it should be hashed anew.
+    /// Whether the password made this hash, compared in constant time, and whether it should be hashed anew: it is of other
+    /// rounds, of another variant, or of another pepper than `hash` makes today.
     package func verify(
         _ password: String, hash text: String
     ) throws(EncryptionError) -> (matches: Bool, needsRehash: Bool) {
-        let phrase = try phrase(password)
-        guard let stored = BcryptHash(text), stored.rounds <= Self.maximumStoredRounds,
-            let again = Bcrypt.hash(phrase, setting: stored.text)
-        else { throw .malformedHash }
-        let matches = constantTimeEqual(Array(again.utf8), Array(stored.text.utf8))
-        return (matches, matches && (stored.rounds != rounds || stored.variant != "2b"))
+        if let problem = Self.problem(password) { throw .password(field: "password", problem) }
+        guard let stored = StoredPassword(text), stored.bcrypt.rounds <= Self.maximumStoredRounds else { throw .malformedHash }
+        var known: [UInt8]? = Array(password.utf8)
+        if let version = stored.pepper { known = try pepper(version, password) }
+        // A hash of a version that is too old to be opened matches nothing, and takes as long as any other.
+        let isOpen = known != nil
+        var phrase = known.take() ?? Self.filler
+        defer { phrase.withUnsafeMutableBytes { wipe($0) } }
+        guard let again = Bcrypt.hash(phrase, setting: stored.bcrypt.text) else { throw .malformedHash }
+        let matches = constantTimeEqual(Array(again.utf8), Array(stored.bcrypt.text.utf8)) && isOpen
+        guard matches else { return (false, false) }
+        return (true, stored.bcrypt.rounds != rounds || stored.bcrypt.variant != "2b" || isOfAnotherPepper(stored))
+    }
+
+    /// No, while the pepper's key cannot be used: nothing could be hashed anew then.
+    private func isOfAnotherPepper(_ stored: StoredPassword) -> Bool {
+        do throws(EncryptionError) { return try stored.pepper != pepper?.current() } catch { return false }
     }
 
     /// What is wrong with a password for bcrypt; nil when nothing is.
@@ -62,8 +84,16 @@ package struct PasswordHasher: Sendable {
         return bytes.count > Bcrypt.maximumPasswordCount ? .tooLong : nil
     }
 
-    private func phrase(_ password: String) throws(EncryptionError) -> [UInt8] {
+    /// What bcrypt is given.
+    private func phrase(_ password: String, _ version: PepperVersion?) throws(EncryptionError) -> [UInt8] {
         if let problem = Self.problem(password) { throw .password(field: "password", problem) }
-        return Array(password.utf8)
+        guard let version else { return Array(password.utf8) }
+        guard let phrase = try pepper(version, password) else { throw .unknownVersion(key: version.key, version.number) }
+        return phrase
+    }
+
+    private func pepper(_ version: PepperVersion, _ password: String) throws(EncryptionError) -> [UInt8]? {
+        guard let pepper else { throw .pepperUnknown(key: version.key) }
+        return try pepper.phrase(Array(password.utf8), version)
     }
 }

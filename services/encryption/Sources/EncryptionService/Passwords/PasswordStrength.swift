@@ -1,6 +1,6 @@
 /// Why a password may not be chosen.
 package struct StrengthReason: Sendable, Hashable {
-    /// For programs: `too_short`, `too_long`, `contains_nul`, `common`, `contains_context`.
+    /// For programs: `too_short`, `too_long`, `contains_nul`, `common`, `blocklisted`, `contains_context`.
     package let code: String
     /// For the person who chooses.
     package let message: String
@@ -13,6 +13,8 @@ package struct PasswordStrength: Sendable {
     /// Characters that configuration may ask for. Fifteen is NIST's minimum for a password alone.
     package static let allowedMinimum = 8...64
     package static let defaultMinimum = 15
+    /// Beside a second factor (NIST SP 800-63B-4 section 3.1.1.2).
+    package static let defaultMinimumWithSecondFactor = 8
     /// Context words shorter than this say nothing.
     private static let shortestContextWord = 4
     /// What must be left of a password when the context words are taken out of it, in characters.
@@ -21,17 +23,38 @@ package struct PasswordStrength: Sendable {
     private static let longestUnit = 8
 
     package let minimum: Int
+    package let minimumWithSecondFactor: Int
+    private let contextWords: [String]
+    private let blocklist: Blocklist?
 
-    /// `minimum` is held within `allowedMinimum`; configuration refuses others before.
-    package init(minimum: Int = defaultMinimum) {
-        self.minimum = min(max(minimum, Self.allowedMinimum.lowerBound), Self.allowedMinimum.upperBound)
+    /// - Parameters:
+    ///   - minimum: Held within `allowedMinimum`, and so is the other; configuration refuses others before.
+    ///   - contextWords: What must not make up anybody's password: the product's name.
+    package init(
+        minimum: Int = defaultMinimum, minimumWithSecondFactor: Int = defaultMinimumWithSecondFactor, contextWords: [String] = []
+    ) {
+        self.init(minimum: minimum, minimumWithSecondFactor: minimumWithSecondFactor, contextWords: contextWords, blocklist: nil)
     }
+
+    init(minimum: Int, minimumWithSecondFactor: Int, contextWords: [String], blocklist: Blocklist?) {
+        func held(_ count: Int) -> Int { min(max(count, Self.allowedMinimum.lowerBound), Self.allowedMinimum.upperBound) }
+        self.minimum = held(minimum)
+        self.minimumWithSecondFactor = held(minimumWithSecondFactor)
+        self.contextWords = contextWords
+        self.blocklist = blocklist
+    }
+
+    /// The fewest characters of a password that is asked for alone, or together with a second factor.
+    package func minimum(withSecondFactor: Bool) -> Int { withSecondFactor ? minimumWithSecondFactor : minimum }
 
     /// All that speaks against the password; empty when it may be chosen.
     ///
-    /// - Parameter contextWords: What others know of the person: address, name, product.
-    package func reasons(_ password: String, contextWords: [String]) -> [StrengthReason] {
+    /// - Parameters:
+    ///   - contextWords: What others know of the person: address, name.
+    ///   - withSecondFactor: Whether the password is never enough by itself.
+    package func reasons(_ password: String, contextWords: [String], withSecondFactor: Bool = false) -> [StrengthReason] {
         var reasons: [StrengthReason] = []
+        let minimum = minimum(withSecondFactor: withSecondFactor)
         // Characters are Unicode code points, as NIST counts them.
         if password.unicodeScalars.count < minimum {
             reasons.append(StrengthReason(code: "too_short", message: "Use at least \(minimum) characters."))
@@ -51,7 +74,10 @@ package struct PasswordStrength: Sendable {
             reasons.append(
                 StrengthReason(code: "common", message: "This is among the passwords that are tried first."))
         }
-        if isMadeOfContext(folded, contextWords) {
+        if let blocklist, blocklist.contains(password.lowercased()) {
+            reasons.append(StrengthReason(code: "blocklisted", message: "This is on the list of passwords that are refused here."))
+        }
+        if isMadeOfContext(folded, contextWords + self.contextWords) {
             reasons.append(
                 StrengthReason(
                     code: "contains_context", message: "Do not build it from your address, your name or this service."))
@@ -92,10 +118,11 @@ package struct PasswordStrength: Sendable {
         return left < whole.unicodeScalars.count && left < Self.leftBesideContext
     }
 
-    /// A context word and its pieces: of `Jo.Smith@clinic.example` also `smith` and `clinic`.
+    /// A context word and its pieces: of `Jo.Smith@clinic.example` also `jo.smith`, `smith` and `clinic`.
     private static func parts(_ word: String) -> [String] {
         let folded = word.lowercased()
+        let local = String(folded.prefix { $0 != "@" })
         let pieces = folded.split { !$0.isLetter && !$0.isNumber }.map(String.init)
-        return ([folded] + pieces).filter { $0.count >= shortestContextWord }
+        return ([folded, local] + pieces).filter { $0.count >= shortestContextWord }
     }
 }

@@ -1,0 +1,257 @@
+import Contracts
+import Foundation
+import LibCrypto
+import RPCCore
+import TestSupport
+import Testing
+
+@testable import EncryptionService
+
+@Suite struct PepperTests {
+    private let parts: Parts
+    private let keeper: KeyringKeeper
+    private let events = Events()
+    private let password = "otter lamp violin 42"
+
+    init() throws {
+        parts = try Parts()
+        keeper = try parts.open(
+            create: true, wanted: Parts.wanted + ["passwords:MAC", "former:MAC"].compactMap(KeySpecification.init), report: events.report)
+    }
+
+    private func hasher(_ name: String? = "passwords", former: [String] = []) -> PasswordHasher {
+        PasswordHasher(rounds: 10, pepper: Pepper(keeper: keeper, name: name, former: former, clock: parts.clock.read))
+    }
+
+    @Test("ASVS 11.4.2: a hash says which version of which key peppered it") func roundTrip() throws {
+        defer { keeper.stop() }
+        let hash = try hasher().hash(password)
+        #expect(hash.hasPrefix("$hmac-sha256$k=passwords,v=1$2b$10$"))
+        #expect(try hasher().verify(password, hash: hash) == (true, false))
+        #expect(try hasher().verify("otter lamp violin 43", hash: hash) == (false, false))
+        // Without the pepper it is no hash of the password.
+        let bare = String(hash.drop { $0 != "," }.drop { $0 != "$" })
+        #expect(bare.hasPrefix("$2b$10$"))
+        #expect(try hasher().verify(password, hash: bare) == (false, false))
+    }
+
+    /// HMAC, base64 and bcrypt of perl's own and the system's.
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/perl"), "perl is not installed"))
+    func anIndependentPeer() throws {
+        defer { keeper.stop() }
+        let hash = try hasher().hash(password)
+        let secret = try #require(try keeper.keyring["passwords"]?.version(1)?.material.bytes())
+        let stored = try #require(StoredPassword(hash))
+        let process = Process()
+        let output = Pipe()
+        process.executableURL = URL(filePath: "/usr/bin/perl")
+        process.arguments = [
+            "-MDigest::SHA=hmac_sha256_base64", "-e",
+            "print crypt(hmac_sha256_base64($ARGV[0], pack('H*', $ARGV[1])) . '=', $ARGV[2])", password, Hex.encode(secret),
+            stored.bcrypt.text,
+        ]
+        process.standardOutput = output
+        try process.run()
+        let text = try output.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        #expect(String(decoding: text, as: UTF8.self) == stored.bcrypt.text)
+    }
+
+    @Test func anotherVersionNeedsARehash() throws {
+        defer { keeper.stop() }
+        let (plain, old) = (try PasswordHasher(rounds: 10).hash(password), try hasher().hash(password))
+        #expect(try hasher().verify(password, hash: plain) == (true, true))
+        #expect(try hasher().verify("wrong", hash: plain) == (false, false))
+        _ = try keeper.requestRotation(of: "passwords")
+        #expect(events.change())
+        #expect(try hasher().verify(password, hash: old) == (true, true))
+        let new = try hasher().hash(password)
+        #expect(new.hasPrefix("$hmac-sha256$k=passwords,v=2$2b$10$"))
+        #expect(try hasher().verify(password, hash: new) == (true, false))
+        // A version that may open nothing any more matches nothing, and is no error: the answer is a wrong password's.
+        try parts.administration(keeper).configure("passwords", caller: administrator()) { $0.minDecryption = 2 }
+        #expect(events.change())
+        #expect(try hasher().verify(password, hash: old) == (false, false))
+        #expect(try hasher().verify(password, hash: new) == (true, false))
+        #expect(try hasher().verify(password, hash: new.replacing("v=2", with: "v=3")) == (false, false))
+    }
+
+    @Test func aFormerKeyAndNoKey() throws {
+        defer { keeper.stop() }
+        let hash = try hasher("former").hash(password)
+        #expect(try hasher("passwords", former: ["former"]).verify(password, hash: hash) == (true, true))
+        #expect(try hasher(nil, former: ["former"]).verify(password, hash: hash) == (true, true))
+        #expect(try hasher(nil, former: ["former"]).hash(password).hasPrefix("$2b$"))
+        // A caller cannot have another key used than configuration says.
+        for other in [hasher("passwords"), hasher(nil), PasswordHasher(rounds: 10)] {
+            #expect(throws: EncryptionError.pepperUnknown(key: "former")) { try other.verify(password, hash: hash) }
+        }
+        #expect(EncryptionError.pepperUnknown(key: "former").rpcError.reason == "pepper_unknown")
+    }
+
+    /// Nothing is hashed without the pepper that should be there; what has none is verified all the same.
+    @Test func aKeyThatCannotBeUsed() throws {
+        defer { keeper.stop() }
+        let (plain, hash) = (try PasswordHasher(rounds: 10).hash(password), try hasher().hash(password))
+        try parts.administration(keeper).disable("passwords", caller: administrator())
+        #expect(events.change())
+        #expect(throws: EncryptionError.keyDisabled(key: "passwords")) { try hasher().hash(password) }
+        #expect(throws: EncryptionError.keyDisabled(key: "passwords")) { try hasher().verify(password, hash: hash) }
+        #expect(try hasher().verify(password, hash: plain) == (true, false))
+        #expect(throws: EncryptionError.wrongUsage(key: "token-vault", expected: .mac)) { try hasher("token-vault").hash(password) }
+        #expect(throws: EncryptionError.unknownKey("nothing")) { try hasher("nothing").hash(password) }
+    }
+
+    /// The rules of bcrypt hold as if there were no pepper: it may be given up.
+    @Test(arguments: [String(repeating: "a", count: 73), "abc\0def", ""]) func unusablePasswords(_ password: String) throws {
+        defer { keeper.stop() }
+        let hash = try hasher().hash("otter lamp violin 42")
+        #expect(throws: EncryptionError.self) { try hasher().hash(password) }
+        #expect(throws: EncryptionError.self) { try hasher().verify(password, hash: hash) }
+        let long = String(repeating: "a", count: 72)
+        #expect(try hasher().verify(long, hash: hasher().hash(long)).matches)
+    }
+
+    /// As long as `VerifyPasswordRequest.password_hash` may be.
+    @Test func theLongestHash() throws {
+        defer { keeper.stop() }
+        let name = String(repeating: "k", count: Pepper.maximumNameCount)
+        let bcrypt = try PasswordHasher(rounds: 10).hash(password)
+        #expect(StoredPassword.text(bcrypt, pepper: PepperVersion(key: name, number: .max)).utf8.count <= 128)
+    }
+
+    @Test(arguments: [
+        "$hmac-sha256$", "$hmac-sha256$k=a,v=1", "$hmac-sha256$k=a,v=1$", "$hmac-sha256$k=a$2b", "$hmac-sha256$v=1,k=a$2b",
+        "$hmac-sha256$k=a,v=01$2b", "$hmac-sha256$k=a,v=+1$2b", "$hmac-sha256$k=a,v=$2b", "$hmac-sha256$k=,v=1$2b",
+        "$hmac-sha256$k=a b,v=1$2b", "$hmac-sha256$k=a,v=1,x=2$2b", "$hmac-sha256$k=a,v=4294967296$2b", "$hmac-sha512$k=a,v=1$2b",
+    ])
+    func malformed(_ text: String) {
+        defer { keeper.stop() }
+        let whole = text.hasSuffix("$2b") ? text + "$10$abcdefghijklmnopqrstuu0oImNDIy4flhldV9YqunRgBAePKmw7m" : text
+        #expect(StoredPassword(whole) == nil)
+        #expect(throws: EncryptionError.malformedHash) { try hasher().verify(password, hash: whole) }
+    }
+}
+
+/// The service as configuration puts it together.
+@Suite struct PasswordSettingsTests {
+    private func service(_ change: (inout EncryptionSettings) throws -> Void) throws -> Service { try Service(change: change) }
+
+    @Test func thePepperIsMadeAndUsed() async throws {
+        let service = try service { $0.passwords.pepperKey = "passwords" }
+        let client = try service.passwords(as: "auth")
+        let hash = try await client.hash(.with { $0.password = "otter lamp violin 42" }).passwordHash
+        #expect(hash.hasPrefix("$hmac-sha256$k=passwords,v=1$2b$10$"))
+        let answer = try await client.verify(
+            .with {
+                $0.password = "otter lamp violin 42"
+                $0.passwordHash = hash
+            })
+        #expect(answer.matches && !answer.needsRehash)
+        let facts = try await service.keys(as: "operator").describeService(EncryptionDescribeServiceRequest())
+        #expect(facts.pepperKey == "passwords" && facts.pepperVersion == 1 && facts.bcryptRounds == 10)
+        // Configuration says that it must exist: it is not destroyed.
+        let refused = await failure {
+            try await service.administration().scheduleKeyDestruction(.with { $0.keyName = "passwords" })
+        }
+        #expect(refused?.reason == "key_in_use")
+    }
+
+    @Test func aPepperOfAnotherUsageIsRefused() throws {
+        #expect(throws: StartProblem.pepperIsNoMAC(key: "token-vault")) { try service { $0.passwords.pepperKey = "token-vault" } }
+    }
+
+    @Test("ASVS 6.2.1: fifteen characters alone, eight beside a second factor") func lengths() async throws {
+        let client = try service { _ in }.passwords(as: "auth")
+        let alone = try await client.checkStrength(.with { $0.password = "otterlam" })
+        #expect(alone.reasons.map(\.code) == ["too_short"] && alone.minimumLength == 15)
+        #expect(alone.reasons.first?.message == "Use at least 15 characters.")
+        for (password, isEnough) in [("otterla", false), ("otterlam", true)] {
+            let answer = try await client.checkStrength(
+                .with {
+                    $0.password = password
+                    $0.multiFactor = true
+                })
+            #expect(answer.acceptable == isEnough && answer.minimumLength == 8)
+        }
+    }
+
+    @Test("ASVS 6.2.12: the operator's own list counts too") func blocklist() async throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path("refused.txt")
+        try Data("#!comment: ours\nOtter Lamp Violin 42\r\n\nanother one that is long\n#not a comment at all".utf8)
+            .write(to: URL(filePath: path))
+        let client = try service { $0.passwords.blocklist = path }.passwords(as: "auth")
+        for password in ["otter lamp violin 42", "OTTER LAMP VIOLIN 42", "another one that is long", "#not a comment at all"] {
+            let answer = try await client.checkStrength(.with { $0.password = password })
+            #expect(answer.reasons.map(\.code) == ["blocklisted"], "\(password)")
+        }
+        for password in ["#!comment: ours", "otter lamp violin 43"] {
+            #expect(try await client.checkStrength(.with { $0.password = password }).acceptable, "\(password)")
+        }
+    }
+
+    @Test func aBlocklistThatIsNotThere() {
+        for path in ["/nowhere/refused.txt", "/"] {
+            let problem = #expect(throws: StartProblem.self) { try service { $0.passwords.blocklist = path } }
+            #expect(problem?.description.contains("passwords \(path): ") == true)
+            #expect(problem?.exitStatus == 78)
+        }
+    }
+
+    @Test func theProductsName() async throws {
+        let client = try service { $0.passwords.contextWords = ["Clinic-Desk"] }.passwords(as: "auth")
+        for (password, isRefused) in [("Clinic-Desk-2026", true), ("deskdeskclinic12", true), ("otter lamp violin 42", false)] {
+            let answer = try await client.checkStrength(.with { $0.password = password })
+            #expect(answer.reasons.map(\.code).contains("contains_context") == isRefused, "\(password)")
+        }
+    }
+
+    @Test func theShippedListIsWhole() {
+        #expect(CommonPasswords.count >= 3000 && CommonPasswords.longest == 25)
+        #expect(CommonPasswords.contains("123456") && CommonPasswords.contains("correcthorsebatterystaple"))
+        #expect(!CommonPasswords.contains("#!comment: passwords that are tried first, one in each line, lower case, the commonest first."))
+    }
+}
+
+@Suite struct FIPSTests {
+    /// What Debian's OpenSSL has. Where the provider is there, the service starts with it.
+    @Test("SP 800-140: without the FIPS provider a service that needs it does not start")
+    func required() throws {
+        let parts = try Parts()
+        var settings = try EncryptionSettings(
+            location: parts.location, keys: Parts.wanted, mayCreate: true, policy: KeyPolicy(json: KeyPolicy.standardText),
+            rounds: 10, minimumPassword: 15, issuer: "https://lockstep.local", skew: 5, publishLead: 300)
+        settings.isFIPSRequired = true
+        guard !FileManager.default.fileExists(atPath: "/usr/lib/\(ProcessInfo.triple)/ossl-modules/fips.so") else { return }
+        let problem = #expect(throws: StartProblem.self) { try Composition.make(settings, report: { _ in }) }
+        let text = problem?.description ?? ""
+        #expect(text.hasPrefix("encryption.fips is `required`, but OpenSSL's provider `fips` does not load ("), "\(text)")
+        #expect(text.contains("openssl fipsinstall") && problem?.exitStatus == 78)
+        // Refused before anything was made, and the process still has its algorithms.
+        #expect(!FileManager.default.fileExists(atPath: parts.location.keyring))
+        settings.isFIPSRequired = false
+        try Composition.make(settings, report: { _ in }).keeper.stop()
+    }
+
+    @Test func theProviderInUse() async throws {
+        let facts = try await Service().keys(as: "operator").describeService(EncryptionDescribeServiceRequest())
+        #expect(facts.cryptoProvider == "default" && !facts.fipsRequired)
+        #expect(facts.cryptoLibrary.hasPrefix("OpenSSL 3.") && facts.cryptoLibrary.contains(facts.cryptoProviderVersion))
+        #expect(!facts.cryptoProviderVersion.isEmpty)
+        #expect(facts.auditSequence == 3 && facts.auditHash.count == 32)
+        let refused = await failure { try await Service().keys(as: "token").describeService(EncryptionDescribeServiceRequest()) }
+        #expect(refused?.code == .permissionDenied)
+    }
+}
+
+extension ProcessInfo {
+    /// `x86_64-linux-gnu`, as Debian names its folders.
+    fileprivate static var triple: String {
+        #if arch(x86_64)
+            "x86_64-linux-gnu"
+        #else
+            "aarch64-linux-gnu"
+        #endif
+    }
+}

@@ -1,0 +1,89 @@
+import FoundationEssentials
+import LibCrypto
+
+/// A secret that is not where the hashes are, so that whoever has the database and not the keyring cannot try a single
+/// password (OWASP Password Storage Cheat Sheet, "Peppering").
+///
+/// What bcrypt hashes is the base64 text of HMAC-SHA-256(version of a key, password): 44 bytes, none of them a NUL. The key has
+/// the usage MAC and lives in the keyring; which version of it was used stands in the stored hash.
+package struct Pepper: Sendable {
+    /// The longest name of a key, in bytes: a stored hash then has 128 bytes at most.
+    package static let maximumNameCount = 32
+
+    private let keeper: KeyringKeeper
+    private let clock: MicrosecondClock
+    private let name: String?
+    private let accepted: Set<String>
+
+    /// - Parameters:
+    ///   - name: The key of new hashes; nil for none.
+    ///   - former: Keys whose hashes are still verified.
+    package init(keeper: KeyringKeeper, name: String?, former: [String] = [], clock: @escaping MicrosecondClock = systemClock) {
+        self.keeper = keeper
+        self.name = name
+        self.clock = clock
+        accepted = Set(former).union(name.map { [$0] } ?? [])
+    }
+
+    /// What new hashes are made with; nil without a pepper.
+    ///
+    /// - Throws: what keeps the key from being used.
+    package func current() throws(EncryptionError) -> PepperVersion? {
+        guard let name else { return nil }
+        return PepperVersion(key: name, number: try key(name).primary(at: clock()).number)
+    }
+
+    /// What bcrypt is given instead of the password; nil for a version below the key's `min_decryption_version`, whose hashes
+    /// match nothing any more.
+    ///
+    /// - Throws: `pepperUnknown` for a key that configuration does not name, or what keeps the key from being used.
+    func phrase(_ password: [UInt8], _ version: PepperVersion) throws(EncryptionError) -> [UInt8]? {
+        guard accepted.contains(version.key) else { throw .pepperUnknown(key: version.key) }
+        guard case .mac(let secret)? = try key(version.key).opening(version.number)?.material else { return nil }
+        guard var tag = try? secret.withUnsafeBytes({ try HMACSHA256.authenticate(password, key: $0) }) else { throw .cryptoFailed }
+        defer { tag.withUnsafeMutableBytes { wipe($0) } }
+        return Array(Data(tag).base64EncodedData())
+    }
+
+    private func key(_ name: String) throws(EncryptionError) -> NamedKey {
+        guard let key = keeper.keyring[name] else { throw .unknownKey(name) }
+        guard key.usage == .mac else { throw .wrongUsage(key: name, expected: .mac) }
+        return try key.usable()
+    }
+}
+
+/// One version of the key that peppers.
+package struct PepperVersion: Sendable, Hashable {
+    package let key: String
+    package let number: UInt32
+}
+
+/// A stored hash: bcrypt's own, or that behind the pepper it was made with, `$hmac-sha256$k=NAME,v=2$2b$12$...`.
+struct StoredPassword {
+    private static let scheme = "$hmac-sha256$"
+
+    let pepper: PepperVersion?
+    let bcrypt: BcryptHash
+
+    /// Nil when it is neither.
+    init?(_ text: String) {
+        guard text.hasPrefix(Self.scheme) else {
+            guard let bcrypt = BcryptHash(text) else { return nil }
+            (self.pepper, self.bcrypt) = (nil, bcrypt)
+            return
+        }
+        let rest = text.dropFirst(Self.scheme.count)
+        let parts = rest.prefix { $0 != "$" }.split(separator: ",", omittingEmptySubsequences: false)
+        guard parts.count == 2, parts[0].hasPrefix("k="), parts[1].hasPrefix("v="), let number = UInt32(parts[1].dropFirst(2)),
+            String(number) == parts[1].dropFirst(2), KeyName.isValid(String(parts[0].dropFirst(2))),
+            let bcrypt = BcryptHash(String(rest.drop { $0 != "$" }))
+        else { return nil }
+        self.pepper = PepperVersion(key: String(parts[0].dropFirst(2)), number: number)
+        self.bcrypt = bcrypt
+    }
+
+    static func text(_ hash: String, pepper: PepperVersion?) -> String {
+        guard let pepper else { return hash }
+        return "\(scheme)k=\(pepper.key),v=\(pepper.number)\(hash)"
+    }
+}
