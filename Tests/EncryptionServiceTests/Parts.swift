@@ -33,11 +33,11 @@ struct Parts {
     }
 
     func open(
-        create: Bool = false, wanted: [KeySpecification] = Parts.wanted, limits: UsageLimits = .standard,
+        create: Bool = false, wanted: [KeySpecification] = Parts.wanted, limits: UsageLimits = .standard, uses: UseLog? = nil,
         report: @escaping @Sendable (KeyringEvent) -> Void = { _ in }
     ) throws -> KeyringKeeper {
         try KeyringKeeper.open(
-            location, wanted: wanted, mayCreate: create,
+            location, wanted: wanted, mayCreate: create, uses: uses,
             maker: KeyMaker(limits: limits, publishLead: Self.publishLead), clock: clock.read,
             report: report)
     }
@@ -82,6 +82,7 @@ final class Events: Sendable {
     private let resumes = DispatchSemaphore(value: 0)
     private let failures = DispatchSemaphore(value: 0)
     private let reserves = DispatchSemaphore(value: 0)
+    private let uses = DispatchSemaphore(value: 0)
     private let all = Mutex<[String]>([])
 
     var report: @Sendable (KeyringEvent) -> Void {
@@ -93,6 +94,7 @@ final class Events: Sendable {
             case .refused(let order, let error): all.withLock { $0.append("refused \(order.key): \(error)") }
             case .failed: failures.signal()
             case .reserved: reserves.signal()
+            case .usesTold: uses.signal()
             case .abandoned: break
             case .administrationStopped: stops.signal()
             case .administrationResumed: resumes.signal()
@@ -109,5 +111,7 @@ final class Events: Sendable {
     func resume() -> Bool { resumes.wait(timeout: .now() + 60) == .success }
     /// One more reserve is durable.
     func reserve() -> Bool { reserves.wait(timeout: .now() + 60) == .success }
+    /// More uses are in the audit log.
+    func use() -> Bool { uses.wait(timeout: .now() + 60) == .success }
     func failure() -> Bool { failures.wait(timeout: .now() + 60) == .success }
 }

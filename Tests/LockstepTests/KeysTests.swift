@@ -143,16 +143,38 @@ import Testing
         let log = Array(try Data(contentsOf: URL(filePath: directory.path("keyring.audit"))))
         var check = AuditCheck()
         #expect(try check.take(log, of: "log") == "log: 4 records, each follows the one before it.")
-        #expect(check.conclusion.hasPrefix("It begins with record 1. The last is record 4, hash "))
+        let conclusion = try check.conclusion
+        #expect(conclusion.hasPrefix("It begins with record 1. The last is record 4, hash "))
         let lines = log.split(separator: UInt8(ascii: "\n")).map { $0 + [UInt8(ascii: "\n")] }
         // Two files are one log.
         var split = AuditCheck()
         _ = try split.take(Array(lines[..<2].joined()), of: "old")
         _ = try split.take(Array(lines[2...].joined()), of: "new")
-        #expect(split.conclusion == check.conclusion)
-        var late = AuditCheck()
+        #expect(try split.conclusion == conclusion)
+        var late = AuditCheck(mayLackBeginning: true)
         _ = try late.take(Array(lines[2...].joined()), of: "new")
-        #expect(late.conclusion.hasPrefix("It begins with record 3: older files are not among these."))
+        #expect(try late.conclusion.hasPrefix("It begins with record 3: older files are not among these."))
+        let empty = #expect(throws: CommandFailure.self) { try AuditCheck().conclusion }
+        #expect(empty?.status == 65)
+        // What was kept elsewhere is held against the log.
+        let kept = try #require(AuditAnchor(argument: "4:" + conclusion.suffix(65).dropLast()))
+        for (bytes, anchor, isHeld) in [
+            (log, kept.head, true), (Array(lines[..<3].joined()), kept.head, false),
+            (log, AuditHead(sequence: 3, hash: kept.head.hash), false),
+        ] {
+            var check = AuditCheck(held: anchor)
+            if isHeld {
+                _ = try check.take(bytes, of: "log")
+                #expect(try check.conclusion == conclusion)
+            } else {
+                let failure = #expect(throws: CommandFailure.self) {
+                    _ = try check.take(bytes, of: "log")
+                    _ = try check.conclusion
+                }
+                #expect(failure?.status == 65)
+            }
+        }
+        #expect(AuditAnchor(argument: "4") == nil && AuditAnchor(argument: "4:ab") == nil)
         var flipped = log
         flipped[lines[0].count + 100] ^= 1
         let damaged: [(String, [UInt8])] = [
@@ -160,6 +182,9 @@ import Testing
             ("line 2: its hash is not that of its text.", flipped),
             ("line 4: it has no end; the file was cut off there.", log.dropLast()),
         ]
+        var headless = AuditCheck()
+        let missing = #expect(throws: CommandFailure.self) { _ = try headless.take(Array(lines[2...].joined()), of: "log") }
+        #expect(missing?.description.hasPrefix("log begins with record 3: records 1 to 2 are missing.") == true && missing?.status == 65)
         for (expected, bytes) in damaged {
             let failure = #expect(throws: CommandFailure.self) {
                 var check = AuditCheck()

@@ -24,7 +24,7 @@ package enum EncryptionServiceContract {
             batchMAC,
             batchVerifyMAC,
         ],
-        fingerprint: 0xe8e7f07c77e85830
+        fingerprint: 0x09611fc958b56a02
     )
 
     package static let encrypt = MethodDescriptor(
@@ -1647,6 +1647,7 @@ extension EncryptionDescribeServiceResponse: ContractMessage {
             FieldDescriptor(name: "pepper_version", number: 7, kind: .uint32),
             FieldDescriptor(name: "audit_sequence", number: 8, kind: .uint64),
             FieldDescriptor(name: "audit_hash", number: 9, kind: .bytes),
+            FieldDescriptor(name: "audits_uses", number: 10, kind: .bool),
         ]
     )
 
@@ -1663,6 +1664,7 @@ extension EncryptionDescribeServiceResponse: ContractMessage {
         text.value("pepper_version", pepperVersion, if: pepperVersion != 0)
         text.value("audit_sequence", auditSequence, if: auditSequence != 0)
         text.bytes("audit_hash", auditHash)
+        text.value("audits_uses", auditsUses, if: auditsUses)
         return text.description
     }
 

@@ -711,6 +711,9 @@ package nonisolated struct EncryptionDescribeServiceResponse: Sendable {
 
   package var auditHash: Data = Data()
 
+  /// Whether the audit log tells of every use of a key.
+  package var auditsUses: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -2815,7 +2818,7 @@ nonisolated extension EncryptionDescribeServiceRequest: SwiftProtobuf.Message, S
 
 nonisolated extension EncryptionDescribeServiceResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".DescribeServiceResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}crypto_library\0\u{3}crypto_provider\0\u{3}crypto_provider_version\0\u{3}fips_required\0\u{3}bcrypt_rounds\0\u{3}pepper_key\0\u{3}pepper_version\0\u{3}audit_sequence\0\u{3}audit_hash\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}crypto_library\0\u{3}crypto_provider\0\u{3}crypto_provider_version\0\u{3}fips_required\0\u{3}bcrypt_rounds\0\u{3}pepper_key\0\u{3}pepper_version\0\u{3}audit_sequence\0\u{3}audit_hash\0\u{3}audits_uses\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2832,6 +2835,7 @@ nonisolated extension EncryptionDescribeServiceResponse: SwiftProtobuf.Message, 
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.pepperVersion) }()
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.auditSequence) }()
       case 9: try { try decoder.decodeSingularBytesField(value: &self.auditHash) }()
+      case 10: try { try decoder.decodeSingularBoolField(value: &self.auditsUses) }()
       default: break
       }
     }
@@ -2865,6 +2869,9 @@ nonisolated extension EncryptionDescribeServiceResponse: SwiftProtobuf.Message, 
     if !self.auditHash.isEmpty {
       try visitor.visitSingularBytesField(value: self.auditHash, fieldNumber: 9)
     }
+    if self.auditsUses != false {
+      try visitor.visitSingularBoolField(value: self.auditsUses, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2878,6 +2885,7 @@ nonisolated extension EncryptionDescribeServiceResponse: SwiftProtobuf.Message, 
     if lhs.pepperVersion != rhs.pepperVersion {return false}
     if lhs.auditSequence != rhs.auditSequence {return false}
     if lhs.auditHash != rhs.auditHash {return false}
+    if lhs.auditsUses != rhs.auditsUses {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -9,7 +9,8 @@ import ServiceKit
 /// `lockstep audit`
 struct AuditCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "audit", abstract: "Check the log of key administration, or auth's audit trail.", subcommands: [Verify.self])
+        commandName: "audit", abstract: "Check the log of what was done to keys, and with them, or auth's audit trail.",
+        subcommands: [Verify.self])
 
     /// `lockstep audit verify`
     struct Verify: AsyncParsableCommand {
@@ -17,14 +18,22 @@ struct AuditCommand: AsyncParsableCommand {
             abstract: "Check that each record follows the one before it.",
             discussion: """
                 Several files are one log, the oldest first. Records that were changed, removed, moved or put in are found, \
-                and the line is named. That none is missing at the end the encryption service checks at its start, since the \
-                sealed keyring knows the last one; its hash is printed here, so that it can be kept elsewhere too.
+                and the line is named; so is a log without its beginning. That none is missing at the end the encryption \
+                service checks at its start, since the sealed keyring knows the last one. The last one's number and hash are \
+                printed here: kept elsewhere, and given with --holds another time, they show that the log still holds what it \
+                did. `lockstep call EncryptionService/DescribeService --cert operator` has them from the keyring.
 
                 Without a file auth's database is checked: that each entry of the chain over its audit trail follows the one \
                 before it, that no row was changed, removed before its time, or put in.
 
                 Ends with 0, or with 65 when something is damaged.
                 """)
+
+        @Flag(help: "The log may lack its beginning: older files were put away.")
+        var withoutBeginning = false
+
+        @Option(help: ArgumentHelp("A record that the log must hold.", valueName: "number:hash"))
+        var holds: AuditAnchor?
 
         @Argument(help: ArgumentHelp("key-audit.log and what went before it.", valueName: "file"))
         var files: [String] = []
@@ -37,14 +46,14 @@ struct AuditCommand: AsyncParsableCommand {
         func run() async throws {
             try await CommandFailure.reported {
                 guard !files.isEmpty else { return try await verifyTrail() }
-                var check = AuditCheck()
+                var check = AuditCheck(mayLackBeginning: withoutBeginning, held: holds?.head)
                 for file in files {
                     guard let bytes = try? Data(contentsOf: URL(filePath: file)) else {
                         throw CommandFailure("Cannot read \(file).", status: 66)
                     }
                     print(try check.take(Array(bytes), of: file))
                 }
-                print(check.conclusion)
+                print(try check.conclusion)
             }
         }
 
@@ -80,10 +89,32 @@ struct AuditCommand: AsyncParsableCommand {
     }
 }
 
+/// A record's number and hash: `57:9f86d0...`.
+struct AuditAnchor: ExpressibleByArgument {
+    let head: AuditHead
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2, let sequence = UInt64(parts[0]), let hash = Hex.decode(String(parts[1])),
+            hash.count == AuditHead.hashCount
+        else { return nil }
+        head = AuditHead(sequence: sequence, hash: hash)
+    }
+}
+
 /// Follows the records through files.
 struct AuditCheck {
     private var chain = AuditChain()
     private var count = 0
+    private let mayLackBeginning: Bool
+    private let held: AuditHead?
+    private var holds = false
+
+    /// - Parameter held: A record that must be there.
+    init(mayLackBeginning: Bool = false, held: AuditHead? = nil) {
+        self.mayLackBeginning = mayLackBeginning
+        self.held = held
+    }
 
     /// What to say of a whole file.
     ///
@@ -104,14 +135,34 @@ struct AuditCheck {
                 throw CommandFailure("\(file), line \(index + 1): it has no end; the file was cut off there.", status: 65)
             }
             count += 1
+            if let held, chain.head?.sequence == held.sequence {
+                guard chain.head == held else {
+                    throw CommandFailure(
+                        "\(file), line \(index + 1): record \(held.sequence) is another one than --holds says.", status: 65)
+                }
+                holds = true
+            }
+        }
+        if chain.first > 1, !mayLackBeginning {
+            throw CommandFailure(
+                "\(file) begins with record \(chain.first): records 1 to \(chain.first - 1) are missing. Give the files that they "
+                    + "are in first, or --without-beginning where they are not to be had.", status: 65)
         }
         return "\(file): \(count - before) records, each follows the one before it."
     }
 
     /// Where the log begins and stands.
+    ///
+    /// - Throws: `CommandFailure` for a log without records, and for one that ends before the record that it must hold.
     var conclusion: String {
-        guard let head = chain.head else { return "No records." }
-        let begin = chain.first == 1 ? "It begins with record 1." : "It begins with record \(chain.first): older files are not among these."
-        return "\(begin) The last is record \(head.sequence), hash \(Hex.encode(head.hash))."
+        get throws {
+            guard let head = chain.head else { throw CommandFailure("There are no records: a log that was made has some.", status: 65) }
+            if let held, !holds {
+                throw CommandFailure("Record \(held.sequence) is not in the log, which ends with \(head.sequence).", status: 65)
+            }
+            let begin =
+                chain.first == 1 ? "It begins with record 1." : "It begins with record \(chain.first): older files are not among these."
+            return "\(begin) The last is record \(head.sequence), hash \(Hex.encode(head.hash))."
+        }
     }
 }

@@ -101,16 +101,66 @@ import Testing
         #expect(events.stop())
         #expect(throws: EncryptionError.administrationStopped) { try keeper.requestRotation(of: "token-vault") }
         #expect(try parts.vault(keeper).encrypt([1], key: "token-vault", context: [], caller: service("token")).version == 2)
-        // Moved away, as the text of the error says, and the log goes on in a new file.
-        try FileManager.default.moveItem(atPath: parts.location.audit, toPath: parts.directory.path("old"))
-        #expect(events.resume())
-        _ = try keeper.requestRotation(of: "token-vault")
-        #expect(events.change())
         keeper.stop()
-        let records = try lines(parts).map { try AuditRecord(line: $0) }
-        #expect(records.map(\.entry.action) == ["RESUME", "ROTATE"])
+        // Moved away, and configuration says after which record, as the text of the error has it: the log goes on in a new file.
+        try FileManager.default.moveItem(atPath: parts.location.audit, toPath: parts.directory.path("old"))
         let last = try AuditRecord(line: all[all.count - 1])
+        var meant = parts
+        meant.location.auditBeginsAfter = last.sequence
+        let again = try meant.open(report: events.report)
+        _ = try again.requestRotation(of: "token-vault")
+        #expect(events.change())
+        again.stop()
+        let records = try lines(parts).map { try AuditRecord(line: $0) }
+        #expect(records.map(\.entry.action) == ["BEGIN", "ROTATE"])
+        #expect(records[0].entry.detail == "records 1 to 4 are in other files")
         #expect(records[0].sequence == last.sequence + 1 && records[0].previous == last.hash)
+        // What was allowed once is not allowed again: the number is another one now.
+        try FileManager.default.removeItem(atPath: parts.location.audit)
+        let stopped = Events()
+        let third = try meant.open(report: stopped.report)
+        #expect(stopped.stop())
+        third.stop()
+        #expect(!FileManager.default.fileExists(atPath: parts.location.audit))
+    }
+
+    /// What nobody said was meant: found at the next start.
+    @Test(
+        "ASVS 16.4.2: a log that was emptied, removed, or lost its beginning stops administration, and nothing else",
+        arguments: ["emptied", "removed", "half a line", "beginning lost", "begun anew"])
+    func emptied(_ how: String) throws {
+        let parts = try Parts()
+        let first = try parts.open(create: true)
+        _ = try first.requestRotation(of: "token-vault")
+        first.stop()
+        let (all, file) = (try lines(parts), URL(filePath: parts.location.audit))
+        switch how {
+        case "emptied": try Data().write(to: file)
+        case "removed": try FileManager.default.removeItem(at: file)
+        case "half a line": try Data(all[0].prefix(100)).write(to: file)
+        case "beginning lost": try (Data(all.dropFirst().joined(separator: [UInt8(ascii: "\n")])) + Data("\n".utf8)).write(to: file)
+        default:
+            // One that begins as a log does, and is not this one.
+            try Data(AuditRecord.next(AuditEntry(action: "CREATE", actor: "nobody"), after: .none, time: 1).line).write(to: file)
+        }
+        let events = Events()
+        let keeper = try parts.open(report: events.report)
+        #expect(events.stop())
+        #expect(throws: EncryptionError.administrationStopped) { try keeper.requestRotation(of: "token-vault") }
+        #expect(try parts.vault(keeper).encrypt([1], key: "token-vault", context: [], caller: service("token")).version == 2)
+        // Put back, it is the log again.
+        try Data(all.flatMap { $0 + [UInt8(ascii: "\n")] }).write(to: URL(filePath: parts.directory.path("backup")))
+        #expect(chmod(parts.directory.path("backup"), 0o600) == 0)
+        #expect(rename(parts.directory.path("backup"), parts.location.audit) == 0)
+        #expect(events.resume())
+        keeper.stop()
+        #expect(try lines(parts).count == all.count + 1)
+    }
+
+    @Test func theErrorSaysWhatToDo() {
+        let problem = KeyringProblem.auditMismatch(path: "/x/log", sequence: 57, reason: "the file is gone")
+        #expect(problem.description.contains("knows record 57: the file is gone."))
+        #expect(problem.description.contains("set encryption.audit.begin_after = 57"))
     }
 
     /// A crash in the middle of a record, and one between the log and the keyring.
@@ -128,7 +178,7 @@ import Testing
         keeper.stop()
         let records = try lines(parts).map { try AuditRecord(line: $0) }
         #expect(records.map(\.entry.action) == ["CREATE", "CREATE", "CREATE", "ROTATE", "NOT_DONE", "ROTATE"])
-        #expect(records[4].entry.detail == "records 4 to 4 did not take effect")
+        #expect(records[4].entry.detail == "did not take effect: record 4")
         #expect(try chain(lines(parts)).head == keeper.keyring.audit)
     }
 

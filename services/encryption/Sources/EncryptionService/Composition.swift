@@ -16,6 +16,8 @@ package struct EncryptionSettings: Sendable {
     package var publishLead: Int64
     package var passwords = PasswordSettings()
     package var isFIPSRequired = false
+    /// Whether the audit log tells of uses of keys too.
+    package var auditsUses = false
 
     package init(
         location: KeyringLocation, keys: [KeySpecification], mayCreate: Bool, policy: KeyPolicy, rounds: Int,
@@ -83,7 +85,7 @@ package struct Composition: Sendable {
         let passwords = settings.passwords
         let blocklist = try passwords.blocklist.map { (path) throws(StartProblem) in try Blocklist(path: path) }
         let keeper = try KeyringKeeper.open(
-            settings.location, wanted: settings.wantedKeys(), mayCreate: settings.mayCreate,
+            settings.location, wanted: settings.wantedKeys(), mayCreate: settings.mayCreate, auditsUses: settings.auditsUses,
             maker: KeyMaker(publishLead: settings.publishLead * 1_000_000), clock: clock, report: report)
         let vault = Vault(keeper: keeper, policy: settings.policy, clock: clock)
         let administration = KeyAdministration(keeper: keeper, policy: settings.policy, clock: clock)
@@ -102,7 +104,7 @@ package struct Composition: Sendable {
             keeper: keeper,
             handlers: [
                 EncryptionHandler(vault: vault, administration: administration, facts: facts),
-                KeyHandler(administration: administration), PasswordHandler(hasher: hasher, strength: strength),
+                KeyHandler(administration: administration), PasswordHandler(hasher: hasher, strength: strength, keeper: keeper),
                 JWTHandler(authority: authority),
             ])
     }

@@ -20,6 +20,11 @@ package enum EncryptionConfig {
     package static let audit = ConfigKey(
         "encryption.audit.file", default: StatePath("key-audit.log"),
         doc: "The log of key administration, hash-chained; mode 0600.")
+    package static let uses = ConfigKey(
+        "encryption.audit.uses", default: false, doc: "Whether the audit log tells of every use of a key too.")
+    package static let beginAfter = ConfigKey(
+        "encryption.audit.begin_after", default: 0, in: 0...Int.max,
+        doc: "The record of the audit log after which a new file may be begun, when the old one was moved away; 0 for none.")
     package static let policy = ConfigKey(
         "encryption.policy", default: "", allowed: "the text of a JSON object, caller to key to list of operations",
         doc: "The key policy. Empty for the standard policy."
@@ -68,7 +73,7 @@ package enum EncryptionConfig {
         doc: "How long a new signing key is published before it signs.")
 
     package static let entries: [any ConfigEntry] = [
-        keyring, masterKey, create, keys, audit, policy, rounds, minimumPassword,
+        keyring, masterKey, create, keys, audit, uses, beginAfter, policy, rounds, minimumPassword,
         minimumWithSecondFactor, contextWords, blocklist, pepper, formerPeppers, fips, issuer, skew, publishLead,
     ]
     package static let table = ConfigTable(service: "encryption", keys: entries, callsOut: false)

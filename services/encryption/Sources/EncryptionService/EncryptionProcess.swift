@@ -22,6 +22,7 @@ package enum EncryptionProcess {
                         .warning, "key not administered", .id("key", order.key), .id("action", order.change.action),
                         .id("reason", error.rpcError.reason))
                 case .reserved(let keys): logger.event(.debug, "reserves written", .count("keys", keys.count))
+                case .usesTold(let count): logger.event(.debug, "uses of keys written to the audit log", .count("records", count))
                 case .administrationStopped(let error):
                     logger.event(.error, "audit log not written, key administration stopped", .error(error))
                 case .administrationResumed:
@@ -60,6 +61,8 @@ extension EncryptionSettings {
         let pepper = try configuration[EncryptionConfig.pepper]
         passwords.pepperKey = pepper.isEmpty ? nil : pepper
         passwords.formerPepperKeys = try configuration[EncryptionConfig.formerPeppers]
+        location.auditBeginsAfter = UInt64(try configuration[EncryptionConfig.beginAfter])
+        auditsUses = try configuration[EncryptionConfig.uses]
         isFIPSRequired = try configuration[EncryptionConfig.fips] == "required"
     }
 }

@@ -4,11 +4,10 @@ import Synchronization
 /// The audit log's file, appended to by the keyring thread alone and synced before what it tells of happens.
 ///
 /// Each record holds its predecessor's hash, and the sealed keyring holds the last one's: so records cannot be changed,
-/// removed or cut off at the end without it being noticed, be it by someone who may write the file.
+/// removed or cut off at the end without it being noticed, be it by someone who may write the file. Nor can the file be
+/// emptied, or lose its beginning: a file begins with record 1, or with a record that says where the ones before it are, and
+/// such a file is begun only when configuration says after which record.
 final class AuditLog: Sendable {
-    /// How much of the end is read when the log is opened: what the keyring's head is looked for in.
-    private static let tailCount = 1 << 20
-
     private struct File {
         let descriptor: Int32
         let isRegular: Bool
@@ -18,11 +17,14 @@ final class AuditLog: Sendable {
     }
 
     let path: String
+    /// The record after which a new file may begin; 0 for none.
+    private let beginsAfter: UInt64
     private let clock: MicrosecondClock
     private let file = Mutex<File?>(nil)
 
-    init(path: String, clock: @escaping MicrosecondClock) {
+    init(path: String, beginsAfter: UInt64 = 0, clock: @escaping MicrosecondClock) {
         self.path = path
+        self.beginsAfter = beginsAfter
         self.clock = clock
     }
 
@@ -51,10 +53,11 @@ final class AuditLog: Sendable {
     }
 
     private func write(_ entries: [AuditEntry], to file: inout File) throws(KeyringProblem) {
+        guard !entries.isEmpty else { return }
         var (head, bytes): (AuditHead, [UInt8]) = (file.head, [])
         let now = clock()
         for entry in entries {
-            guard let next = try? AuditRecord.next(entry, after: head, time: now) else { throw .crypto("no audit record") }
+            guard let next = try? AuditRecord.next(entry, after: head, time: entry.time ?? now) else { throw .crypto("no audit record") }
             bytes += next.line
             head = next.record.head
         }
@@ -84,17 +87,26 @@ final class AuditLog: Sendable {
     // MARK: Opening
 
     private func open(known: AuditHead) throws(KeyringProblem) -> File {
+        let mayBegin = known.sequence == 0 || known.sequence == beginsAfter
         let isNew = !PrivateFile.exists(path)
-        let descriptor = Glibc.open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0o600)
-        guard descriptor >= 0 else { throw PrivateFile.failure(path, "open") }
+        let creating = mayBegin ? O_CREAT : 0
+        let descriptor = Glibc.open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | creating, 0o600)
+        guard descriptor >= 0 else {
+            if errno == ENOENT, !mayBegin { throw mismatch(known, "the file is gone") }
+            throw PrivateFile.failure(path, "open")
+        }
         do throws(KeyringProblem) {
-            var file = try settled(descriptor, known: known)
+            var (file, undone) = try settled(descriptor, known: known, mayBegin: mayBegin)
             if isNew { try PrivateFile.syncDirectory(of: path) }
-            if file.head.sequence > known.sequence {
+            if file.isRegular, file.end == 0, known.sequence > 0 {
+                let begin = AuditEntry(
+                    action: AuditEntry.begin, actor: "configuration", detail: "records 1 to \(known.sequence) are in other files")
+                try write([begin], to: &file)
+            }
+            if !undone.isEmpty {
                 // Written, and then the process ended before the keyring was: none of it happened.
-                let entry = AuditEntry(
-                    action: "NOT_DONE", actor: "keyring",
-                    detail: "records \(known.sequence + 1) to \(file.head.sequence) did not take effect")
+                let numbers = undone.map(String.init).joined(separator: ", ")
+                let entry = AuditEntry(action: AuditEntry.notDone, actor: "keyring", detail: "did not take effect: record \(numbers)")
                 try write([entry], to: &file)
             }
             return file
@@ -104,30 +116,30 @@ final class AuditLog: Sendable {
         }
     }
 
-    /// The file with its end where the last whole record ends, after the keyring's head was found in it.
-    private func settled(_ descriptor: Int32, known: AuditHead) throws(KeyringProblem) -> File {
+    /// The file with its end where the last whole record ends, after the keyring's head was found in it; and the numbers of the
+    /// changes after that head, which the keyring does not have.
+    private func settled(
+        _ descriptor: Int32, known: AuditHead, mayBegin: Bool
+    ) throws(KeyringProblem) -> (file: File, undone: [UInt64]) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw PrivateFile.failure(path, "inspect") }
         // A device, such as a line to a printer, keeps nothing that could be looked at.
         guard status.st_mode & S_IFMT == S_IFREG else {
             guard status.st_mode & S_IFMT == S_IFCHR else { throw .notPrivate(path: path, found: "it is neither a file nor a device") }
-            return File(descriptor: descriptor, isRegular: false, end: 0, head: known)
+            return (File(descriptor: descriptor, isRegular: false, end: 0, head: known), [])
         }
         try PrivateFile.checkPrivate(descriptor, path)
         let size = Int(status.st_size)
-        let tail = try tail(descriptor, size: size)
-        let end = tail.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
-        var file = File(descriptor: descriptor, isRegular: true, end: size - (tail.count - end), head: known)
-        guard file.end > 0 else {
-            // Nothing whole: a new file goes on where the keyring says.
-            try cut(file, from: size)
-            return file
+        let reader = AuditFileReader(descriptor: descriptor, path: path)
+        var file = File(descriptor: descriptor, isRegular: true, end: try reader.end(ofLastLineBefore: size), head: known)
+        var undone: [UInt64] = []
+        if file.end == 0 {
+            guard mayBegin else { throw mismatch(known, "the file is empty") }
+        } else {
+            (file.head, undone) = try follow(reader, to: file.end, known: known)
         }
-        // The first line of a tail may be the end of one.
-        let lines = tail[..<end].split(separator: UInt8(ascii: "\n")).dropFirst(size > tail.count ? 1 : 0)
-        file.head = try head(of: Array(lines), known: known)
         try cut(file, from: size)
-        return file
+        return (file, undone)
     }
 
     private func cut(_ file: File, from size: Int) throws(KeyringProblem) {
@@ -137,40 +149,73 @@ final class AuditLog: Sendable {
         }
     }
 
-    /// Where the log stands: from the record that the keyring knows, or from one that follows it, to its end.
-    private func head(of lines: [ArraySlice<UInt8>], known: AuditHead) throws(KeyringProblem) -> AuditHead {
-        func mismatch(_ reason: String) -> KeyringProblem { .auditMismatch(path: path, sequence: known.sequence, reason: reason) }
-        var chain: AuditChain?
-        for (index, line) in lines.enumerated() {
-            do throws(AuditDamage) {
-                let record = try AuditRecord(line: line)
-                if chain != nil {
-                    try chain?.take(line)
-                } else if record.sequence == known.sequence {
-                    guard record.hash == known.hash else { throw AuditDamage("it is another one") }
-                    chain = AuditChain(after: known)
-                } else if index == 0, record.sequence == known.sequence + 1 {
-                    chain = AuditChain(after: known)
-                    try chain?.take(line)
-                }
-            } catch {
-                throw mismatch("\(error)")
-            }
-        }
-        guard let head = chain?.head else { throw mismatch("it is missing") }
-        return head
+    private func mismatch(_ known: AuditHead, _ reason: String) -> KeyringProblem {
+        .auditMismatch(path: path, sequence: known.sequence, reason: reason)
     }
 
-    private func tail(_ descriptor: Int32, size: Int) throws(KeyringProblem) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: min(size, Self.tailCount))
-        var read = 0
-        while read < bytes.count {
-            let (start, rest) = (size - bytes.count + read, bytes.count - read)
-            let count = bytes[read...].withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, rest, off_t(start)) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw PrivateFile.failure(path, "read") }
-            read += count
+    /// Where the log stands: from the record that the keyring knows, or from one that follows it, to its end.
+    private func follow(
+        _ reader: AuditFileReader, to end: Int, known: AuditHead
+    ) throws(KeyringProblem) -> (head: AuditHead, undone: [UInt64]) {
+        var follower = AuditFollower(known: known)
+        do throws(AuditFileReader.Failure) {
+            try reader.lines(from: 0, to: end) { line throws(AuditDamage) in
+                try follower.begin(line)
+                return false
+            }
+            let start = try reader.start(ofTailWith: known.sequence, end: end)
+            try reader.lines(from: start, to: end) { line throws(AuditDamage) in
+                try follower.take(line)
+                return true
+            }
+        } catch {
+            switch error {
+            case .file(let problem): throw problem
+            case .record(let damage): throw mismatch(known, damage.description)
+            }
         }
-        return bytes
+        do throws(AuditDamage) { return (try follower.head, follower.undone) } catch { throw mismatch(known, error.description) }
+    }
+}
+
+/// Looks for the record that the keyring knows, and follows the chain from there.
+private struct AuditFollower {
+    let known: AuditHead
+    private var first: UInt64 = 0
+    private var chain: AuditChain?
+    /// Changes of keys after the known record that nothing says were not done.
+    private(set) var undone: [UInt64] = []
+
+    init(known: AuditHead) { self.known = known }
+
+    /// Looks at the file's first line.
+    mutating func begin(_ line: ArraySlice<UInt8>) throws(AuditDamage) {
+        let record = try AuditRecord(line: line)
+        first = record.sequence
+        let isBeginning = record.sequence == 1 ? record.previous == AuditHead.none.hash : record.entry.action == AuditEntry.begin
+        guard isBeginning else { throw AuditDamage("the file begins with record \(first): what was before it is missing") }
+    }
+
+    mutating func take(_ line: ArraySlice<UInt8>) throws(AuditDamage) {
+        let record = try AuditRecord(line: line)
+        if chain == nil {
+            if record.sequence == known.sequence {
+                guard record.hash == known.hash else { throw AuditDamage("it is another one") }
+                chain = AuditChain(after: known)
+                return
+            }
+            guard record.sequence == first, first == known.sequence + 1 else { return }
+            chain = AuditChain(after: known)
+        }
+        try chain?.take(line)
+        if record.entry.action == AuditEntry.notDone { undone = [] }
+        if record.entry.isChange { undone.append(record.sequence) }
+    }
+
+    var head: AuditHead {
+        get throws(AuditDamage) {
+            guard let head = chain?.head else { throw AuditDamage("it is missing") }
+            return head
+        }
     }
 }

@@ -11,9 +11,14 @@ package struct AuditHead: Sendable, Hashable {
     package let sequence: UInt64
     /// SHA-256 of the record's text.
     package let hash: [UInt8]
+
+    package init(sequence: UInt64, hash: [UInt8]) {
+        self.sequence = sequence
+        self.hash = hash
+    }
 }
 
-/// What is told of one act of key administration. Never a secret.
+/// What is told of one act of key administration, or of one use of a key. Never a secret.
 package struct AuditEntry: Sendable, Hashable {
     /// `ROTATE`, `DISABLE`, ...
     package var action: String
@@ -25,6 +30,8 @@ package struct AuditEntry: Sendable, Hashable {
     package var requestID: String
     /// What else is to be known, in words: `version 3`.
     package var detail: String
+    /// When it happened, in microseconds since 1970; nil for when it is written.
+    package var time: Int64?
 
     package init(action: String, key: String = "", actor: String, requestID: String = "", detail: String = "") {
         self.action = action
@@ -33,6 +40,20 @@ package struct AuditEntry: Sendable, Hashable {
         self.requestID = requestID
         self.detail = detail
     }
+}
+
+extension AuditEntry {
+    /// The first of a file that goes on where another one ended.
+    static let begin = "BEGIN"
+    /// Takes back changes that were told of and then not done.
+    static let notDone = "NOT_DONE"
+    /// The log could not be written for a while.
+    static let resume = "RESUME"
+    /// Uses that are not listed one by one.
+    static let countedUses = "USES_COUNTED"
+
+    /// Whether it tells of a change of a key, which a keyring that does not know of it did not make.
+    var isChange: Bool { KeyChange.actions.contains(action) }
 }
 
 /// One line of the log: 64 hexadecimal digits, a space, a JSON object. The digits are the SHA-256 of the object's bytes, and
@@ -101,7 +122,7 @@ package struct AuditRecord: Sendable, Hashable {
     }
 
     /// `2026-11-21T18:08:27Z`
-    private static func text(of time: Int64) -> String {
+    static func text(of time: Int64) -> String {
         Date(timeIntervalSince1970: Double(time / 1_000_000)).ISO8601Format()
     }
 }
@@ -128,6 +149,9 @@ package struct AuditChain: Sendable {
     /// Takes the next line, without its end.
     package mutating func take(_ line: some Collection<UInt8>) throws(AuditDamage) {
         let record = try AuditRecord(line: line)
+        if head == nil, record.sequence == 1 {
+            guard record.previous == AuditHead.none.hash else { throw AuditDamage("it is not the first record of a log") }
+        }
         if let head {
             guard record.sequence == head.sequence + 1 else {
                 throw AuditDamage("its number is \(record.sequence), and \(head.sequence + 1) is next: records are missing or moved")

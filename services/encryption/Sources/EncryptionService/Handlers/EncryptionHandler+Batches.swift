@@ -10,9 +10,8 @@ extension EncryptionHandler {
         _ request: EncryptionBatchEncryptRequest, _ context: CallContext
     ) throws -> EncryptionBatchEncryptResponse {
         let sealer = try vault.sealer(request.keyName, .encrypt, version: request.keyVersion, caller: context.peer)
-        let results = try request.items.map { item in
-            try context.cancellation.check()
-            return EncryptionEncryptResult(
+        let results = try results(request.items, .encrypt, request.keyName, sealer.version.number, context, \.hasError) { item in
+            EncryptionEncryptResult(
                 ItemLimits.checking(plaintext: item.plaintext, context: item.context).flatMap {
                     attempt { () throws(EncryptionError) in
                         try sealer.seal(Array(item.plaintext), context: Array(item.context))
@@ -26,8 +25,7 @@ extension EncryptionHandler {
         _ request: EncryptionBatchDecryptRequest, _ context: CallContext
     ) throws -> EncryptionBatchDecryptResponse {
         let opener = try vault.opener(request.keyName, .decrypt, caller: context.peer)
-        let results = try request.items.map { item in
-            try context.cancellation.check()
+        let results = try results(request.items, .decrypt, request.keyName, 0, context, \.hasError) { item in
             let opened = ItemLimits.checking(ciphertext: item.ciphertext, context: item.context).flatMap {
                 attempt { () throws(EncryptionError) in
                     try opener.open(Array(item.ciphertext), context: Array(item.context))
@@ -47,9 +45,8 @@ extension EncryptionHandler {
         _ request: EncryptionBatchRewrapRequest, _ context: CallContext
     ) throws -> EncryptionBatchRewrapResponse {
         let rewrapper = try vault.rewrapper(request.keyName, caller: context.peer)
-        let results = try request.items.map { item in
-            try context.cancellation.check()
-            return EncryptionEncryptResult(
+        let results = try results(request.items, .rewrap, request.keyName, 0, context, \.hasError) { item in
+            EncryptionEncryptResult(
                 ItemLimits.checking(ciphertext: item.ciphertext, context: item.context).flatMap {
                     attempt { () throws(EncryptionError) in
                         try rewrapper.rewrap(Array(item.ciphertext), context: Array(item.context))
@@ -63,8 +60,7 @@ extension EncryptionHandler {
         _ request: EncryptionBatchMACRequest, _ context: CallContext
     ) throws -> EncryptionBatchMACResponse {
         let key = try vault.authenticator(request.keyName, .mac, version: request.keyVersion, caller: context.peer)
-        let results = try request.items.map { item in
-            try context.cancellation.check()
+        let results = try results(request.items, .mac, request.keyName, key.version.number, context, \.hasError) { item in
             let made = ItemLimits.checking(message: item.message).flatMap {
                 attempt { () throws(EncryptionError) in try key.mac(Array(item.message)) }
             }
@@ -84,8 +80,7 @@ extension EncryptionHandler {
         _ request: EncryptionBatchVerifyMACRequest, _ context: CallContext
     ) throws -> EncryptionBatchVerifyMACResponse {
         let key = try vault.authenticator(request.keyName, .verifyMAC, caller: context.peer)
-        let results = try request.items.map { item in
-            try context.cancellation.check()
+        let results = try results(request.items, .verifyMAC, request.keyName, 0, context, { !$0.valid }) { item in
             let verified = ItemLimits.checking(message: item.message).flatMap {
                 attempt { () throws(EncryptionError) in try key.isValid(Array(item.mac), for: Array(item.message)) }
             }
@@ -97,6 +92,25 @@ extension EncryptionHandler {
             }
         }
         return .with { $0.results = results }
+    }
+
+    /// One result for each item. They are told of as one use, also when the caller is gone before the last.
+    ///
+    /// - Parameter version: 0 where items may be of several.
+    private func results<Item, Result>(
+        _ items: [Item], _ operation: KeyOperation, _ key: String, _ version: UInt32, _ context: CallContext,
+        _ isFailed: (Result) -> Bool, _ body: (Item) -> Result
+    ) throws -> [Result] {
+        var (results, failed): ([Result], Int) = ([], 0)
+        results.reserveCapacity(items.count)
+        defer { vault.tell(operation, key, version: version, items: results.count, failed: failed, context) }
+        for item in items {
+            try context.cancellation.check()
+            let result = body(item)
+            if isFailed(result) { failed += 1 }
+            results.append(result)
+        }
+        return results
     }
 
     private func attempt<Value>(

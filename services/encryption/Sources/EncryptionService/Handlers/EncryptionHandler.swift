@@ -22,6 +22,7 @@ package struct EncryptionHandler: EncryptionServiceHandler {
         let sealed = try vault.encrypt(
             Array(request.plaintext), key: request.keyName, context: Array(request.context),
             version: request.keyVersion, caller: context.peer)
+        vault.tell(.encrypt, request.keyName, version: sealed.version, context)
         return .with {
             $0.ciphertext = Data(sealed.ciphertext)
             $0.keyVersion = sealed.version
@@ -31,16 +32,20 @@ package struct EncryptionHandler: EncryptionServiceHandler {
     package func decrypt(
         _ request: EncryptionDecryptRequest, _ context: CallContext
     ) throws -> EncryptionDecryptResponse {
-        let plaintext = try vault.decrypt(
-            Array(request.ciphertext), key: request.keyName, context: Array(request.context), caller: context.peer)
+        let ciphertext = Array(request.ciphertext)
+        let plaintext = try vault.telling(.decrypt, request.keyName, of: ciphertext, context) {
+            try vault.decrypt(ciphertext, key: request.keyName, context: Array(request.context), caller: context.peer)
+        }
         return .with { $0.plaintext = Data(plaintext) }
     }
 
     package func rewrap(
         _ request: EncryptionRewrapRequest, _ context: CallContext
     ) throws -> EncryptionRewrapResponse {
-        let sealed = try vault.rewrap(
-            Array(request.ciphertext), key: request.keyName, context: Array(request.context), caller: context.peer)
+        let ciphertext = Array(request.ciphertext)
+        let sealed = try vault.telling(.rewrap, request.keyName, of: ciphertext, context) {
+            try vault.rewrap(ciphertext, key: request.keyName, context: Array(request.context), caller: context.peer)
+        }
         return .with {
             $0.ciphertext = Data(sealed.ciphertext)
             $0.keyVersion = sealed.version
@@ -79,6 +84,7 @@ package struct EncryptionHandler: EncryptionServiceHandler {
             $0.pepperVersion = pepper?.number ?? 0
             $0.auditSequence = audit.sequence
             $0.auditHash = Data(audit.hash)
+            $0.auditsUses = vault.keeper.auditsUses
         }
     }
 
@@ -94,6 +100,7 @@ package struct EncryptionHandler: EncryptionServiceHandler {
         var key = try vault.dataKey(
             Int(length), key: request.keyName, context: Array(request.context), caller: context.peer)
         defer { key.plaintext.withUnsafeMutableBytes { wipe($0) } }
+        vault.tell(.dataKey, request.keyName, version: key.sealed.version, context)
         return .with {
             if !request.wrappedOnly { $0.plaintext = Data(key.plaintext) }
             $0.ciphertext = Data(key.sealed.ciphertext)
@@ -104,6 +111,7 @@ package struct EncryptionHandler: EncryptionServiceHandler {
     package func mac(_ request: EncryptionMACRequest, _ context: CallContext) throws -> EncryptionMACResponse {
         let made = try vault.authenticator(request.keyName, .mac, version: request.keyVersion, caller: context.peer)
             .mac(Array(request.message))
+        vault.tell(.mac, request.keyName, version: made.version, context)
         return .with {
             $0.mac = Data(made.mac)
             $0.keyVersion = made.version
@@ -115,6 +123,8 @@ package struct EncryptionHandler: EncryptionServiceHandler {
     ) throws -> EncryptionVerifyMACResponse {
         let isValid = try vault.authenticator(request.keyName, .verifyMAC, caller: context.peer)
             .isValid(Array(request.mac), for: Array(request.message))
+        let version = TaggedMAC(Array(request.mac))?.version ?? 0
+        vault.tell(.verifyMAC, request.keyName, version: version, failed: isValid ? 0 : 1, context)
         return .with { $0.valid = isValid }
     }
 
@@ -123,6 +133,34 @@ package struct EncryptionHandler: EncryptionServiceHandler {
         guard length <= 4096 else { throw EncryptionError.invalid(field: "length", "It must be 4096 at most.") }
         guard let bytes = try? RandomBytes.generate(Int(length)) else { throw EncryptionError.cryptoFailed }
         return .with { $0.random = Data(bytes) }
+    }
+}
+
+extension Vault {
+    /// Leaves word of a use that a call made of a key.
+    func tell(
+        _ operation: KeyOperation, _ key: String, version: UInt32, items: Int = 1, failed: Int = 0, _ context: CallContext
+    ) {
+        keeper.tell(
+            operation, key, version: version, items: items, failed: failed, actor: context.peer.service, requestID: context.requestID)
+    }
+
+    /// Opens a ciphertext, and leaves word of that, also when it does not open.
+    fileprivate func telling<Result>(
+        _ operation: KeyOperation, _ key: String, of ciphertext: [UInt8], _ context: CallContext, _ body: () throws -> Result
+    ) throws -> Result {
+        func tell(failed: Int) {
+            guard keeper.auditsUses else { return }
+            self.tell(operation, key, version: Ciphertext(ciphertext)?.version ?? 0, failed: failed, context)
+        }
+        do {
+            let result = try body()
+            tell(failed: 0)
+            return result
+        } catch EncryptionError.decryptionFailed {
+            tell(failed: 1)
+            throw EncryptionError.decryptionFailed
+        }
     }
 }
 

@@ -21,6 +21,8 @@ package struct JWTHandler: JWTServiceHandler {
         claims.client = request.clientID.isEmpty ? nil : request.clientID
         claims.scope = request.scope.isEmpty ? nil : request.scope
         let signed = try authority.sign(claims, key: request.keyName, caller: context.peer)
+        authority.keeper.tell(
+            .sign, request.keyName, version: signed.version, actor: context.peer.service, requestID: context.requestID)
         return .with {
             $0.token = signed.token
             $0.expiresAt = Google_Protobuf_Timestamp(seconds: signed.expiresAt)

@@ -58,8 +58,8 @@ extension KeyringProblem: CustomStringConvertible {
         case .inUse(let path):
             "Another process uses the keyring (it holds \(path)). Stop it first: one keyring has one process."
         case .auditMismatch(let path, let sequence, let reason):
-            "The audit log \(path) does not fit the keyring, which knows its record \(sequence): \(reason). Restore it "
-                + "from a backup; or, to go on without, move it away: a new file then goes on after that record."
+            "The audit log \(path) does not fit the keyring, which knows record \(sequence): \(reason). Restore it "
+                + "from a backup. To go on in a new file, move what is there away and set encryption.audit.begin_after = \(sequence)."
         case .io(let path, let operation, let reason):
             "Cannot \(operation) \(path): \(reason)."
         case .crypto(let reason):

@@ -6,6 +6,8 @@ package struct KeyringLocation: Sendable, Hashable {
     package var masterKey: String
     /// The log of key administration.
     package var audit: String
+    /// The record of that log after which a new file may begin; 0 for none.
+    package var auditBeginsAfter: UInt64 = 0
 
     /// - Parameter audit: Nil for a file beside the keyring.
     package init(keyring: String, masterKey: String, audit: String? = nil) {

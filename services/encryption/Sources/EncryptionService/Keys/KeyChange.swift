@@ -32,6 +32,11 @@ package enum KeyChange: Sendable {
         }
     }
 
+    /// All of those.
+    static let actions: Set = [
+        "CREATE", "IMPORT", "ROTATE", "CONFIGURE", "DISABLE", "ENABLE", "SCHEDULE_DESTRUCTION", "CANCEL_DESTRUCTION", "DESTROY", "EXPORT",
+    ]
+
     var makesKey: Bool {
         switch self {
         case .create, .importKey: true

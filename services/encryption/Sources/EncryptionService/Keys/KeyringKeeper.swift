@@ -71,23 +71,30 @@ package final class KeyringKeeper: Sendable {
     private let release: @Sendable () -> Void
     private let maker: KeyMaker
     private let audit: AuditLog?
+    private let uses: UseLog?
+    /// How many uses the log tells of that the sealed keyring does not know of. Used by the keyring thread.
+    private let unsealedUses = Atomic(0)
+    /// After so many the keyring is sealed anew, so that they cannot be cut off without it being noticed.
+    private static let unsealedUsesLimit = 8192
     private let wanted: Set<String>
     private let clock: MicrosecondClock
     private let report: @Sendable (KeyringEvent) -> Void
 
     /// - Parameters:
     ///   - audit: Where administration is told of; nil for none.
+    ///   - uses: Where handlers leave word of uses of keys, for the audit log; nil for nowhere.
     ///   - wanted: Keys that configuration says must exist: they are not destroyed.
     ///   - save: Makes a keyring durable; called on the keyring thread and by `start`.
     ///   - release: Lets go of the file, when the thread has ended.
     init(
-        _ keyring: Keyring, maker: KeyMaker, audit: AuditLog? = nil, wanted: Set<String> = [],
+        _ keyring: Keyring, maker: KeyMaker, audit: AuditLog? = nil, uses: UseLog? = nil, wanted: Set<String> = [],
         clock: @escaping MicrosecondClock, report: @escaping @Sendable (KeyringEvent) -> Void,
         save: @escaping @Sendable (Keyring) throws -> Void, release: @escaping @Sendable () -> Void = {}
     ) {
         self.published = Mutex(Snapshot(keyring: keyring))
         self.maker = maker
         self.audit = audit
+        self.uses = uses
         self.wanted = wanted
         self.clock = clock
         self.report = report
@@ -97,16 +104,26 @@ package final class KeyringKeeper: Sendable {
 
     /// Opens the keyring file, reserves what the first messages need, and starts the thread.
     ///
+    /// - Parameter auditsUses: Whether the audit log tells of uses of keys too.
     /// - Throws: `KeyringProblem`, naming the file and the next step.
     package static func open(
-        _ location: KeyringLocation, wanted: [KeySpecification], mayCreate: Bool, maker: KeyMaker,
+        _ location: KeyringLocation, wanted: [KeySpecification], mayCreate: Bool, auditsUses: Bool = false, maker: KeyMaker,
         clock: @escaping MicrosecondClock = systemClock, report: @escaping @Sendable (KeyringEvent) -> Void
     ) throws -> KeyringKeeper {
-        let audit = AuditLog(path: location.audit, clock: clock)
+        try open(
+            location, wanted: wanted, mayCreate: mayCreate, uses: auditsUses ? UseLog() : nil, maker: maker, clock: clock,
+            report: report)
+    }
+
+    static func open(
+        _ location: KeyringLocation, wanted: [KeySpecification], mayCreate: Bool, uses: UseLog?, maker: KeyMaker,
+        clock: @escaping MicrosecondClock, report: @escaping @Sendable (KeyringEvent) -> Void
+    ) throws -> KeyringKeeper {
+        let audit = AuditLog(path: location.audit, beginsAfter: location.auditBeginsAfter, clock: clock)
         let (store, keyring) = try KeyringStore.open(
             location, wanted: wanted, mayCreate: mayCreate, maker: maker, audit: audit, now: clock())
         let keeper = KeyringKeeper(
-            keyring, maker: maker, audit: audit, wanted: Set(wanted.map(\.name)), clock: clock, report: report,
+            keyring, maker: maker, audit: audit, uses: uses, wanted: Set(wanted.map(\.name)), clock: clock, report: report,
             save: { try store.save($0) },
             release: {
                 audit.close()
@@ -213,6 +230,21 @@ extension KeyringKeeper {
         }
     }
 
+    /// Whether the audit log tells of uses of keys.
+    package var auditsUses: Bool { uses != nil }
+
+    /// Leaves word of a use of a key, where the audit log is to tell of them. Never waits.
+    func tell(
+        _ operation: KeyOperation, _ name: String, version: UInt32, items: Int = 1, failed: Int = 0, actor: String, requestID: String
+    ) {
+        // A name that is no key's was used for nothing.
+        guard let uses, items > 0, keyring[name] != nil else { return }
+        let use = KeyUse(
+            operation: operation, key: name, version: version, actor: actor, requestID: requestID, items: items, failed: failed,
+            time: clock())
+        if uses.add(use) { wake.signal() }
+    }
+
     /// Whether an export is in the audit log and may be fetched, which then is over. False: it is asked for now.
     package func takeExport(of name: String, version: UInt32, by actor: KeyActor) throws(EncryptionError) -> Bool {
         let now = clock()
@@ -269,9 +301,13 @@ extension KeyringKeeper {
             if case .pendingDestruction(let time) = key.state { return time }
             return key.isDue(publishLead: maker.publishLead)
         }
-        guard let due = due.min() else { return wake.wait() }
+        let longest = uses == nil ? Self.longestSleep : UseLog.interval
+        guard let due = due.min() else {
+            if uses == nil { wake.wait() } else { _ = wake.wait(timeout: .now() + longest) }
+            return
+        }
         let seconds = Double(max(0, due.subtractingReportingOverflow(clock()).partialValue)) / 1_000_000
-        _ = wake.wait(timeout: .now() + min(seconds, Self.longestSleep))
+        _ = wake.wait(timeout: .now() + min(seconds, longest))
     }
 
     /// Administration may fail without keeping reserves from being written.
@@ -286,7 +322,33 @@ extension KeyringKeeper {
             throw error
         }
         if work.wantsWrappingKey { try makeWrappingKey() }
+        do { try tellOfUses(isLast: work.phase == .stopping) } catch { failure = failure ?? error }
         if let failure { throw failure }
+    }
+
+    /// Writes the uses that handlers left word of. While that fails they wait, up to `UseLog`'s bound.
+    private func tellOfUses(isLast: Bool) throws {
+        guard let audit, let uses else { return }
+        let batch = uses.take()
+        if !batch.isEmpty {
+            let entries = batch.entries
+            do {
+                let head = try audit.append(entries, known: audited.withLock { $0.head } ?? keyring.audit)
+                audited.withLock { $0.head = head }
+            } catch {
+                uses.restore(batch)
+                setStopped(by: error)
+                throw error
+            }
+            unsealedUses.add(entries.count, ordering: .relaxed)
+            report(.usesTold(entries.count))
+        }
+        let unsealed = unsealedUses.load(ordering: .relaxed)
+        guard unsealed >= Self.unsealedUsesLimit || isLast && unsealed > 0 else { return }
+        let next = keyring.changed(audit: audited.withLock { $0.head }) { _ in }
+        try save(next)
+        published.withLock { $0.keyring = next }
+        unsealedUses.store(0, ordering: .relaxed)
     }
 
     // MARK: Administration
@@ -328,7 +390,7 @@ extension KeyringKeeper {
         guard let audit else { return nil }
         let progress = audited.withLock { $0 }
         var new = entries.filter { !progress.entries.contains($0) }
-        if isStopped { new.append(AuditEntry(action: "RESUME", actor: KeyActor.keyring.name)) }
+        if isStopped { new.append(AuditEntry(action: AuditEntry.resume, actor: KeyActor.keyring.name)) }
         guard !new.isEmpty else { return progress.head }
         do {
             let head = try audit.append(new, known: progress.head ?? known)
@@ -472,6 +534,8 @@ package enum KeyringEvent: Sendable {
     case refused(KeyOrder, EncryptionError)
     /// Larger reserves of these keys are durable.
     case reserved([String])
+    /// The audit log tells of so many uses more.
+    case usesTold(Int)
     /// A write failed and is tried again.
     case failed(any Error)
     /// The last write before the end failed: what was asked for is not done.

@@ -122,7 +122,7 @@ extension NamedKey {
 /// One version of one key, sealing.
 package struct Sealer {
     fileprivate let key: NamedKey
-    fileprivate let version: KeyVersion
+    let version: KeyVersion
     fileprivate let secret: SymmetricKey
     fileprivate let meter: UsageMeter
     fileprivate let keeper: KeyringKeeper
@@ -182,7 +182,7 @@ package struct Rewrapper {
 /// A key of usage MAC, and the version that makes new ones.
 package struct Authenticator {
     fileprivate let key: NamedKey
-    fileprivate let version: KeyVersion
+    let version: KeyVersion
 
     package func mac(_ message: [UInt8]) throws(EncryptionError) -> (mac: [UInt8], version: UInt32) {
         guard case .mac(let secret) = version.material,

@@ -36,7 +36,7 @@ package struct TokenAuthority: Sendable {
         }
     }
 
-    private let keeper: KeyringKeeper
+    let keeper: KeyringKeeper
     private let policy: KeyPolicy
     private let issuer: String
     private let skew: Int64
@@ -54,20 +54,21 @@ package struct TokenAuthority: Sendable {
         self.clock = clock
     }
 
-    /// A token signed by the key's primary version, and the second at which it expires.
+    /// A token signed by the key's primary version, the second at which it expires, and that version.
     package func sign(
         _ request: Request, key name: String, caller: PeerIdentity
-    ) throws(EncryptionError) -> (token: String, expiresAt: Int64) {
+    ) throws(EncryptionError) -> (token: String, expiresAt: Int64, version: UInt32) {
         try policy.check(caller, .sign, name)
         guard let key = try keeper.keyring[name]?.usable() else { throw .unknownKey(name) }
         let now = clock()
-        guard case .sign(let secret, let kid) = key.primary(at: now).material else {
+        let version = key.primary(at: now)
+        guard case .sign(let secret, let kid) = version.material else {
             throw .wrongUsage(key: name, expected: .sign)
         }
         let claims = try claims(request, now: now / 1_000_000)
         let signer = TokenSigner(kid: kid, key: secret, type: .accessToken)
         guard let token = try? signer.sign(claims) else { throw .cryptoFailed }
-        return (token, claims.expiresAt)
+        return (token, claims.expiresAt, version.number)
     }
 
     /// The claims of a token that one of the keys which `caller` may verify with has signed for `audience`.
