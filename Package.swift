@@ -115,6 +115,7 @@ let package = Package(
         system("CLibPQ", pkgConfig: "libpq", apt: "libpq-dev"),
         system("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
         system("CXCrypt", apt: "libcrypt-dev"),
+        system("CLinux", apt: "libc6-dev"),
 
         // MARK: Protocol: the wire, the call layer and the transport between them
         // Sans-IO frames, connection and call state machines: bytes and time in, bytes and events out.
@@ -154,7 +155,7 @@ let package = Package(
         module(
             "ServiceKit",
             [
-                "RPCCore", "RPCTransport", "Contracts", "JOSE", "LibCrypto", nioCore, nioPosix, nioSSL, x509, asn1, logging,
+                "CLinux", "RPCCore", "RPCTransport", "Contracts", "JOSE", "LibCrypto", nioCore, nioPosix, nioSSL, x509, asn1, logging,
                 configuration, lifecycle, unixSignals, protobuf, nioHTTP1, coreMetrics, tracing,
             ]),
         // What stores share: the database's trouble as callers may see it.
@@ -230,7 +231,7 @@ let package = Package(
             tests("LibCryptoTests", ["LibCrypto", "COpenSSL"], resources: [.copy("Vectors")]),
             tests("JOSETests", ["JOSE", "LibCrypto"], resources: [.copy("Vectors")]),
             tests("SQLTests", ["SQL"]),
-            tests("ServiceKitTests", ["ServiceKit", "ServiceClients", "RPCClient", "ServiceStorage", "SQL", "DevelopmentCA", "Contracts", "ContractClients", "RPCCore", "RPCTransport", "LibCrypto", "JOSE", lifecycle, logging, protobuf, coreMetrics, tracing, httpClient, nioCore, nioHTTP1]),
+            tests("ServiceKitTests", ["ServiceKit", "CLinux", "ServiceClients", "RPCClient", "ServiceStorage", "SQL", "DevelopmentCA", "Contracts", "ContractClients", "RPCCore", "RPCTransport", "LibCrypto", "JOSE", lifecycle, logging, protobuf, coreMetrics, tracing, httpClient, nioCore, nioHTTP1]),
             tests("DevelopmentCATests", ["DevelopmentCA", "RPCCore", "RPCTransport", x509, asn1]),
             tests("SupervisionTests", ["Supervision"]),
             tests("ContractHarnessTests", ["ContractHarness", "lockstep-peer"]),

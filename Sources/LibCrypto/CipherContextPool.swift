@@ -6,7 +6,7 @@ import Synchronization
 /// A context serves one message at a time: it is taken out, used and put back, so no two threads ever share one.
 final class CipherContextPool: Sendable {
     /// As many contexts as are kept; more are freed after use.
-    private static let capacity = 8
+    private let capacity: Int
 
     /// A context on its way between threads; owned by whoever holds it.
     // Safe to send: exactly one owner at a time, the pool or the caller of `take`.
@@ -18,6 +18,11 @@ final class CipherContextPool: Sendable {
 
     private let idle = Mutex<[Context]>([])
 
+    init(capacity: Int = 8) { self.capacity = capacity }
+
+    /// How many wait.
+    var idleCount: Int { idle.withLock { $0.count } }
+
     /// A context of this key, or a fresh one without a key.
     func take() throws(CryptoError) -> Context {
         if let context = idle.withLock({ $0.popLast() }) { return context }
@@ -28,7 +33,7 @@ final class CipherContextPool: Sendable {
     /// Keeps a context for the next message.
     func put(_ context: Context) {
         let kept = idle.withLock { idle in
-            guard idle.count < Self.capacity else { return false }
+            guard idle.count < capacity else { return false }
             idle.append(context)
             return true
         }

@@ -10,8 +10,10 @@ package final class SymmetricKey: @unchecked Sendable {
     package static let count = 32
 
     private let storage: UnsafeMutableRawBufferPointer
-    let encryption = CipherContextPool()
-    let decryption = CipherContextPool()
+    /// Where `storage` is, of a key that has a page of its own.
+    private let page: LockedPage?
+    let encryption: CipherContextPool
+    let decryption: CipherContextPool
 
     /// A key of random bytes.
     package convenience init() throws(CryptoError) {
@@ -24,6 +26,8 @@ package final class SymmetricKey: @unchecked Sendable {
     ///
     /// - Throws: `CryptoError.invalidKey` when there are more or fewer.
     package init(bytes: some ContiguousBytes) throws(CryptoError) {
+        page = nil
+        (encryption, decryption) = (CipherContextPool(), CipherContextPool())
         storage = .allocate(byteCount: Self.count, alignment: 16)
         let fits = bytes.withUnsafeBytes { source in
             guard source.count == Self.count else { return false }
@@ -33,7 +37,26 @@ package final class SymmetricKey: @unchecked Sendable {
         guard fits else { throw .invalidKey }
     }
 
+    /// The same in a `LockedPage`, and without cipher contexts that hold its schedule between messages: for a key that seals
+    /// seldom and guards all others.
+    ///
+    /// - Throws: `CryptoError.invalidKey`, or `library` when there is no memory. A page that may not be locked is no error.
+    package init(locked bytes: some ContiguousBytes) throws(CryptoError) {
+        let result: Result<LockedPage, CryptoError> = bytes.withUnsafeBytes { source in
+            guard source.count == Self.count else { return .failure(.invalidKey) }
+            do throws(CryptoError) { return .success(try LockedPage(source)) } catch { return .failure(error) }
+        }
+        let page = try result.get()
+        self.page = page
+        storage = page.bytes
+        (encryption, decryption) = (CipherContextPool(capacity: 0), CipherContextPool(capacity: 0))
+    }
+
+    /// Whether its bytes are where swap never gets them.
+    package var isLocked: Bool { page?.isLocked ?? false }
+
     deinit {
+        guard page == nil else { return }
         wipe(storage)
         storage.deallocate()
     }

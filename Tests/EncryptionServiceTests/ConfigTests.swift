@@ -26,7 +26,10 @@ import Testing
         let settings = try settings([
             "LOCKSTEP_ENCRYPTION_PASSWORD_PEPPER_KEY": "passwords", "LOCKSTEP_ENCRYPTION_PASSWORD_FORMER_PEPPER_KEYS": "a,b",
             "LOCKSTEP_ENCRYPTION_PASSWORD_BLOCKLIST_FILE": "refused.txt", "LOCKSTEP_ENCRYPTION_FIPS": "required",
+            "LOCKSTEP_ENCRYPTION_KEYRING_LOCK_MEMORY": "required", "LOCKSTEP_ENCRYPTION_AUDIT_USES": "true",
+            "LOCKSTEP_ENCRYPTION_AUDIT_BEGIN_AFTER": "57",
         ])
+        #expect(settings.isMemoryLockRequired && settings.auditsUses && settings.location.auditBeginsAfter == 57)
         #expect(settings.passwords.pepperKey == "passwords" && settings.passwords.formerPepperKeys == ["a", "b"])
         #expect(settings.passwords.blocklist?.hasSuffix(".lockstep/refused.txt") == true && settings.isFIPSRequired)
         let wanted = try settings.wantedKeys()
@@ -38,7 +41,9 @@ import Testing
         ("LOCKSTEP_ENCRYPTION_PASSWORD_ROUNDS", "9"), ("LOCKSTEP_ENCRYPTION_PASSWORD_ROUNDS", "16"),
         ("LOCKSTEP_ENCRYPTION_PASSWORD_MINIMUM_LENGTH", "7"), ("LOCKSTEP_ENCRYPTION_KEYRING_KEYS", "a:AEAD,a:SIGN"),
         ("LOCKSTEP_ENCRYPTION_KEYRING_KEYS", "a:aead"), ("LOCKSTEP_ENCRYPTION_POLICY", "{\"token\": 1}"),
-        ("LOCKSTEP_ENCRYPTION_PASSWORD_PEPPER_KEY", "a key"), ("LOCKSTEP_ENCRYPTION_FIPS", "maybe"),
+        ("LOCKSTEP_ENCRYPTION_KEYRING_LOCK_MEMORY", "yes"), ("LOCKSTEP_ENCRYPTION_AUDIT_USES", "maybe"),
+        ("LOCKSTEP_ENCRYPTION_AUDIT_BEGIN_AFTER", "-1"), ("LOCKSTEP_ENCRYPTION_FIPS", "maybe"),
+        ("LOCKSTEP_ENCRYPTION_PASSWORD_PEPPER_KEY", "a key"),
         ("LOCKSTEP_ENCRYPTION_PASSWORD_PEPPER_KEY", "abcdefghijklmnopqrstuvwxyzabcdefg"),
         ("LOCKSTEP_ENCRYPTION_PASSWORD_MINIMUM_LENGTH_MFA", "7"),
         ("LOCKSTEP_ENCRYPTION_JWT_SKEW", "61s"), ("LOCKSTEP_ENCRYPTION_KEYRING_CREATE", "maybe"),

@@ -95,6 +95,7 @@ final class Events: Sendable {
             case .failed: failures.signal()
             case .reserved: reserves.signal()
             case .usesTold: uses.signal()
+            case .memoryNotLocked: all.withLock { $0.append("memory not locked") }
             case .abandoned: break
             case .administrationStopped: stops.signal()
             case .administrationResumed: resumes.signal()

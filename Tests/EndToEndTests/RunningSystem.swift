@@ -35,6 +35,24 @@ final class RunningSystem: Sendable {
         self.provider = provider
     }
 
+    /// The process that started the five.
+    var supervisorID: Int32 { supervisor.processIdentifier }
+
+    /// Whether a process of this user may leave a core file at all.
+    static var hasRoomForCores: Bool {
+        var room = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &room)
+        return room.rlim_max > 0
+    }
+
+    /// Lets what is started from here leave core files, small ones: so a test sees that the services forbid it themselves.
+    private static func makeRoomForCores() {
+        var room = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &room)
+        room.rlim_cur = max(room.rlim_cur, min(room.rlim_max, 4096))
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &room)
+    }
+
     /// Makes certificates, starts the provider and the five, and waits until the gateway says that it is ready.
     ///
     /// - Parameter settings: environment values that the five are to have beside.
@@ -61,6 +79,7 @@ final class RunningSystem: Sendable {
         let sink = try FileHandle(forWritingTo: log)
         supervisor.standardOutput = sink
         supervisor.standardError = sink
+        makeRoomForCores()
         try supervisor.run()
         let system = RunningSystem(
             state: state, binaries: Places.binaries, python: Places.python, ports: ports, metrics: metrics, log: log,

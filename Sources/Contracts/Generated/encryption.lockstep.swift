@@ -24,7 +24,7 @@ package enum EncryptionServiceContract {
             batchMAC,
             batchVerifyMAC,
         ],
-        fingerprint: 0x09611fc958b56a02
+        fingerprint: 0xe990dd614f07210b
     )
 
     package static let encrypt = MethodDescriptor(
@@ -1648,6 +1648,7 @@ extension EncryptionDescribeServiceResponse: ContractMessage {
             FieldDescriptor(name: "audit_sequence", number: 8, kind: .uint64),
             FieldDescriptor(name: "audit_hash", number: 9, kind: .bytes),
             FieldDescriptor(name: "audits_uses", number: 10, kind: .bool),
+            FieldDescriptor(name: "master_key_locked", number: 11, kind: .bool),
         ]
     )
 
@@ -1665,6 +1666,7 @@ extension EncryptionDescribeServiceResponse: ContractMessage {
         text.value("audit_sequence", auditSequence, if: auditSequence != 0)
         text.bytes("audit_hash", auditHash)
         text.value("audits_uses", auditsUses, if: auditsUses)
+        text.value("master_key_locked", masterKeyLocked, if: masterKeyLocked)
         return text.description
     }
 

@@ -714,6 +714,9 @@ package nonisolated struct EncryptionDescribeServiceResponse: Sendable {
   /// Whether the audit log tells of every use of a key.
   package var auditsUses: Bool = false
 
+  /// Whether the master key is where swap never gets it.
+  package var masterKeyLocked: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -2818,7 +2821,7 @@ nonisolated extension EncryptionDescribeServiceRequest: SwiftProtobuf.Message, S
 
 nonisolated extension EncryptionDescribeServiceResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".DescribeServiceResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}crypto_library\0\u{3}crypto_provider\0\u{3}crypto_provider_version\0\u{3}fips_required\0\u{3}bcrypt_rounds\0\u{3}pepper_key\0\u{3}pepper_version\0\u{3}audit_sequence\0\u{3}audit_hash\0\u{3}audits_uses\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}crypto_library\0\u{3}crypto_provider\0\u{3}crypto_provider_version\0\u{3}fips_required\0\u{3}bcrypt_rounds\0\u{3}pepper_key\0\u{3}pepper_version\0\u{3}audit_sequence\0\u{3}audit_hash\0\u{3}audits_uses\0\u{3}master_key_locked\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2836,6 +2839,7 @@ nonisolated extension EncryptionDescribeServiceResponse: SwiftProtobuf.Message, 
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.auditSequence) }()
       case 9: try { try decoder.decodeSingularBytesField(value: &self.auditHash) }()
       case 10: try { try decoder.decodeSingularBoolField(value: &self.auditsUses) }()
+      case 11: try { try decoder.decodeSingularBoolField(value: &self.masterKeyLocked) }()
       default: break
       }
     }
@@ -2872,6 +2876,9 @@ nonisolated extension EncryptionDescribeServiceResponse: SwiftProtobuf.Message, 
     if self.auditsUses != false {
       try visitor.visitSingularBoolField(value: self.auditsUses, fieldNumber: 10)
     }
+    if self.masterKeyLocked != false {
+      try visitor.visitSingularBoolField(value: self.masterKeyLocked, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2886,6 +2893,7 @@ nonisolated extension EncryptionDescribeServiceResponse: SwiftProtobuf.Message, 
     if lhs.auditSequence != rhs.auditSequence {return false}
     if lhs.auditHash != rhs.auditHash {return false}
     if lhs.auditsUses != rhs.auditsUses {return false}
+    if lhs.masterKeyLocked != rhs.masterKeyLocked {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

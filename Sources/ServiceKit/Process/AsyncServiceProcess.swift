@@ -42,6 +42,7 @@ package struct AsyncServiceProcess: Sendable {
     /// start can work, 1 otherwise, with what went wrong on standard error.
     package func main() async -> Never {
         let variables = ProcessInfo.processInfo.environment
+        do { try CoreDumps.forbid() } catch { LastWords.exit(table.service, error) }
         Lifeline.hold(variables)
         // Until the certificate watch listens; what it would read is read at the start anyway.
         signal(SIGHUP, SIG_IGN)

@@ -5,11 +5,14 @@ import RPCTransport
 /// Why a service did not start that no other error says.
 package enum StartError: Error, Sendable, Hashable, CustomStringConvertible {
     case foreignCertificate(PeerIdentity, service: String)
+    /// They cannot be switched off.
+    case coreDumps(String)
 
     package var description: String {
         switch self {
         case .foreignCertificate(let identity, let service):
             "the certificate is \(identity.service)'s, not \(service)'s; \(service).certificate names the file"
+        case .coreDumps(let reason): "core dumps cannot be forbidden: \(reason)"
         }
     }
 }

@@ -33,6 +33,7 @@ package struct SyncServiceProcess: Sendable {
     /// Not `async`, so that a SYNC service has no suspension anywhere in its own sources.
     package func main() -> Never {
         let variables = ProcessInfo.processInfo.environment
+        do { try CoreDumps.forbid() } catch { LastWords.exit(table.service, error) }
         Lifeline.hold(variables)
         // Until the certificate watch listens; what it would read is read at the start anyway.
         signal(SIGHUP, SIG_IGN)

@@ -18,6 +18,8 @@ package struct EncryptionSettings: Sendable {
     package var isFIPSRequired = false
     /// Whether the audit log tells of uses of keys too.
     package var auditsUses = false
+    /// Whether the service only starts with the master key's page locked in memory.
+    package var isMemoryLockRequired = false
 
     package init(
         location: KeyringLocation, keys: [KeySpecification], mayCreate: Bool, policy: KeyPolicy, rounds: Int,
@@ -87,6 +89,13 @@ package struct Composition: Sendable {
         let keeper = try KeyringKeeper.open(
             settings.location, wanted: settings.wantedKeys(), mayCreate: settings.mayCreate, auditsUses: settings.auditsUses,
             maker: KeyMaker(publishLead: settings.publishLead * 1_000_000), clock: clock, report: report)
+        if !LockedPage.areAllLocked {
+            guard !settings.isMemoryLockRequired else {
+                keeper.stop()
+                throw StartProblem.memoryNotLocked
+            }
+            report(.memoryNotLocked)
+        }
         let vault = Vault(keeper: keeper, policy: settings.policy, clock: clock)
         let administration = KeyAdministration(keeper: keeper, policy: settings.policy, clock: clock)
         let authority = TokenAuthority(

@@ -8,6 +8,9 @@ package enum EncryptionConfig {
     package static let masterKey = ConfigKey(
         "encryption.keyring.master_key_file", default: StatePath("master.key"),
         doc: "The key that seals the keyring: 64 hexadecimal digits, mode 0600.")
+    package static let lockMemory = ConfigKey(
+        "encryption.keyring.lock_memory", default: "preferred", oneOf: ["preferred", "required"],
+        doc: "`required`: the service starts only when the master key's page can be locked in memory, out of reach of swap.")
     package static let create = ConfigKey(
         "encryption.keyring.create", default: false,
         doc: "Make the keyring, the master key and missing keys at start. Never replaces a file.")
@@ -73,7 +76,7 @@ package enum EncryptionConfig {
         doc: "How long a new signing key is published before it signs.")
 
     package static let entries: [any ConfigEntry] = [
-        keyring, masterKey, create, keys, audit, uses, beginAfter, policy, rounds, minimumPassword,
+        keyring, masterKey, lockMemory, create, keys, audit, uses, beginAfter, policy, rounds, minimumPassword,
         minimumWithSecondFactor, contextWords, blocklist, pepper, formerPeppers, fips, issuer, skew, publishLead,
     ]
     package static let table = ConfigTable(service: "encryption", keys: entries, callsOut: false)

@@ -27,6 +27,7 @@ package enum EncryptionProcess {
                     logger.event(.error, "audit log not written, key administration stopped", .error(error))
                 case .administrationResumed:
                     logger.event(.notice, "audit log written again, key administration resumed")
+                case .memoryNotLocked: logger.event(.warning, "master key not locked in memory", .error(StartProblem.memoryNotLocked))
                 case .failed(let error):
                     logger.event(.error, "keyring not written, trying again", .error(error))
                 case .abandoned(let error):
@@ -63,6 +64,7 @@ extension EncryptionSettings {
         passwords.formerPepperKeys = try configuration[EncryptionConfig.formerPeppers]
         location.auditBeginsAfter = UInt64(try configuration[EncryptionConfig.beginAfter])
         auditsUses = try configuration[EncryptionConfig.uses]
+        isMemoryLockRequired = try configuration[EncryptionConfig.lockMemory] == "required"
         isFIPSRequired = try configuration[EncryptionConfig.fips] == "required"
     }
 }

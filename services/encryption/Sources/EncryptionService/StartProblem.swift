@@ -6,6 +6,8 @@ package enum StartProblem: Error, Sendable, Hashable {
     /// `encryption.keyring.keys` has the key with another usage.
     case pepperIsNoMAC(key: String)
     case fipsMissing(reason: String)
+    /// The master key's page.
+    case memoryNotLocked
 }
 
 extension StartProblem: CustomStringConvertible, LoggableError, ExitStatusProviding {
@@ -19,9 +21,15 @@ extension StartProblem: CustomStringConvertible, LoggableError, ExitStatusProvid
         case .fipsMissing(let reason):
             "encryption.fips is `required`, but \(reason). Install OpenSSL's FIPS provider and its configuration "
                 + "(`openssl fipsinstall`; Debian's build has none), or set encryption.fips to `off`."
+        case .memoryNotLocked:
+            "encryption.keyring.lock_memory is `required`, but \(Self.notLocked), or set it to `preferred`."
         }
     }
 
-    package var logLine: String { description }
+    /// For a log line, and for the end of a process that wants the page locked.
+    static let notLocked = "the master key's page cannot be locked in memory, so it may get into swap; raise RLIMIT_MEMLOCK "
+        + "(`ulimit -l`, `LimitMEMLOCK=` of systemd)"
+
+    package var logLine: String { self == .memoryNotLocked ? Self.notLocked : description }
     package var exitStatus: Int32 { ExitStatus.configuration }
 }

@@ -85,6 +85,7 @@ package struct EncryptionHandler: EncryptionServiceHandler {
             $0.auditSequence = audit.sequence
             $0.auditHash = Data(audit.hash)
             $0.auditsUses = vault.keeper.auditsUses
+            $0.masterKeyLocked = LockedPage.areAllLocked
         }
     }
 

@@ -543,6 +543,8 @@ package enum KeyringEvent: Sendable {
     /// The audit log cannot be written: keys are used as before, and not administered.
     case administrationStopped(any Error)
     case administrationResumed
+    /// The master key's page is not locked in memory.
+    case memoryNotLocked
 }
 
 /// Microseconds since 1970.
