@@ -90,6 +90,15 @@ final class Fixture: Sendable {
             try InProcessChannel(async: [UserOperatorHandler(store: handler.store)], peer: "operator"))
     }
 
+    /// The methods of passkeys, with or without a signed-in user.
+    func passkeys(_ session: AuthSessionTokens? = nil, _ user: String = "", handler: AuthHandler? = nil) throws -> PasskeyServiceClient {
+        let identity = session.map {
+            UserIdentity(subject: user, sessionID: $0.sessionID, roles: ["user"], lane: .routine)
+        }
+        return PasskeyServiceClient(
+            try InProcessChannel(async: [PasskeyHandler(auth: handler ?? self.handler)], peer: "gateway", user: identity))
+    }
+
     /// What machine clients ask for.
     func oauth(handler: AuthHandler? = nil) throws -> OAuthServiceClient {
         OAuthServiceClient(

@@ -119,6 +119,36 @@ extension SystemTests {
         return String(decoding: value, as: UTF8.self)
     }
 
+    @Test("WebAuthn 3 7.1, 7.2: a passkey is registered and signs in through the gateway")
+    func passkeys() async throws {
+        let system = try system
+        let address = try await system.account(password: Self.password)
+        let token = try await system.signIn(address, password: Self.password)["access_token"]
+        let device = SoftAuthenticator.es256()
+        let begun = try await system.curl(
+            "/v1/users/me/passkey-challenges", "POST", json: #"{"current_password":"\#(Self.password)"}"#, token: token)
+        try #require(begun.status == 201 && begun["rp_id"] == "localhost", "\(begun.body)")
+        let clientData = SoftAuthenticator.base64URL(device.clientData("webauthn.create", challenge: begun["challenge"]))
+        let object = SoftAuthenticator.base64URL(device.attestationObject())
+        let made = try await system.curl(
+            "/v1/users/me/passkeys", "POST",
+            json: #"{"name":"laptop","client_data_json":"\#(clientData)","attestation_object":"\#(object)"}"#, token: token)
+        try #require(made.status == 201 && made["name"] == "laptop", "\(made.body)")
+        let asked = try await system.curl("/v1/passkey-challenges", "POST", json: "{}")
+        let shown = device.clientData("webauthn.get", challenge: asked["challenge"])
+        let data = device.authenticatorData()
+        let fields = [
+            ("credential_id", device.credentialID), ("client_data_json", shown), ("authenticator_data", data),
+            ("signature", try device.signature(data, shown)), ("user_handle", SoftAuthenticator.decoded(begun["user_handle"])),
+        ].map { #""\#($0)":"\#(SoftAuthenticator.base64URL($1))""# }
+        let signedIn = try await system.curl("/v1/sessions:passkey", "POST", json: "{\(fields.joined(separator: ","))}")
+        try #require(signedIn.status == 201, "\(signedIn.body)")
+        #expect(try await me(signedIn["access_token"]) == 200)
+        #expect(try Self.claim("amr", of: signedIn["access_token"]) == #"["hwk","user","mfa"]"#)
+        let again = try await system.curl("/v1/sessions:passkey", "POST", json: "{\(fields.joined(separator: ","))}")
+        #expect(again.status == 401 && again["code"] == "invalid_passkey", "\(again.body)")
+    }
+
     @Test("RFC 6749 4.4, RFC 7662, RFC 7009: a machine client, from the command line to the end of its token")
     func machineClients() async throws {
         let system = try system
@@ -159,6 +189,20 @@ extension SystemTests {
         #expect(try await clients("list").output.contains(id))
         #expect(try await clients("remove", id).status == 0)
         #expect(try await form("/v1/oauth2/token", "grant_type=client_credentials", "\(id):\(secret)").status == 401)
+    }
+
+    @Test("ASVS 16.4.2: the running system seals its audit trail, and the command line follows the chain")
+    func theAuditTrailIsSealed() async throws {
+        let system = try system
+        let address = try await system.account(password: Self.password)
+        let mine = try await users("audit", address)
+        #expect(mine.output.contains("email_verified") && mine.output.contains("127.0.0.1"), "\(mine.output)\(mine.errors)")
+        let sealed: Finished? = try await eventually(within: .seconds(10)) {
+            let checked = try await system.lockstep(["audit", "verify", "--state", system.state.path])
+            return checked.output.contains(" 0 rows wait") ? checked : nil
+        }
+        let checked = try #require(sealed)
+        #expect(checked.status == 0 && checked.output.contains("The last has the hash "), "\(checked.output)\(checked.errors)")
     }
 
     @Test func theCommandLineSaysWhatIsWrong() async throws {

@@ -366,6 +366,63 @@ package enum ContractFiles {
                 """
         ),
         ContractFile(
+            name: "lockstep/auth/v1/passkey.proto",
+            imports: ["lockstep/auth/v1/auth.proto", "lockstep/contract/v1/options.proto"],
+            services: ["lockstep.auth.v1.PasskeyService"],
+            base64: """
+                Ch5sb2Nrc3RlcC9hdXRoL3YxL3Bhc3NrZXkucHJvdG8SEGxvY2tzdGVwLmF1dGgudjEaH2dvb2dsZS9wcm90b2J1Zi90aW1lc3Rh
+                bXAucHJvdG8aG2xvY2tzdGVwL2F1dGgvdjEvYXV0aC5wcm90bxoibG9ja3N0ZXAvY29udHJhY3QvdjEvb3B0aW9ucy5wcm90byJN
+                ChNCZWdpblBhc3NrZXlSZXF1ZXN0EjYKEGN1cnJlbnRfcGFzc3dvcmQYASABKAlCC9rzGAcIBBABIIAIUg9jdXJyZW50UGFzc3dv
+                cmQimwIKD1Bhc3NrZXlDcmVhdGlvbhIcCgljaGFsbGVuZ2UYASABKAlSCWNoYWxsZW5nZRITCgVycF9pZBgCIAEoCVIEcnBJZBIX
+                CgdycF9uYW1lGAMgASgJUgZycE5hbWUSHwoLdXNlcl9oYW5kbGUYBCABKAlSCnVzZXJIYW5kbGUSIwoJdXNlcl9uYW1lGAUgASgJ
+                Qgba8xgCCAJSCHVzZXJOYW1lEh4KCmFsZ29yaXRobXMYBiADKAVSCmFsZ29yaXRobXMSNwoTZXhjbHVkZV9jcmVkZW50aWFscxgH
+                IAMoCUIG2vMYAggBUhJleGNsdWRlQ3JlZGVudGlhbHMSHQoKdGltZW91dF9tcxgIIAEoDVIJdGltZW91dE1zIqgBChRDcmVhdGVQ
+                YXNza2V5UmVxdWVzdBIcCgRuYW1lGAEgASgJQgja8xgECAIgZFIEbmFtZRI1ChBjbGllbnRfZGF0YV9qc29uGAIgASgJQgva8xgH
+                EAEggEAoAlIOY2xpZW50RGF0YUpzb24SOwoSYXR0ZXN0YXRpb25fb2JqZWN0GAMgASgJQgza8xgIEAEggIABKAJSEWF0dGVzdGF0
+                aW9uT2JqZWN0ItUBCgdQYXNza2V5Eh0KCnBhc3NrZXlfaWQYASABKAlSCXBhc3NrZXlJZBIaCgRuYW1lGAIgASgJQgba8xgCCAJS
+                BG5hbWUSOQoKY3JlYXRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSCWNyZWF0ZWRBdBI8CgxsYXN0X3Vz
+                ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wUgpsYXN0VXNlZEF0EhYKBnN5bmNlZBgFIAEoCFIGc3luY2Vk
+                IhUKE0xpc3RQYXNza2V5c1JlcXVlc3QiTQoUTGlzdFBhc3NrZXlzUmVzcG9uc2USNQoIcGFzc2tleXMYASADKAsyGS5sb2Nrc3Rl
+                cC5hdXRoLnYxLlBhc3NrZXlSCHBhc3NrZXlzIkEKFERlbGV0ZVBhc3NrZXlSZXF1ZXN0EikKCnBhc3NrZXlfaWQYASABKAlCCtrz
+                GAYQASBAKAJSCXBhc3NrZXlJZCIXChVEZWxldGVQYXNza2V5UmVzcG9uc2UiHAoaQmVnaW5QYXNza2V5U2Vzc2lvblJlcXVlc3Qi
+                ZAoQUGFzc2tleUFzc2VydGlvbhIcCgljaGFsbGVuZ2UYASABKAlSCWNoYWxsZW5nZRITCgVycF9pZBgCIAEoCVIEcnBJZBIdCgp0
+                aW1lb3V0X21zGAMgASgNUgl0aW1lb3V0TXMinQIKG0NyZWF0ZVBhc3NrZXlTZXNzaW9uUmVxdWVzdBIyCg1jcmVkZW50aWFsX2lk
+                GAEgASgJQg3a8xgJCAEQASDYCigCUgxjcmVkZW50aWFsSWQSNQoQY2xpZW50X2RhdGFfanNvbhgCIAEoCUIL2vMYBxABIIBAKAJS
+                DmNsaWVudERhdGFKc29uEjoKEmF1dGhlbnRpY2F0b3JfZGF0YRgDIAEoCUIL2vMYBxABIIBAKAJSEWF1dGhlbnRpY2F0b3JEYXRh
+                EikKCXNpZ25hdHVyZRgEIAEoCUIL2vMYBxABIIACKAJSCXNpZ25hdHVyZRIsCgt1c2VyX2hhbmRsZRgFIAEoCUIL2vMYBxABIIAB
+                KAJSCnVzZXJIYW5kbGUy0wcKDlBhc3NrZXlTZXJ2aWNlEqcBCgxCZWdpblBhc3NrZXkSJS5sb2Nrc3RlcC5hdXRoLnYxLkJlZ2lu
+                UGFzc2tleVJlcXVlc3QaIS5sb2Nrc3RlcC5hdXRoLnYxLlBhc3NrZXlDcmVhdGlvbiJN0vMYSQoHZ2F0ZXdheRADOgYIkE4QmHVa
+                BggKEDwYAmACaicSHy92MS91c2Vycy9tZS9wYXNza2V5LWNoYWxsZW5nZXMyASo4yQGoAQESjAEKDUNyZWF0ZVBhc3NrZXkSJi5s
+                b2Nrc3RlcC5hdXRoLnYxLkNyZWF0ZVBhc3NrZXlSZXF1ZXN0GhkubG9ja3N0ZXAuYXV0aC52MS5QYXNza2V5IjjS8xg0CgdnYXRl
+                d2F5EANaBggKEDwYAmACah0SFS92MS91c2Vycy9tZS9wYXNza2V5czIBKjjJARKSAQoMTGlzdFBhc3NrZXlzEiUubG9ja3N0ZXAu
+                YXV0aC52MS5MaXN0UGFzc2tleXNSZXF1ZXN0GiYubG9ja3N0ZXAuYXV0aC52MS5MaXN0UGFzc2tleXNSZXNwb25zZSIzkAIB0vMY
+                LAoHZ2F0ZXdheRADWgYIeBA8GAJqFwoVL3YxL3VzZXJzL21lL3Bhc3NrZXlzEqUBCg1EZWxldGVQYXNza2V5EiYubG9ja3N0ZXAu
+                YXV0aC52MS5EZWxldGVQYXNza2V5UmVxdWVzdBonLmxvY2tzdGVwLmF1dGgudjEuRGVsZXRlUGFzc2tleVJlc3BvbnNlIkOQAgLS
+                8xg8CgdnYXRld2F5EANaBggKEDwYAmonIiIvdjEvdXNlcnMvbWUvcGFzc2tleXMve3Bhc3NrZXlfaWR9OMwBEqABChNCZWdpblBh
+                c3NrZXlTZXNzaW9uEiwubG9ja3N0ZXAuYXV0aC52MS5CZWdpblBhc3NrZXlTZXNzaW9uUmVxdWVzdBoiLmxvY2tzdGVwLmF1dGgu
+                djEuUGFzc2tleUFzc2VydGlvbiI30vMYMwoHZ2F0ZXdheRACWgYIHhA8GAFqHhIWL3YxL3Bhc3NrZXktY2hhbGxlbmdlczIBKjjJ
+                ARKfAQoUQ3JlYXRlUGFzc2tleVNlc3Npb24SLS5sb2Nrc3RlcC5hdXRoLnYxLkNyZWF0ZVBhc3NrZXlTZXNzaW9uUmVxdWVzdBof
+                LmxvY2tzdGVwLmF1dGgudjEuU2Vzc2lvblRva2VucyI30vMYMwoHZ2F0ZXdheRACWgYIChA8GAFgAmocEhQvdjEvc2Vzc2lvbnM6
+                cGFzc2tleTIBKjjJARoGyvMYAggCQge6AgRBdXRoSsQJClQKAQwaTyBQYXNza2V5czogc2lnbmluZyBpbiB3aXRoIGEga2V5IHBh
+                aXIgb2YgdGhlIHVzZXIncyBkZXZpY2UgKFdlYkF1dGhuIExldmVsIDMpLgoKYQoCBgAaWyBXaGF0IGlzIGJpbmFyeSBpcyB0ZXh0
+                IGhlcmUsIGluIGJhc2U2NHVybCB3aXRob3V0IHBhZGRpbmcsIGFzIFdlYkF1dGhuJ3Mgb3duIEpTT04gaGFzIGl0LgoKiQEKBAYA
+                AgAagAEgV2hhdCBgbmF2aWdhdG9yLmNyZWRlbnRpYWxzLmNyZWF0ZSgpYCBuZWVkcy4gTmVlZHMgdGhlIGN1cnJlbnQgcGFzc3dv
+                cmQsIGFuZCBhIHNlY29uZCBmYWN0b3Igc2hvd24gbGF0ZWx5IHdoZXJlIHRoZXJlIGlzCiBvbmUuCgopCgQGAAIBGiEgUmVnaXN0
+                ZXJzIHdoYXQgdGhlIGRldmljZSBtYWRlLgoKYwoEBgACAxpbIE5lZWRzIGEgc2Vjb25kIGZhY3RvciBzaG93biBsYXRlbHkgaW4g
+                dGhpcyBzZXNzaW9uLCBvciB0aGUgcGFzc3dvcmQsIHdoZXJlIHRoZXJlIGlzIG5vbmUuCgp4CgQGAAIEGnAgV2hhdCBgbmF2aWdh
+                dG9yLmNyZWRlbnRpYWxzLmdldCgpYCBuZWVkcy4gVGhlIGRldmljZSBrbm93cyB3aG9zZSBwYXNza2V5cyBpdCBoYXMsIHNvIG5v
+                Ym9keSBzYXlzIHdobyB0aGV5IGFyZS4KChMKBAYAAgUaCyBTaWducyBpbi4KCn4KAgQBGnggV2ViQXV0aG4gTGV2ZWwgMywgc2Vj
+                dGlvbiA1LjQuIERpc2NvdmVyYWJsZSAoYHJlc2lkZW50S2V5YDogcmVxdWlyZWQpLCB1c2VyIHZlcmlmaWNhdGlvbiByZXF1aXJl
+                ZCwgYXR0ZXN0YXRpb24gIm5vbmUiLgoKJQoEBAECABodIEdvb2Qgb25jZSwgaW4gdGhpcyBzZXNzaW9uLgoKEwoEBAECAxoLIGB1
+                c2VyLmlkYAoKFQoEBAECBBoNIGB1c2VyLm5hbWVgCgpLCgQEAQIFGkMgQ09TRSBhbGdvcml0aG1zLCB0aGUgcHJlZmVycmVkIG9u
+                ZSBmaXJzdDogLTggKEVkRFNBKSwgLTcgKEVTMjU2KS4KCjgKBAQBAgYaMCBgZXhjbHVkZUNyZWRlbnRpYWxzYDogdGhvc2UgdGhh
+                dCB0aGUgdXNlciBoYXMuCgo3CgQEAQIHGi8gSG93IGxvbmcgdGhlIGNoYWxsZW5nZSBpcyBnb29kLCBtaWxsaXNlY29uZHMuCgoh
+                CgQEAgIAGhkgV2hhdCB0aGUgdXNlciBjYWxscyBpdC4KCkcKBAQDAgQaPyBJdCBtYXkgYmUgb24gbW9yZSB0aGFuIG9uZSBkZXZp
+                Y2UsIGFzIGl0cyBhdXRoZW50aWNhdG9yIHNheXMuCgpfCgIECRpZIFdlYkF1dGhuIExldmVsIDMsIHNlY3Rpb24gNS41LiBObyBj
+                cmVkZW50aWFscyBhcmUgbmFtZWQ7IHVzZXIgdmVyaWZpY2F0aW9uIGlzIHJlcXVpcmVkLgpiBnByb3RvMw==
+                """
+        ),
+        ContractFile(
             name: "lockstep/auth/v1/useradmin.proto",
             imports: ["lockstep/auth/v1/account.proto", "lockstep/contract/v1/options.proto"],
             services: ["lockstep.auth.v1.UserAdminService", "lockstep.auth.v1.UserOperatorService"],

@@ -73,7 +73,7 @@ import Testing
     func surface(verb: String, target: String, expected: String) { #expect(look(verb, target) == expected) }
 
     @Test func nothingElseIsRouted() {
-        #expect(table.routes.count == 50)
+        #expect(table.routes.count == 56)
         #expect(table.routes.allSatisfy { $0.method.exposure != .internal })
     }
 

@@ -15,7 +15,7 @@ WHEN OLD.subject IS NOT NULL
             'authn_token_refreshed', 'authn_login_fail', 'authn_login_lock', 'authn_login_unverified', 'authn_login_disabled',
             'authn_password_change_fail', 'authn_password_reset_requested', 'verification_requested', 'user_registered_again',
             'authz_fail', 'authn_second_factor_fail', 'authn_step_up_fail', 'authn_second_factor_required',
-            'authn_reauthentication_fail', 'client_authn_fail', 'client_token_issued')
+            'authn_reauthentication_fail', 'client_authn_fail', 'client_token_issued', 'authn_passkey_fail')
     AND NOT EXISTS (SELECT 1 FROM users u WHERE u.pseudonym = OLD.subject AND u.email_verified_at IS NULL)
 BEGIN
     SELECT RAISE(ABORT, 'audit_events is append-only');

@@ -53,6 +53,12 @@ package enum AuthError: Error, Sendable, Equatable {
     case foreignToken
     case clientNotFound
     case tooManyClients
+    /// A sign-in with a passkey that does not hold; why is nobody's business.
+    case invalidPasskey
+    /// What a device made cannot be registered.
+    case passkeyRefused
+    case passkeyNotFound
+    case tooManyPasskeys
     /// A machine client asks for what only a person may do.
     case userNeeded
 }
@@ -88,6 +94,7 @@ extension AuthError: RPCErrorConvertible {
         case .invalidCredentials, .invalidRefreshToken, .sessionEnded, .refreshTokenReused,
             .sessionNotFound, .userNotFound, .noSuchUser, .ownAccount, .invalidChallenge, .stepUpRequired,
             .factorNotFound, .tooManyFactors, .tooManyChanges, .invalidClient, .unsupportedGrantType, .invalidScope,
+            .invalidPasskey, .passkeyRefused, .passkeyNotFound, .tooManyPasskeys,
             .foreignToken, .reauthenticationRequired, .clientNotFound, .tooManyClients, .userNeeded:
             let (code, reason, message) = plain
             return RPCError(code, message, reason: reason)
@@ -138,6 +145,14 @@ extension AuthError: RPCErrorConvertible {
             (.failedPrecondition, "too_many_factors", "Remove a second factor first; there are as many as there may be.")
         case .tooManyChanges:
             (.failedPrecondition, "too_many_changes", "There were too many changes of address today; try again tomorrow.")
+        case .invalidPasskey:
+            (.unauthenticated, "invalid_passkey", "The passkey is not accepted; begin again, or sign in with the password.")
+        case .passkeyRefused:
+            (.invalidArgument, "passkey_refused", "The passkey cannot be registered; begin again.")
+        case .passkeyNotFound:
+            (.notFound, "passkey_not_found", "There is no such passkey.")
+        case .tooManyPasskeys:
+            (.failedPrecondition, "too_many_passkeys", "Remove a passkey first; there are as many as there may be.")
         case .invalidClient:
             (.unauthenticated, "invalid_client", "The client's id or secret is wrong.")
         case .unsupportedGrantType:

@@ -20,12 +20,18 @@ package struct AuthPolicy: Sendable {
     package var factorIssuer = "Lockstep"
     /// The name of the key in Encryption that seals the secrets of authenticator apps.
     package var factorKey = "auth-factors"
+    /// The domain that passkeys are bound to.
+    package var passkeyDomain = "localhost"
+    /// The origins of pages that may ask for them.
+    package var passkeyOrigins = ["https://localhost:8443"]
     /// The `aud` of access tokens.
     package var audience = "lockstep"
     /// The name of the signing key in Encryption.
     package var signingKey = "access-token"
 
     package init() {}
+
+    var relyingParty: RelyingParty { RelyingParty(id: passkeyDomain, name: factorIssuer, origins: passkeyOrigins) }
 
     /// A session that was last used then or before is over.
     func idleLimit(_ now: Timestamp) -> Timestamp { now - sessionIdle }
@@ -44,6 +50,9 @@ package struct AuthPolicy: Sendable {
     static let factorsPerUser = 10
     /// How long a factor waits for its first code.
     static let enrolmentLifetime: Duration = .seconds(900)
+    static let passkeysPerUser = 20
+    /// How long a passkey's challenge is good.
+    static let passkeyChallengeLifetime: Duration = .seconds(300)
     static let clientsAtMost = 500
     /// Secrets of one client that are good at once.
     static let secretsPerClient = 2

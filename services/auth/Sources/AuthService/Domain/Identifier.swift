@@ -10,6 +10,7 @@ enum Identifier: String {
     case pseudonym = "sub_"
     case factor = "fac_"
     case addressChange = "adc_"
+    case passkey = "pky_"
     case client = "cli_"
     case clientSecret = "csk_"
     /// A token of a client: where a user's has its session.

@@ -101,6 +101,11 @@ enum AuditEvent: String, SQLValue {
     case roleRevoked = "role_revoked"
     case userDisabled = "user_disabled"
     case userEnabled = "user_enabled"
+    case passkeyAdded = "authn_passkey_added"
+    case passkeyRemoved = "authn_passkey_removed"
+    case passkeyRefused = "authn_passkey_fail"
+    /// A passkey's counter went back: there may be a copy of it.
+    case passkeyCopied = "authn_passkey_counter"
     case clientCreated = "client_created"
     case clientSecretMade = "client_secret_made"
     case clientRemoved = "client_removed"

@@ -37,6 +37,13 @@ package enum AuthConfig {
     static let factorKey = ConfigKey(
         "auth.factor_key", default: "auth-factors",
         doc: "The name of the key in Encryption that seals the secrets of authenticator apps.")
+    static let passkeyDomain = ConfigKey(
+        "auth.passkey_domain", default: "localhost",
+        doc: "The domain that passkeys are bound to (the RP ID): that of the pages that ask for them, or one above it.")
+    static let passkeyOrigins = ConfigKey(
+        "auth.passkey_origins", default: ["https://localhost:8443"], allowed: "origins such as https://login.example.com",
+        doc: "Where pages that ask for passkeys stand, as browsers write it."
+    ) { $0.allSatisfy { $0.hasPrefix("https://") || $0.hasPrefix("http://localhost") } }
     static let audience = ConfigKey(
         "auth.audience", default: "lockstep",
         doc: "The audience (`aud`) of access tokens; `gateway.audience` must say the same.")
@@ -45,7 +52,7 @@ package enum AuthConfig {
 
     package static let keys: [any ConfigEntry] = [
         database, accessTokenLifetime, sessionLifetime, sessionIdle, refreshGrace, verificationLifetime, passwordResetLifetime,
-        sessionsPerUser, mailsPerHour, stepUpAge, factorIssuer, factorKey, audience, signingKey,
+        sessionsPerUser, mailsPerHour, stepUpAge, factorIssuer, factorKey, passkeyDomain, passkeyOrigins, audience, signingKey,
     ]
 
     package static let table = ConfigTable(service: "auth", keys: keys)
@@ -66,6 +73,8 @@ extension AuthPolicy {
         stepUpAge = try configuration[AuthConfig.stepUpAge]
         factorIssuer = try configuration[AuthConfig.factorIssuer]
         factorKey = try configuration[AuthConfig.factorKey]
+        passkeyDomain = try configuration[AuthConfig.passkeyDomain]
+        passkeyOrigins = try configuration[AuthConfig.passkeyOrigins]
         audience = try configuration[AuthConfig.audience]
         signingKey = try configuration[AuthConfig.signingKey]
     }

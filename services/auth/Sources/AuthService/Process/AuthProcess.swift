@@ -28,7 +28,8 @@ package enum AuthProcess {
         let handler = AuthHandler(store: store, passwords: passwords, accessTokens: accessTokens, factors: factors)
         let handlers: [any AsyncServiceHandler] = [
             handler, FactorHandler(auth: handler), AccountHandler(auth: handler), UserAdminHandler(store: store),
-            UserOperatorHandler(store: store), OAuthHandler(auth: handler), ClientAdminHandler(store: store),
+            UserOperatorHandler(store: store), OAuthHandler(auth: handler), PasskeyHandler(auth: handler),
+            ClientAdminHandler(store: store),
             ClientOperatorHandler(store: store),
         ]
         return AsyncParts(

@@ -70,6 +70,7 @@ extension AuthStore {
             """, .grace),
         PruningRule("challenges", key: "token_hash", where: "expires_at < :before", .retention),
         PruningRule("factors", key: "id", where: "confirmed_at IS NULL AND created_at < :before", .enrolment),
+        PruningRule("passkey_challenges", key: "challenge_hash", where: "expires_at < :before", .enrolment),
         PruningRule("client_tokens", key: "id", where: "expires_at < :before", .retention),
         PruningRule("link_tokens", key: "token_hash", where: "expires_at < :before", .retention),
         PruningRule(
@@ -104,6 +105,7 @@ extension AuthStore {
         AuditEvent.tokenRefreshed, .signInFailed, .signInLocked, .signInUnverified, .signInDisabled,
         .passwordChangeFailed, .resetRequested, .verificationRequested, .registeredAgain, .accessDenied,
         .secondFactorFailed, .stepUpFailed, .secondFactorAsked, .reauthenticationFailed, .clientRefused, .clientTokenIssued,
+        .passkeyRefused,
     ]
     private static let everyday = everydayEvents.map { "'\($0.rawValue)'" }.joined(separator: ", ")
 }

@@ -23,6 +23,8 @@ enum SignInProof: Sendable {
     case password(Redacted<String>, rehash: Redacted<String>?)
     /// The second step of a sign-in whose password was right.
     case secondStep(Challenge, SecondFactorProof)
+    /// A passkey, which verified its user.
+    case passkey(PasskeyProof)
 }
 
 extension AuthStore {
@@ -111,11 +113,15 @@ extension SignInProof {
         switch self {
         case .password: .password
         case .secondStep(_, let proof): .password.with(proof.methods)
+        case .passkey(let proof): proof.methods
         }
     }
 
     fileprivate var hasSecondFactor: Bool {
-        if case .secondStep = self { true } else { false }
+        switch self {
+        case .password: false
+        case .secondStep, .passkey: true
+        }
     }
 
     /// What the audit trail says.
@@ -123,6 +129,7 @@ extension SignInProof {
         switch self {
         case .password: "password"
         case .secondStep(_, let proof): "password " + proof.word
+        case .passkey: "passkey"
         }
     }
 }
@@ -197,6 +204,8 @@ extension Transaction {
             // Whoever disables an account or changes its password drops its challenges.
             try consume(challenge, at: now)
             try use(proof, of: session.userID, at: now)
+        case .passkey(let proof):
+            try use(proof, at: now)
         }
     }
 

@@ -18,5 +18,6 @@ package enum AuthMigrations {
                 .sqlite: PackageResources._010_audit_seal_sqlite_sql,
                 .postgres: PackageResources._010_audit_seal_postgres_sql,
             ]),
+        Migration(version: 11, name: "passkeys", bytes: PackageResources._011_passkeys_sql),
     ]
 }

@@ -1,0 +1,124 @@
+internal import LibCrypto
+internal import SQL
+
+/// Passkeys and their challenges.
+extension AuthStore {
+    /// A challenge that is good once: for one session that registers, or for whoever signs in.
+    func makePasskeyChallenge(session: String?) async throws -> [UInt8] {
+        let challenge = try RandomBytes.generate(RelyingParty.challengeLength)
+        let hash = try SHA256.hash(challenge)
+        let now = clock.now
+        try await write { transaction in
+            if let session {
+                try transaction.execute("DELETE FROM passkey_challenges WHERE session_id = :session", ["session": session])
+            }
+            try transaction.execute(
+                "INSERT INTO passkey_challenges (challenge_hash, session_id, expires_at) VALUES (:hash, :session, :expires)",
+                ["hash": hash, "session": session, "expires": now + AuthPolicy.passkeyChallengeLifetime])
+        }
+        return challenge
+    }
+
+    /// Uses a challenge up, whatever comes of it; of many at once, one gets it.
+    ///
+    /// - Returns: whether it was good for this.
+    func usePasskeyChallenge(_ challenge: [UInt8], session: String?) async throws -> Bool {
+        let hash = try SHA256.hash(challenge)
+        let now = clock.now
+        return try await write { transaction in
+            try transaction.execute(
+                """
+                DELETE FROM passkey_challenges
+                WHERE challenge_hash = :hash AND session_id IS NOT DISTINCT FROM :session AND expires_at > :now
+                """, ["hash": hash, "session": session, "now": now]) == 1
+        }
+    }
+
+    /// Oldest first.
+    func passkeys(of user: String) async throws -> [StoredPasskey] {
+        try await read {
+            try $0.query(
+                "SELECT \(passkeyColumns) FROM passkeys WHERE user_id = :user ORDER BY created_at, id", ["user": user],
+                decodePasskey)
+        }
+    }
+
+    func passkey(credential: [UInt8]) async throws -> StoredPasskey? {
+        try await read {
+            try $0.first(
+                "SELECT \(passkeyColumns) FROM passkeys WHERE credential_id = :id", ["id": credential], decodePasskey)
+        }
+    }
+
+    /// - Throws: `AuthError.tooManyPasskeys`, `.passkeyRefused` when somebody has the credential.
+    func add(_ passkey: StoredPasskey, session: String, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        try await write(raising: notifications) { transaction in
+            let count: Int = try transaction.one(
+                "SELECT count(*) AS n FROM passkeys WHERE user_id = :user", ["user": passkey.userID]
+            ).get("n")
+            guard count < AuthPolicy.passkeysPerUser else { throw AuthError.tooManyPasskeys }
+            let added = try transaction.execute(
+                """
+                INSERT INTO passkeys (id, user_id, credential_id, public_key, sign_count, synced, name, created_at)
+                VALUES (:id, :user, :credential, :key, :count, :synced, :name, :now)
+                ON CONFLICT (credential_id) DO NOTHING
+                """,
+                [
+                    "id": passkey.id, "user": passkey.userID, "credential": passkey.credentialID, "key": passkey.publicKey,
+                    "count": passkey.signCount, "synced": passkey.isSynced ? 1 : 0, "name": passkey.name, "now": change.at,
+                ])
+            guard added == 1 else { throw AuthError.passkeyRefused }
+            try transaction.notify(.secondFactorChanged, user: passkey.userID, change)
+            try transaction.audit(.passkeyAdded, user: passkey.userID, session: session, detail: passkey.id, change)
+        }
+    }
+
+    /// Ends the user's other sessions, too.
+    ///
+    /// - Throws: `AuthError.passkeyNotFound`.
+    func deletePasskey(_ id: String, of user: String, keeping session: String, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        try await write(raising: notifications, revocations) { transaction in
+            let deleted = try transaction.execute(
+                "DELETE FROM passkeys WHERE id = :id AND user_id = :user", ["id": id, "user": user])
+            guard deleted == 1 else { throw AuthError.passkeyNotFound }
+            try transaction.revokeSessions(of: user, except: session, at: change.at)
+            try transaction.notify(.secondFactorChanged, user: user, change)
+            try transaction.audit(.passkeyRemoved, user: user, session: session, detail: id, change)
+        }
+    }
+
+    func recordPasskey(_ event: AuditEvent, user: String?, detail: String, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        try await write { try $0.audit(event, user: user, detail: detail, change) }
+    }
+}
+
+private let passkeyColumns =
+    "id, user_id, credential_id, public_key, sign_count, synced, name, created_at, last_used_at"
+
+private func decodePasskey(_ row: Row) throws -> StoredPasskey {
+    StoredPasskey(
+        id: try row.get("id"), userID: try row.get("user_id"), credentialID: try row.get("credential_id"),
+        publicKey: try row.get("public_key"), signCount: try row.get("sign_count"), isSynced: try row.get("synced"),
+        name: try row.get("name"), createdAt: try row.get("created_at"), lastUsedAt: try row.get("last_used_at"))
+}
+
+extension Transaction {
+    /// Counts the use of a passkey that was right when it was looked at.
+    ///
+    /// - Throws: `AuthError.invalidPasskey` when it was removed or used meanwhile, or its user may not sign in.
+    func use(_ proof: PasskeyProof, at now: Timestamp) throws {
+        let changed = try execute(
+            """
+            UPDATE passkeys SET sign_count = :count, last_used_at = :now
+            WHERE id = :id AND user_id = :user AND (sign_count < :count OR (:count = 0 AND sign_count = 0))
+                AND EXISTS (
+                    SELECT 1 FROM users u
+                    WHERE u.id = :user AND u.disabled_at IS NULL AND u.email_verified_at IS NOT NULL)
+            """,
+            ["id": proof.passkey.id, "user": proof.passkey.userID, "count": proof.signCount, "now": now])
+        guard changed == 1 else { throw AuthError.invalidPasskey }
+    }
+}
