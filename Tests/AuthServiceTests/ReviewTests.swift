@@ -57,8 +57,23 @@ import Testing
         // With a factor the password is not enough.
         _ = try await Enrolment(fixture, user, session)
         fixture.clock.advance(by: .seconds(900))
-        _ = try await account.confirmPassword(confirm, CallOptions())
+        #expect(await refusal { _ = try await account.confirmPassword(confirm, CallOptions()) } == "step_up_required")
         #expect(await refusal { _ = try await admin.disableUser(request, CallOptions()) } == "step_up_required")
+    }
+
+    @Test("ASVS 6.1.1: a stolen session does not keep its owner from enrolling an app")
+    func aThiefClosesNoEnrolment() async throws {
+        let fixture = try await Fixture()
+        let user = try await fixture.member()
+        let session = try await fixture.signIn()
+        let factors = try fixture.factors(session, user.userID)
+        for _ in 0..<CodeLimit.mostInSessions {
+            var request = AuthStepUpRequest()
+            request.code = "000000"
+            #expect(await refusal { _ = try await factors.stepUp(request, CallOptions()) } == "invalid_second_factor")
+            fixture.clock.advance(by: CodeLimit.pause)
+        }
+        _ = try await Enrolment(fixture, user, fixture.signIn())
     }
 
     @Test("ASVS 6.6.2: a factor that waits for its first code lapses after a quarter of an hour")

@@ -30,6 +30,7 @@ struct Administration: Sendable {
     }
 
     func grantRole(_ request: AuthGrantRoleRequest, by actor: Actor, _ context: CallContext) async throws -> AuthAccount {
+        if request.role == Role.admin { try actor.requirePerson() }
         try await store.grantRole(request.role, to: request.userID, by: actor, context.rowOrigin).message
     }
 
@@ -55,7 +56,8 @@ struct Administration: Sendable {
     }
 
     func resetFactors(_ request: AuthResetFactorsRequest, by actor: Actor, _ context: CallContext) async throws -> AuthAccount {
-        try await store.resetFactors(of: request.userID, by: actor, context.rowOrigin).message
+        try actor.requirePerson()
+        return try await store.resetFactors(of: request.userID, by: actor, context.rowOrigin).message
     }
 
     func raiseTokenVersion(

@@ -39,10 +39,10 @@ extension Administration {
 }
 
 extension Actor {
-    /// Credentials are made by people: a client that could make others would outlive its removal.
+    /// Credentials, and admins, are made by people: a client that could make others would outlive its removal.
     ///
     /// - Throws: `AuthError.userNeeded`.
-    fileprivate func requirePerson() throws {
+    func requirePerson() throws {
         if case .client = self { throw AuthError.userNeeded }
     }
 }

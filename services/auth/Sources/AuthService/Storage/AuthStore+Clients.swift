@@ -81,7 +81,9 @@ extension AuthStore {
         let hash = try secret.hash
         let subject = try ClientGuessLimit.subject(client: id, network: origin.network)
         let state = try await read { try $0.clientGuess(id, hash, subject, before: change.at - ClientGuessLimit.pause) }
-        guard let client = state.client, !state.isClosed else {
+        // Nothing is written down while it is closed: the guesses that closed it were.
+        guard !state.isClosed else { throw AuthError.invalidClient }
+        guard let client = state.client else {
             try await write { transaction in
                 try transaction.execute(
                     """

@@ -8,7 +8,8 @@ extension AuthStore {
         try await read { try $0.factors(of: user) }
     }
 
-    /// Adds a factor that waits for its first code, in place of others that wait.
+    /// Adds a factor that waits for its first code, in place of others that wait. While none is confirmed there is no code
+    /// that a count could keep somebody from guessing: then it begins anew, and who has only a session closes nothing.
     ///
     /// - Throws: `AuthError.tooManyFactors`.
     func addFactor(_ factor: Factor, user: String, _ origin: Origin) async throws {
@@ -17,6 +18,7 @@ extension AuthStore {
             try transaction.execute(
                 "DELETE FROM factors WHERE user_id = :user AND confirmed_at IS NULL", ["user": user])
             guard try transaction.factors(of: user).count < AuthPolicy.factorsPerUser else { throw AuthError.tooManyFactors }
+            if try !transaction.hasSecondFactor(user) { try transaction.forgetCodes(of: user) }
             try transaction.execute(
                 """
                 INSERT INTO factors (id, user_id, name, sealed_secret, created_at, last_step)
@@ -96,11 +98,11 @@ extension AuthStore {
     /// - Throws: `AuthError.noSuchUser`.
     func resetFactors(of user: String, by actor: Actor, _ origin: Origin) async throws -> AccountRecord {
         let account = try await change(user, origin) { transaction, change in
+            try transaction.forgetCodes(of: user)
             guard try transaction.hasSecondFactor(user) else { return }
             try transaction.execute("DELETE FROM factors WHERE user_id = :user", ["user": user])
             try transaction.dropRecoveryCodes(of: user)
             try transaction.dropChallenges(of: user)
-            try transaction.forgetCodes(of: user)
             try transaction.revokeSessions(of: user, except: nil, at: change.at)
             try transaction.notify(.secondFactorChanged, user: user, change)
             try transaction.audit(.factorsReset, user: user, by: actor, change)

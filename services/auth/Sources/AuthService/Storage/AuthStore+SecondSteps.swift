@@ -109,10 +109,14 @@ extension AuthStore {
         guard isRecent else { throw AuthError.reauthenticationRequired }
     }
 
-    /// Notes that the password was shown again in a session.
+    /// Notes that the password was shown again in a session. Who has a second factor shows that instead: the password
+    /// alone must not make a session of two factors look fresh.
+    ///
+    /// - Throws: `AuthError.stepUpRequired`.
     func confirmPassword(in session: String, of user: String, _ origin: Origin) async throws -> Timestamp {
         let change = Change(at: clock.now, origin: origin)
         try await write { transaction in
+            guard try !transaction.hasSecondFactor(user) else { throw AuthError.stepUpRequired }
             try transaction.execute(
                 "UPDATE sessions SET authenticated_at = :now WHERE id = :id AND user_id = :user",
                 ["id": session, "user": user, "now": change.at])
