@@ -23,7 +23,7 @@ import Testing
         PasswordHasher(rounds: 10, pepper: Pepper(keeper: keeper, name: name, former: former, clock: parts.clock.read))
     }
 
-    @Test("ASVS 11.4.2: a hash says which version of which key peppered it") func roundTrip() throws {
+    @Test("OWASP Password Storage: a hash says which version of which key peppered it") func roundTrip() throws {
         defer { keeper.stop() }
         let hash = try hasher().hash(password)
         #expect(hash.hasPrefix("$hmac-sha256$k=passwords,v=1$2b$10$"))
@@ -207,7 +207,7 @@ import Testing
         }
     }
 
-    @Test func theShippedListIsWhole() {
+    @Test("ASVS 6.2.4: the 3,000 commonest passwords are known") func theShippedListIsWhole() {
         #expect(CommonPasswords.count >= 3000 && CommonPasswords.longest == 25)
         #expect(CommonPasswords.contains("123456") && CommonPasswords.contains("correcthorsebatterystaple"))
         #expect(!CommonPasswords.contains("#!comment: passwords that are tried first, one in each line, lower case, the commonest first."))
@@ -216,7 +216,7 @@ import Testing
 
 @Suite struct FIPSTests {
     /// What Debian's OpenSSL has. Where the provider is there, the service starts with it.
-    @Test("SP 800-140: without the FIPS provider a service that needs it does not start")
+    @Test("FIPS 140-3: without the FIPS provider a service that needs it does not start")
     func required() throws {
         let parts = try Parts()
         var settings = try EncryptionSettings(
