@@ -24,7 +24,7 @@ struct AuditCommand: AsyncParsableCommand {
                 did. `lockstep call EncryptionService/DescribeService --cert operator` has them from the keyring.
 
                 Without a file auth's database is checked: that each entry of the chain over its audit trail follows the one \
-                before it, that no row was changed, removed before its time, or put in.
+                before it, that no row was changed, removed before its time, or put in. --holds takes what an earlier check printed.
 
                 Ends with 0, or with 65 when something is damaged.
                 """)
@@ -63,7 +63,7 @@ struct AuditCommand: AsyncParsableCommand {
             do {
                 database = try await Database.open(url: url())
                 let store = AuthStore(database: database, policy: AuthPolicy(), clock: SystemClock(SystemWallClock()))
-                report = try await store.verifyAuditTrail { StandardError.print("\($0) entries ...") }
+                report = try await store.verifyAuditTrail(holding: try trailAnchor()) { StandardError.print("\($0) entries ...") }
                 await database.close()
             } catch let error as SQLError {
                 throw CommandFailure("\(error)")
@@ -74,7 +74,18 @@ struct AuditCommand: AsyncParsableCommand {
                 "\(report.entries) entries, of which \(report.forgotten) rows were forgotten in their time; "
                     + "\(report.waiting) rows wait for the sealer.")
             guard report.isWhole else { throw CommandFailure(report.problems.joined(separator: "\n"), status: 65) }
-            print(report.head.isEmpty ? "No entry yet." : "Each follows the one before it. The last has the hash \(report.head).")
+            let head = report.head
+            guard head.position > 0 else { return print("No entry yet.") }
+            print("Each follows the one before it. The last is entry \(head.position):\(Hex.encode(head.hash))")
+        }
+
+        private func trailAnchor() throws -> AuditChainLink? {
+            try holds.map { held in
+                guard let position = Int64(exactly: held.head.sequence) else {
+                    throw CommandFailure("--holds names no entry.", status: 64)
+                }
+                return AuditChainLink(position: position, hash: held.head.hash)
+            }
         }
 
         private func url() throws -> String {

@@ -9,7 +9,7 @@ BEGIN
         THEN
             RETURN NEW;
         END IF;
-    ELSIF OLD.subject IS NULL
+    ELSIF (OLD.subject IS NULL AND OLD.actor IS NULL)
         OR OLD.event IN (
             'authn_token_refreshed', 'authn_login_fail', 'authn_login_lock', 'authn_login_unverified', 'authn_login_disabled',
             'authn_password_change_fail', 'authn_password_reset_requested', 'verification_requested', 'user_registered_again',
@@ -23,6 +23,13 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION audit_events_wait() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    INSERT INTO audit_queue (event_id, at) VALUES (NEW.id, NEW.at);
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
@@ -31,6 +38,8 @@ $$;
 
 CREATE TRIGGER audit_events_keep BEFORE UPDATE OR DELETE ON audit_events
     FOR EACH ROW EXECUTE FUNCTION audit_events_keep();
+CREATE TRIGGER audit_events_wait AFTER INSERT ON audit_events
+    FOR EACH ROW EXECUTE FUNCTION audit_events_wait();
 CREATE TRIGGER audit_events_truncate BEFORE TRUNCATE ON audit_events
     FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse();
 CREATE TRIGGER audit_chain_keep BEFORE UPDATE OR DELETE ON audit_chain

@@ -10,7 +10,11 @@ CREATE TABLE audit_keys (
 ALTER TABLE audit_events ADD COLUMN sealed_for TEXT;
 ALTER TABLE audit_events ADD COLUMN sealed BYTEA;
 
--- Rows that the chain does not hold yet: written with them, so that writers do not wait for each other at its head.
+-- An account's deletion looks for its acts.
+CREATE INDEX audit_events_actor ON audit_events (actor) WHERE actor IS NOT NULL;
+
+-- Rows that the chain does not hold yet: written with them, by a trigger, so that writers do not wait for each other at its
+-- head, and a process of the version before is heard too.
 CREATE TABLE audit_queue (
     event_id TEXT PRIMARY KEY,
     at BIGINT NOT NULL
@@ -24,10 +28,11 @@ CREATE TABLE audit_chain (
     event_id TEXT NOT NULL UNIQUE,
     at BIGINT NOT NULL,
     event TEXT NOT NULL,
+    -- Whom the row is about, or who did it; nobody for what anybody can cause, which is forgotten.
     subject TEXT,
     -- SHA-256 of the row, without what is personal and plain.
     digest BYTEA NOT NULL,
-    -- SHA-256 of the entry before's, the position and the digest.
+    -- SHA-256 of the entry before's, and of all that stands in this one.
     hash BYTEA NOT NULL
 );
 CREATE INDEX audit_chain_subject ON audit_chain (subject, event);

@@ -10,7 +10,7 @@ BEGIN
 END;
 
 CREATE TRIGGER audit_events_delete BEFORE DELETE ON audit_events
-WHEN OLD.subject IS NOT NULL
+WHEN (OLD.subject IS NOT NULL OR OLD.actor IS NOT NULL)
     AND OLD.event NOT IN (
             'authn_token_refreshed', 'authn_login_fail', 'authn_login_lock', 'authn_login_unverified', 'authn_login_disabled',
             'authn_password_change_fail', 'authn_password_reset_requested', 'verification_requested', 'user_registered_again',
@@ -19,6 +19,11 @@ WHEN OLD.subject IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM users u WHERE u.pseudonym = OLD.subject AND u.email_verified_at IS NULL)
 BEGIN
     SELECT RAISE(ABORT, 'audit_events is append-only');
+END;
+
+CREATE TRIGGER audit_events_wait AFTER INSERT ON audit_events
+BEGIN
+    INSERT INTO audit_queue (event_id, at) VALUES (NEW.id, NEW.at);
 END;
 
 CREATE TRIGGER audit_chain_update BEFORE UPDATE ON audit_chain

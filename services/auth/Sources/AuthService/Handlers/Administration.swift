@@ -31,7 +31,7 @@ struct Administration: Sendable {
 
     func grantRole(_ request: AuthGrantRoleRequest, by actor: Actor, _ context: CallContext) async throws -> AuthAccount {
         if request.role == Role.admin { try actor.requirePerson() }
-        try await store.grantRole(request.role, to: request.userID, by: actor, context.rowOrigin).message
+        return try await store.grantRole(request.role, to: request.userID, by: actor, context.rowOrigin).message
     }
 
     func revokeRole(_ request: AuthRevokeRoleRequest, by actor: Actor, _ context: CallContext) async throws -> AuthAccount {

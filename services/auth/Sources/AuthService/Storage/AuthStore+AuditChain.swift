@@ -18,16 +18,19 @@ extension AuthStore {
                 """, ["owner": owner, "until": now + lease, "now": now])
             guard isOurs == 1 else { return 0 }
             let queued = try transaction.query(
-                "SELECT event_id FROM audit_queue ORDER BY at, event_id LIMIT :limit", ["limit": AuditSealer.batch]
-            ) { try $0.get("event_id", as: String.self) }
-            var head = try transaction.chainHead()
-            for id in queued {
-                if let row = try transaction.first(
-                    "SELECT \(sealedColumns) FROM audit_events e WHERE e.id = :id", ["id": id], decodeSealedRow)
-                {
-                    head = try transaction.append(row, behind: head)
-                }
-                try transaction.execute("DELETE FROM audit_queue WHERE event_id = :id", ["id": id])
+                """
+                SELECT q.event_id, \(sealedColumns) FROM audit_queue q LEFT JOIN audit_events e ON e.id = q.event_id
+                ORDER BY q.at, q.event_id LIMIT :limit
+                """, ["limit": AuditSealer.batch]
+            ) { (id: try $0.get("event_id", as: String.self), row: try $0.sealedRow) }
+            let head = try transaction.chainHead()
+            try transaction.append(queued.compactMap(\.row), behind: head, forgotten: Set(Self.everydayEvents.map(\.rawValue)))
+            // What the chain holds now, and nothing that came meanwhile.
+            try transaction.execute(
+                "DELETE FROM audit_queue WHERE event_id IN (SELECT event_id FROM audit_chain WHERE position > :head)",
+                ["head": head.position])
+            for lost in queued where lost.row == nil {
+                try transaction.execute("DELETE FROM audit_queue WHERE event_id = :id", ["id": lost.id])
             }
             return queued.count
         }
@@ -35,38 +38,44 @@ extension AuthStore {
 
     /// Follows the chain from its beginning and compares each entry with its row.
     ///
-    /// - Parameter progress: told of the entries so far, each some thousand.
-    package func verifyAuditTrail(progress: @Sendable (Int) -> Void = { _ in }) async throws -> AuditTrailReport {
+    /// - Parameters:
+    ///   - held: an entry that the chain must have: what an earlier check reported as its head.
+    ///   - progress: told of the entries so far, each some thousand.
+    package func verifyAuditTrail(
+        holding held: AuditChainLink? = nil, progress: @Sendable (Int) -> Void = { _ in }
+    ) async throws -> AuditTrailReport {
         var report = AuditTrailReport()
+        var isHeld = held == nil
         var head = AuditChainLink.beginning
         while true {
             let after = head.position
             let entries = try await read { connection in
                 try connection.query(
                     """
-                    SELECT c.position, c.event_id, c.event AS chain_event, c.subject AS chain_subject, c.digest, c.hash,
+                    SELECT c.position, c.event_id, c.at AS chain_at, c.event AS chain_event, c.subject AS chain_subject, c.digest,
+                        c.hash,
                         \(sealedColumns)
                     FROM audit_chain c LEFT JOIN audit_events e ON e.id = c.event_id
                     WHERE c.position > :after ORDER BY c.position LIMIT :limit
-                    """, ["after": after, "limit": Self.page], decodeEntry)
+                    """, ["after": after, "limit": Self.page]) { try $0.storedEntry }
             }
             for entry in entries {
                 if entry.position != head.position + 1 {
                     report.report("entries \(head.position + 1) to \(entry.position - 1) are missing")
                     head.position = entry.position - 1
                 }
-                let next = try head.next(entry.digest)
+                let next = try head.next(entry.content)
                 if next.hash != entry.hash { report.report("entry \(entry.position) does not follow the one before it") }
                 head = AuditChainLink(position: entry.position, hash: entry.hash)
+                if head == held { isHeld = true }
                 report.entries += 1
+                let (id, event) = (entry.content.eventID, entry.content.event)
                 if let row = entry.row {
-                    if try row.digest != entry.digest {
-                        report.report("row \(entry.eventID) (\(entry.event)) was changed after it was sealed")
-                    }
-                } else if try await mayBeForgotten(entry) {
+                    if try row.digest != entry.content.digest { report.report("row \(id) (\(event)) was changed after it was sealed") }
+                } else if try await mayBeForgotten(entry.content) {
                     report.forgotten += 1
                 } else {
-                    report.report("row \(entry.eventID) (\(entry.event)) was removed")
+                    report.report("row \(id) (\(event)) was removed before its time")
                 }
             }
             guard entries.count == Self.page else { break }
@@ -84,36 +93,36 @@ extension AuthStore {
         }
         for id in outside { report.report("row \(id) was put in behind the sealer") }
         report.waiting = try await read { try $0.one("SELECT count(*) AS n FROM audit_queue").get("n") }
-        report.head = head.position == 0 ? "" : Hex.encode(head.hash)
+        if let held, !isHeld { report.report("entry \(held.position) is not there, or another one than it was") }
+        report.head = head
         return report
     }
 
     private static let page = 1000
 
     /// Everyday rows and those of nobody have their time; those of an account that nobody ever confirmed go with it.
-    private func mayBeForgotten(_ entry: ChainEntry) async throws -> Bool {
-        guard let subject = entry.subject, !Self.everydayEvents.map(\.rawValue).contains(entry.event) else { return true }
+    private func mayBeForgotten(_ entry: AuditChainEntry) async throws -> Bool {
+        let (now, everyday) = (clock.now, Self.everydayEvents.map(\.rawValue))
+        // They go with an account that was never confirmed, too, which has less time.
+        if everyday.contains(entry.event) { return entry.at < now - min(AuthPolicy.memory, AuthPolicy.retention) }
+        guard entry.at < now - AuthPolicy.retention else { return false }
+        guard let subject = entry.subject else { return true }
         return try await read { connection in
-            let left = try connection.first("SELECT 1 FROM audit_events WHERE subject = :subject LIMIT 1", ["subject": subject])
-            let wasSomebody = try connection.first(
-                """
-                SELECT 1 FROM audit_chain WHERE subject = :subject AND event IN (:verified, :signed_in, :reset) LIMIT 1
-                """,
-                [
-                    "subject": subject, "verified": AuditEvent.emailVerified, "signed_in": AuditEvent.signedIn,
-                    "reset": AuditEvent.passwordReset,
-                ])
-            return left == nil && wasSomebody == nil
+            let left = try connection.first(
+                "SELECT 1 FROM audit_events WHERE subject = :subject AND event = :registered LIMIT 1",
+                ["subject": subject, "registered": AuditEvent.registered])
+            // Whoever was confirmed has more than that they registered.
+            let more = try connection.first(
+                "SELECT 1 FROM audit_chain WHERE subject = :subject AND event <> :registered LIMIT 1",
+                ["subject": subject, "registered": AuditEvent.registered])
+            return left == nil && more == nil
         }
     }
 }
 
-private struct ChainEntry {
+private struct StoredEntry {
     let position: Int64
-    let eventID: String
-    let event: String
-    let subject: String?
-    let digest: [UInt8]
+    let content: AuditChainEntry
     let hash: [UInt8]
     /// Nil when it was forgotten, or removed.
     let row: SealedRow?
@@ -123,19 +132,28 @@ private let sealedColumns = """
     e.id, e.at, e.event, e.subject, e.actor, e.detail, e.session_id, e.request_id, e.mailed, e.sealed_for, e.sealed
     """
 
-private func decodeSealedRow(_ row: Row) throws -> SealedRow {
-    SealedRow(
-        id: try row.get("id"), at: try row.get("at"), event: try row.get("event"), subject: try row.get("subject"),
-        actor: try row.get("actor"), detail: try row.get("detail"), sessionID: try row.get("session_id"),
-        requestID: try row.get("request_id"), mailed: try row.get("mailed"), sealedFor: try row.get("sealed_for"),
-        sealed: try row.get("sealed"))
-}
+extension Row {
+    /// Nil when an outer join found none.
+    fileprivate var sealedRow: SealedRow? {
+        get throws {
+            guard let id = try get("id", as: String?.self) else { return nil }
+            return SealedRow(
+                id: id, at: try get("at"), event: try get("event"), subject: try get("subject"), actor: try get("actor"),
+                detail: try get("detail"), sessionID: try get("session_id"), requestID: try get("request_id"),
+                mailed: try get("mailed"), sealedFor: try get("sealed_for"), sealed: try get("sealed"))
+        }
+    }
 
-private func decodeEntry(_ row: Row) throws -> ChainEntry {
-    ChainEntry(
-        position: try row.get("position"), eventID: try row.get("event_id"), event: try row.get("chain_event"),
-        subject: try row.get("chain_subject"), digest: try row.get("digest"), hash: try row.get("hash"),
-        row: try row.get("id", as: String?.self) == nil ? nil : try decodeSealedRow(row))
+    fileprivate var storedEntry: StoredEntry {
+        get throws {
+            StoredEntry(
+                position: try get("position"),
+                content: AuditChainEntry(
+                    eventID: try get("event_id"), at: try get("chain_at"), event: try get("chain_event"),
+                    subject: try get("chain_subject"), digest: try get("digest")),
+                hash: try get("hash"), row: try sealedRow)
+        }
+    }
 }
 
 extension Transaction {
@@ -145,18 +163,17 @@ extension Transaction {
         } ?? .beginning
     }
 
-    fileprivate func append(_ row: SealedRow, behind head: AuditChainLink) throws -> AuditChainLink {
-        let digest = try row.digest
-        let next = try head.next(digest)
-        try execute(
-            """
-            INSERT INTO audit_chain (position, event_id, at, event, subject, digest, hash)
-            VALUES (:position, :id, :at, :event, :subject, :digest, :hash)
-            """,
-            [
-                "position": next.position, "id": row.id, "at": row.at, "event": row.event, "subject": row.subject,
-                "digest": digest, "hash": next.hash,
-            ])
-        return next
+    fileprivate func append(_ rows: [SealedRow], behind head: AuditChainLink, forgotten: Set<String>) throws {
+        var head = head
+        let values = try rows.map { row -> [Value] in
+            let entry = try row.entry(forgotten: forgotten)
+            head = try head.next(entry)
+            return [
+                .integer(head.position), .text(entry.eventID), .integer(entry.at.microseconds), .text(entry.event),
+                entry.subject.map { .text($0) } ?? .null, .bytes(entry.digest), .bytes(head.hash),
+            ]
+        }
+        try insert(
+            into: "audit_chain", columns: ["position", "event_id", "at", "event", "subject", "digest", "hash"], rows: values)
     }
 }

@@ -12,12 +12,14 @@ extension AuthStore {
             try transaction.revokeSessions(of: user, except: nil, at: change.at)
             try transaction.notify(.accountDeleted, user: nil, to: EmailAddress(stored: account.email), change)
             try transaction.audit(.userDeleted, user: user, session: session, change)
-            try transaction.execute(
-                """
-                UPDATE audit_events SET address = '', network = '', site = '', user_agent = ''
-                WHERE subject = (SELECT pseudonym FROM users WHERE id = :user)
-                    OR actor = (SELECT pseudonym FROM users WHERE id = :user)
-                """, ["user": user])
+            // One each, since an OR of both would read the whole trail.
+            for column in ["subject", "actor"] {
+                try transaction.execute(
+                    """
+                    UPDATE audit_events SET address = '', network = '', site = '', user_agent = ''
+                    WHERE \(column) = (SELECT pseudonym FROM users WHERE id = :user)
+                    """, ["user": user])
+            }
             try transaction.execute("DELETE FROM users WHERE id = :user", ["user": user])
             try transaction.execute(
                 """

@@ -83,9 +83,10 @@ extension AuthStore {
         PruningRule("refresh_tokens", key: "token_hash", where: "rotated_at < :before", .retention),
         PruningRule(
             "audit_events", key: "id",
-            where: "subject IN (SELECT outdated.pseudonym FROM users outdated WHERE \(unconfirmed("outdated")))", .retention),
+            where: "at < :before AND subject IN (SELECT outdated.pseudonym FROM users outdated WHERE \(unconfirmed("outdated")))",
+            .retention),
         PruningRule("users", key: "id", where: unconfirmed("users"), .retention),
-        PruningRule("audit_events", key: "id", where: "subject IS NULL AND at < :before", .retention),
+        PruningRule("audit_events", key: "id", where: "subject IS NULL AND actor IS NULL AND at < :before", .retention),
         PruningRule("guesses", key: "subject, lane", where: "user_id IS NULL AND last_at < :before", .retention),
         PruningRule("audit_events", key: "id", where: "event IN (\(everyday)) AND at < :before", .memory),
         PruningRule("known_agents", key: "user_id, agent_hash", where: "last_seen_at < :before", .memory),

@@ -69,7 +69,6 @@ extension Transaction {
         // Whose request it was: a user's own, or an admin's about them.
         let key = try auditKey(of: actor?.userID ?? user)
         let sealed = try (key ?? Self.nobody).seal(change.origin, event: id)
-        try execute("INSERT INTO audit_queue (event_id, at) VALUES (:id, :at)", ["id": id, "at": change.at])
         try execute(
             """
             INSERT INTO audit_events
