@@ -209,6 +209,8 @@ import Testing
         try await register(phone, ada, name: "phone")
         #expect(try await begin(ada).excludeCredentials.count == 2)
         #expect(try await ada.passkeys.listPasskeys(.init(), CallOptions()).passkeys.map(\.name) == ["laptop", "phone"])
+        let export = try await fixture.account(ada.session, ada.user.userID).exportUserData(.init(), CallOptions())
+        #expect(export.passkeys.map(\.name) == ["laptop", "phone"], "GDPR 15: all that is kept")
         let other = try await signIn(phone, ada, fixture)
         var delete = AuthDeletePasskeyRequest()
         delete.passkeyID = first.passkeyID

@@ -377,7 +377,10 @@ import Testing
         let enrolled = try await enrol(fixture)
         var request = AuthResetFactorsRequest()
         request.userID = enrolled.user.userID
-        let account = try await fixture.admin().resetFactors(request, CallOptions())
+        #expect(await refusal { _ = try await fixture.admin().resetFactors(request, CallOptions()) } == "user_needed", "no client")
+        let eve = try await fixture.member("eve@example.com")
+        let admin = try await fixture.admin(eve.userID, fixture.signIn("eve@example.com"))
+        let account = try await admin.resetFactors(request, CallOptions())
         #expect(!account.secondFactor)
         #expect(try await !fixture.isLive(enrolled.session.sessionID))
         #expect(try await !fixture.signIn().accessToken.isEmpty)

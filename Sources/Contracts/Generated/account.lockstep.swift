@@ -15,7 +15,7 @@ package enum AccountServiceContract {
             confirmPassword,
             deleteUser,
         ],
-        fingerprint: 0xfeb9e5386d7762ba
+        fingerprint: 0x32bec91a72cbca24
     )
 
     /// What was recorded of the signed-in user, newest first.
@@ -297,6 +297,7 @@ extension AuthUserData: ContractMessage {
             FieldDescriptor(name: "factors", number: 5, kind: .message({ AuthFactor.contractDescriptor }), arity: .list),
             FieldDescriptor(name: "events", number: 6, kind: .message({ AuthAuditEvent.contractDescriptor }), arity: .list),
             FieldDescriptor(name: "next_page_token", number: 7, kind: .string),
+            FieldDescriptor(name: "passkeys", number: 8, kind: .message({ AuthPasskey.contractDescriptor }), arity: .list),
         ]
     )
 
@@ -306,6 +307,7 @@ extension AuthUserData: ContractMessage {
         check.messages("sessions", sessions)
         check.messages("factors", factors)
         check.messages("events", events)
+        check.messages("passkeys", passkeys)
         return check.violations
     }
 
@@ -318,6 +320,7 @@ extension AuthUserData: ContractMessage {
         text.messages("factors", factors)
         text.messages("events", events)
         text.text("next_page_token", nextPageToken)
+        text.messages("passkeys", passkeys)
         return text.description
     }
 

@@ -112,6 +112,8 @@ package nonisolated struct AuthUserData: Sendable {
   /// For ListAuditEvents, where there are more. Empty: these are all.
   package var nextPageToken: String = String()
 
+  package var passkeys: [AuthPasskey] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -377,7 +379,7 @@ nonisolated extension AuthExportUserDataRequest: SwiftProtobuf.Message, SwiftPro
 
 nonisolated extension AuthUserData: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".UserData"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}user\0\u{1}roles\0\u{1}tier\0\u{1}sessions\0\u{1}factors\0\u{1}events\0\u{3}next_page_token\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}user\0\u{1}roles\0\u{1}tier\0\u{1}sessions\0\u{1}factors\0\u{1}events\0\u{3}next_page_token\0\u{1}passkeys\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -392,6 +394,7 @@ nonisolated extension AuthUserData: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.factors) }()
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.events) }()
       case 7: try { try decoder.decodeSingularStringField(value: &self.nextPageToken) }()
+      case 8: try { try decoder.decodeRepeatedMessageField(value: &self.passkeys) }()
       default: break
       }
     }
@@ -423,6 +426,9 @@ nonisolated extension AuthUserData: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if !self.nextPageToken.isEmpty {
       try visitor.visitSingularStringField(value: self.nextPageToken, fieldNumber: 7)
     }
+    if !self.passkeys.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.passkeys, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -434,6 +440,7 @@ nonisolated extension AuthUserData: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.factors != rhs.factors {return false}
     if lhs.events != rhs.events {return false}
     if lhs.nextPageToken != rhs.nextPageToken {return false}
+    if lhs.passkeys != rhs.passkeys {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -226,63 +226,121 @@ package enum ContractFiles {
                 """
         ),
         ContractFile(
+            name: "lockstep/auth/v1/passkey.proto",
+            imports: ["lockstep/auth/v1/auth.proto", "lockstep/contract/v1/options.proto"],
+            services: ["lockstep.auth.v1.PasskeyService"],
+            base64: """
+                Ch5sb2Nrc3RlcC9hdXRoL3YxL3Bhc3NrZXkucHJvdG8SEGxvY2tzdGVwLmF1dGgudjEaH2dvb2dsZS9wcm90b2J1Zi90aW1lc3Rh
+                bXAucHJvdG8aG2xvY2tzdGVwL2F1dGgvdjEvYXV0aC5wcm90bxoibG9ja3N0ZXAvY29udHJhY3QvdjEvb3B0aW9ucy5wcm90byJN
+                ChNCZWdpblBhc3NrZXlSZXF1ZXN0EjYKEGN1cnJlbnRfcGFzc3dvcmQYASABKAlCC9rzGAcIBBABIIAIUg9jdXJyZW50UGFzc3dv
+                cmQimwIKD1Bhc3NrZXlDcmVhdGlvbhIcCgljaGFsbGVuZ2UYASABKAlSCWNoYWxsZW5nZRITCgVycF9pZBgCIAEoCVIEcnBJZBIX
+                CgdycF9uYW1lGAMgASgJUgZycE5hbWUSHwoLdXNlcl9oYW5kbGUYBCABKAlSCnVzZXJIYW5kbGUSIwoJdXNlcl9uYW1lGAUgASgJ
+                Qgba8xgCCAJSCHVzZXJOYW1lEh4KCmFsZ29yaXRobXMYBiADKAVSCmFsZ29yaXRobXMSNwoTZXhjbHVkZV9jcmVkZW50aWFscxgH
+                IAMoCUIG2vMYAggBUhJleGNsdWRlQ3JlZGVudGlhbHMSHQoKdGltZW91dF9tcxgIIAEoDVIJdGltZW91dE1zIqgBChRDcmVhdGVQ
+                YXNza2V5UmVxdWVzdBIcCgRuYW1lGAEgASgJQgja8xgECAIgZFIEbmFtZRI1ChBjbGllbnRfZGF0YV9qc29uGAIgASgJQgva8xgH
+                EAEggEAoAlIOY2xpZW50RGF0YUpzb24SOwoSYXR0ZXN0YXRpb25fb2JqZWN0GAMgASgJQgza8xgIEAEggIABKAJSEWF0dGVzdGF0
+                aW9uT2JqZWN0ItUBCgdQYXNza2V5Eh0KCnBhc3NrZXlfaWQYASABKAlSCXBhc3NrZXlJZBIaCgRuYW1lGAIgASgJQgba8xgCCAJS
+                BG5hbWUSOQoKY3JlYXRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSCWNyZWF0ZWRBdBI8CgxsYXN0X3Vz
+                ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wUgpsYXN0VXNlZEF0EhYKBnN5bmNlZBgFIAEoCFIGc3luY2Vk
+                IhUKE0xpc3RQYXNza2V5c1JlcXVlc3QiTQoUTGlzdFBhc3NrZXlzUmVzcG9uc2USNQoIcGFzc2tleXMYASADKAsyGS5sb2Nrc3Rl
+                cC5hdXRoLnYxLlBhc3NrZXlSCHBhc3NrZXlzIkEKFERlbGV0ZVBhc3NrZXlSZXF1ZXN0EikKCnBhc3NrZXlfaWQYASABKAlCCtrz
+                GAYQASBAKAJSCXBhc3NrZXlJZCIXChVEZWxldGVQYXNza2V5UmVzcG9uc2UiHAoaQmVnaW5QYXNza2V5U2Vzc2lvblJlcXVlc3Qi
+                ZAoQUGFzc2tleUFzc2VydGlvbhIcCgljaGFsbGVuZ2UYASABKAlSCWNoYWxsZW5nZRITCgVycF9pZBgCIAEoCVIEcnBJZBIdCgp0
+                aW1lb3V0X21zGAMgASgNUgl0aW1lb3V0TXMinQIKG0NyZWF0ZVBhc3NrZXlTZXNzaW9uUmVxdWVzdBIyCg1jcmVkZW50aWFsX2lk
+                GAEgASgJQg3a8xgJCAEQASDYCigCUgxjcmVkZW50aWFsSWQSNQoQY2xpZW50X2RhdGFfanNvbhgCIAEoCUIL2vMYBxABIIBAKAJS
+                DmNsaWVudERhdGFKc29uEjoKEmF1dGhlbnRpY2F0b3JfZGF0YRgDIAEoCUIL2vMYBxABIIBAKAJSEWF1dGhlbnRpY2F0b3JEYXRh
+                EikKCXNpZ25hdHVyZRgEIAEoCUIL2vMYBxABIIACKAJSCXNpZ25hdHVyZRIsCgt1c2VyX2hhbmRsZRgFIAEoCUIL2vMYBxABIIAB
+                KAJSCnVzZXJIYW5kbGUy0wcKDlBhc3NrZXlTZXJ2aWNlEqcBCgxCZWdpblBhc3NrZXkSJS5sb2Nrc3RlcC5hdXRoLnYxLkJlZ2lu
+                UGFzc2tleVJlcXVlc3QaIS5sb2Nrc3RlcC5hdXRoLnYxLlBhc3NrZXlDcmVhdGlvbiJN0vMYSQoHZ2F0ZXdheRADOgYIkE4QmHVa
+                BggKEDwYAmACaicSHy92MS91c2Vycy9tZS9wYXNza2V5LWNoYWxsZW5nZXMyASo4yQGoAQESjAEKDUNyZWF0ZVBhc3NrZXkSJi5s
+                b2Nrc3RlcC5hdXRoLnYxLkNyZWF0ZVBhc3NrZXlSZXF1ZXN0GhkubG9ja3N0ZXAuYXV0aC52MS5QYXNza2V5IjjS8xg0CgdnYXRl
+                d2F5EANaBggKEDwYAmACah0SFS92MS91c2Vycy9tZS9wYXNza2V5czIBKjjJARKSAQoMTGlzdFBhc3NrZXlzEiUubG9ja3N0ZXAu
+                YXV0aC52MS5MaXN0UGFzc2tleXNSZXF1ZXN0GiYubG9ja3N0ZXAuYXV0aC52MS5MaXN0UGFzc2tleXNSZXNwb25zZSIzkAIB0vMY
+                LAoHZ2F0ZXdheRADWgYIeBA8GAJqFwoVL3YxL3VzZXJzL21lL3Bhc3NrZXlzEqUBCg1EZWxldGVQYXNza2V5EiYubG9ja3N0ZXAu
+                YXV0aC52MS5EZWxldGVQYXNza2V5UmVxdWVzdBonLmxvY2tzdGVwLmF1dGgudjEuRGVsZXRlUGFzc2tleVJlc3BvbnNlIkOQAgLS
+                8xg8CgdnYXRld2F5EANaBggKEDwYAmonIiIvdjEvdXNlcnMvbWUvcGFzc2tleXMve3Bhc3NrZXlfaWR9OMwBEqABChNCZWdpblBh
+                c3NrZXlTZXNzaW9uEiwubG9ja3N0ZXAuYXV0aC52MS5CZWdpblBhc3NrZXlTZXNzaW9uUmVxdWVzdBoiLmxvY2tzdGVwLmF1dGgu
+                djEuUGFzc2tleUFzc2VydGlvbiI30vMYMwoHZ2F0ZXdheRACWgYIHhA8GAFqHhIWL3YxL3Bhc3NrZXktY2hhbGxlbmdlczIBKjjJ
+                ARKfAQoUQ3JlYXRlUGFzc2tleVNlc3Npb24SLS5sb2Nrc3RlcC5hdXRoLnYxLkNyZWF0ZVBhc3NrZXlTZXNzaW9uUmVxdWVzdBof
+                LmxvY2tzdGVwLmF1dGgudjEuU2Vzc2lvblRva2VucyI30vMYMwoHZ2F0ZXdheRACWgYIChA8GAFgAmocEhQvdjEvc2Vzc2lvbnM6
+                cGFzc2tleTIBKjjJARoGyvMYAggCQge6AgRBdXRoSsQJClQKAQwaTyBQYXNza2V5czogc2lnbmluZyBpbiB3aXRoIGEga2V5IHBh
+                aXIgb2YgdGhlIHVzZXIncyBkZXZpY2UgKFdlYkF1dGhuIExldmVsIDMpLgoKYQoCBgAaWyBXaGF0IGlzIGJpbmFyeSBpcyB0ZXh0
+                IGhlcmUsIGluIGJhc2U2NHVybCB3aXRob3V0IHBhZGRpbmcsIGFzIFdlYkF1dGhuJ3Mgb3duIEpTT04gaGFzIGl0LgoKiQEKBAYA
+                AgAagAEgV2hhdCBgbmF2aWdhdG9yLmNyZWRlbnRpYWxzLmNyZWF0ZSgpYCBuZWVkcy4gTmVlZHMgdGhlIGN1cnJlbnQgcGFzc3dv
+                cmQsIGFuZCBhIHNlY29uZCBmYWN0b3Igc2hvd24gbGF0ZWx5IHdoZXJlIHRoZXJlIGlzCiBvbmUuCgopCgQGAAIBGiEgUmVnaXN0
+                ZXJzIHdoYXQgdGhlIGRldmljZSBtYWRlLgoKYwoEBgACAxpbIE5lZWRzIGEgc2Vjb25kIGZhY3RvciBzaG93biBsYXRlbHkgaW4g
+                dGhpcyBzZXNzaW9uLCBvciB0aGUgcGFzc3dvcmQsIHdoZXJlIHRoZXJlIGlzIG5vbmUuCgp4CgQGAAIEGnAgV2hhdCBgbmF2aWdh
+                dG9yLmNyZWRlbnRpYWxzLmdldCgpYCBuZWVkcy4gVGhlIGRldmljZSBrbm93cyB3aG9zZSBwYXNza2V5cyBpdCBoYXMsIHNvIG5v
+                Ym9keSBzYXlzIHdobyB0aGV5IGFyZS4KChMKBAYAAgUaCyBTaWducyBpbi4KCn4KAgQBGnggV2ViQXV0aG4gTGV2ZWwgMywgc2Vj
+                dGlvbiA1LjQuIERpc2NvdmVyYWJsZSAoYHJlc2lkZW50S2V5YDogcmVxdWlyZWQpLCB1c2VyIHZlcmlmaWNhdGlvbiByZXF1aXJl
+                ZCwgYXR0ZXN0YXRpb24gIm5vbmUiLgoKJQoEBAECABodIEdvb2Qgb25jZSwgaW4gdGhpcyBzZXNzaW9uLgoKEwoEBAECAxoLIGB1
+                c2VyLmlkYAoKFQoEBAECBBoNIGB1c2VyLm5hbWVgCgpLCgQEAQIFGkMgQ09TRSBhbGdvcml0aG1zLCB0aGUgcHJlZmVycmVkIG9u
+                ZSBmaXJzdDogLTggKEVkRFNBKSwgLTcgKEVTMjU2KS4KCjgKBAQBAgYaMCBgZXhjbHVkZUNyZWRlbnRpYWxzYDogdGhvc2UgdGhh
+                dCB0aGUgdXNlciBoYXMuCgo3CgQEAQIHGi8gSG93IGxvbmcgdGhlIGNoYWxsZW5nZSBpcyBnb29kLCBtaWxsaXNlY29uZHMuCgoh
+                CgQEAgIAGhkgV2hhdCB0aGUgdXNlciBjYWxscyBpdC4KCkcKBAQDAgQaPyBJdCBtYXkgYmUgb24gbW9yZSB0aGFuIG9uZSBkZXZp
+                Y2UsIGFzIGl0cyBhdXRoZW50aWNhdG9yIHNheXMuCgpfCgIECRpZIFdlYkF1dGhuIExldmVsIDMsIHNlY3Rpb24gNS41LiBObyBj
+                cmVkZW50aWFscyBhcmUgbmFtZWQ7IHVzZXIgdmVyaWZpY2F0aW9uIGlzIHJlcXVpcmVkLgpiBnByb3RvMw==
+                """
+        ),
+        ContractFile(
             name: "lockstep/auth/v1/account.proto",
-            imports: ["lockstep/auth/v1/auth.proto", "lockstep/auth/v1/factor.proto", "lockstep/contract/v1/options.proto"],
+            imports: ["lockstep/auth/v1/auth.proto", "lockstep/auth/v1/factor.proto", "lockstep/auth/v1/passkey.proto", "lockstep/contract/v1/options.proto"],
             services: ["lockstep.auth.v1.AccountService"],
             base64: """
                 Ch5sb2Nrc3RlcC9hdXRoL3YxL2FjY291bnQucHJvdG8SEGxvY2tzdGVwLmF1dGgudjEaH2dvb2dsZS9wcm90b2J1Zi90aW1lc3Rh
-                bXAucHJvdG8aG2xvY2tzdGVwL2F1dGgvdjEvYXV0aC5wcm90bxodbG9ja3N0ZXAvYXV0aC92MS9mYWN0b3IucHJvdG8aImxvY2tz
-                dGVwL2NvbnRyYWN0L3YxL29wdGlvbnMucHJvdG8icAoUQ2hhbmdlQWRkcmVzc1JlcXVlc3QSIAoFZW1haWwYASABKAlCCtrzGAYI
-                AhABKAFSBWVtYWlsEjYKEGN1cnJlbnRfcGFzc3dvcmQYAiABKAlCC9rzGAcIBBABIIAIUg9jdXJyZW50UGFzc3dvcmQiLwoVQ2hh
-                bmdlQWRkcmVzc1Jlc3BvbnNlEhYKBnN0YXR1cxgBIAEoCVIGc3RhdHVzIjoKFUNvbmZpcm1BZGRyZXNzUmVxdWVzdBIhCgV0b2tl
-                bhgBIAEoCUIL2vMYBwgEEAEgyAFSBXRva2VuIjAKFkNvbmZpcm1BZGRyZXNzUmVzcG9uc2USFgoGc3RhdHVzGAEgASgJUgZzdGF0
-                dXMiFwoVRXhwb3J0VXNlckRhdGFSZXF1ZXN0IrECCghVc2VyRGF0YRIqCgR1c2VyGAEgASgLMhYubG9ja3N0ZXAuYXV0aC52MS5V
-                c2VyUgR1c2VyEhQKBXJvbGVzGAIgAygJUgVyb2xlcxISCgR0aWVyGAMgASgJUgR0aWVyEjUKCHNlc3Npb25zGAQgAygLMhkubG9j
-                a3N0ZXAuYXV0aC52MS5TZXNzaW9uUghzZXNzaW9ucxIyCgdmYWN0b3JzGAUgAygLMhgubG9ja3N0ZXAuYXV0aC52MS5GYWN0b3JS
-                B2ZhY3RvcnMSNAoGZXZlbnRzGAYgAygLMhwubG9ja3N0ZXAuYXV0aC52MS5BdWRpdEV2ZW50UgZldmVudHMSLgoPbmV4dF9wYWdl
-                X3Rva2VuGAcgASgJQgba8xgCCAFSDW5leHRQYWdlVG9rZW4iUAoWQ29uZmlybVBhc3N3b3JkUmVxdWVzdBI2ChBjdXJyZW50X3Bh
-                c3N3b3JkGAEgASgJQgva8xgHCAQQASCACFIPY3VycmVudFBhc3N3b3JkIksKEURlbGV0ZVVzZXJSZXF1ZXN0EjYKEGN1cnJlbnRf
-                cGFzc3dvcmQYASABKAlCC9rzGAcIBBABIIAIUg9jdXJyZW50UGFzc3dvcmQiFAoSRGVsZXRlVXNlclJlc3BvbnNlImAKFkxpc3RB
-                dWRpdEV2ZW50c1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNUghwYWdlU2l6ZRIpCgpwYWdlX3Rva2VuGAIgASgJQgra8xgGCAEg
-                QCgCUglwYWdlVG9rZW4ifwoXTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2USNAoGZXZlbnRzGAEgAygLMhwubG9ja3N0ZXAuYXV0aC52
-                MS5BdWRpdEV2ZW50UgZldmVudHMSLgoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgba8xgCCAFSDW5leHRQYWdlVG9rZW4iuAIKCkF1
-                ZGl0RXZlbnQSGQoIZXZlbnRfaWQYASABKAlSB2V2ZW50SWQSKgoCYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1w
-                UgJhdBIUCgVldmVudBgDIAEoCVIFZXZlbnQSGAoHc3ViamVjdBgEIAEoCVIHc3ViamVjdBIUCgVhY3RvchgFIAEoCVIFYWN0b3IS
-                FgoGZGV0YWlsGAYgASgJUgZkZXRhaWwSHQoKc2Vzc2lvbl9pZBgHIAEoCVIJc2Vzc2lvbklkEh0KCnJlcXVlc3RfaWQYCCABKAlS
-                CXJlcXVlc3RJZBIgCgdhZGRyZXNzGAkgASgJQgba8xgCCAJSB2FkZHJlc3MSJQoKdXNlcl9hZ2VudBgKIAEoCUIG2vMYAggCUgl1
-                c2VyQWdlbnQy5wcKDkFjY291bnRTZXJ2aWNlEqMBCg9MaXN0QXVkaXRFdmVudHMSKC5sb2Nrc3RlcC5hdXRoLnYxLkxpc3RBdWRp
-                dEV2ZW50c1JlcXVlc3QaKS5sb2Nrc3RlcC5hdXRoLnYxLkxpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlIjuQAgHS8xg0CgdnYXRld2F5
-                EANIgIAQWgYIPBA8GAJqGwoZL3YxL3VzZXJzL21lL2F1ZGl0LWV2ZW50cxKsAQoNQ2hhbmdlQWRkcmVzcxImLmxvY2tzdGVwLmF1
-                dGgudjEuQ2hhbmdlQWRkcmVzc1JlcXVlc3QaJy5sb2Nrc3RlcC5hdXRoLnYxLkNoYW5nZUFkZHJlc3NSZXNwb25zZSJK0vMYRgoH
-                Z2F0ZXdheRADOgYIkE4QmHVaBggFEDwYAmACaiQSHC92MS91c2Vycy9tZS9hZGRyZXNzLWNoYW5nZXMyASo4ygGoAQESnAEKDkNv
-                bmZpcm1BZGRyZXNzEicubG9ja3N0ZXAuYXV0aC52MS5Db25maXJtQWRkcmVzc1JlcXVlc3QaKC5sb2Nrc3RlcC5hdXRoLnYxLkNv
-                bmZpcm1BZGRyZXNzUmVzcG9uc2UiN9LzGDMKB2dhdGV3YXkQAloGCBQQPBgBah4SGS92MS9hZGRyZXNzLWNvbmZpcm1hdGlvbnMy
-                ASoSigEKDkV4cG9ydFVzZXJEYXRhEicubG9ja3N0ZXAuYXV0aC52MS5FeHBvcnRVc2VyRGF0YVJlcXVlc3QaGi5sb2Nrc3RlcC5h
-                dXRoLnYxLlVzZXJEYXRhIjOQAgHS8xgsCgdnYXRld2F5EANIgIBAWgYIBRA8GAJqEwoRL3YxL3VzZXJzL21lL2RhdGESqwEKD0Nv
-                bmZpcm1QYXNzd29yZBIoLmxvY2tzdGVwLmF1dGgudjEuQ29uZmlybVBhc3N3b3JkUmVxdWVzdBogLmxvY2tzdGVwLmF1dGgudjEu
-                U3RlcFVwUmVzcG9uc2UiTNLzGEgKB2dhdGV3YXkQAzoGCJBOEJh1WgYIBRA8GAJgAmomEh4vdjEvc2Vzc2lvbnMvY3VycmVudC9w
-                YXNzd29yZHMyASo4yQGoAQESnQEKCkRlbGV0ZVVzZXISIy5sb2Nrc3RlcC5hdXRoLnYxLkRlbGV0ZVVzZXJSZXF1ZXN0GiQubG9j
-                a3N0ZXAuYXV0aC52MS5EZWxldGVVc2VyUmVzcG9uc2UiRNLzGEAKB2dhdGV3YXkQAzoGCJBOEJh1WgYIBRA8GAJgAmoeEhYvdjEv
-                dXNlcnMvbWUvZGVsZXRpb25zMgEqOMwBqAEBGgbK8xgCCAJCB7oCBEF1dGhKhwsKLwoBDBoqIEEgdXNlcidzIG93biBhY2NvdW50
-                LCBiZXlvbmQgc2lnbmluZyBpbi4KCkAKBAYAAgAaOCBXaGF0IHdhcyByZWNvcmRlZCBvZiB0aGUgc2lnbmVkLWluIHVzZXIsIG5l
-                d2VzdCBmaXJzdC4KCqIBCgQGAAIBGpkBIEFza3MgZm9yIGFub3RoZXIgYWRkcmVzcy4gQm90aCBnZXQgYSBsaW5rLCBhbmQgdGhl
-                IGFjY291bnQgbW92ZXMgb25jZSBib3RoIHdlcmUgZm9sbG93ZWQuIFRoZSBzYW1lIGFuc3dlciB3aGV0aGVyCiBzb21lYm9keSBo
-                YXMgdGhlIG5ldyBhZGRyZXNzIG9yIG5vdC4KCkgKBAYAAgIaQCBUYWtlcyB0aGUgdG9rZW4gZnJvbSBvbmUgb2YgdGhlIHR3byBs
-                aW5rcy4gQSB0b2tlbiB3b3JrcyBvbmNlLgoKeQoEBgACAxpxIEFsbCB0aGF0IGF1dGgga2VlcHMgb2YgdGhlIHNpZ25lZC1pbiB1
-                c2VyLiBQcm92aWRlciBjb25uZWN0aW9ucyBhcmUgdGhlIHRva2VuIHNlcnZpY2UnczogYEdFVCAvdjEvY29ubmVjdGlvbnNgLgoK
-                mAEKBAYAAgQajwEgU2hvd3MgdGhlIHBhc3N3b3JkIGFnYWluIHdpdGhpbiBhIHNlc3Npb24sIGZvciB3aGF0IGlzIHJlZnVzZWQg
-                d2l0aCBgcmVhdXRoZW50aWNhdGlvbl9yZXF1aXJlZGAuIFdobyBoYXMgYSBzZWNvbmQKIGZhY3RvciBzaG93cyB0aGF0IGluc3Rl
-                YWQuCgpwCgQGAAIFGmggRGVsZXRlcyB0aGUgYWNjb3VudCBvZiB0aGUgc2lnbmVkLWluIHVzZXIsIHdpdGggdGhlIGN1cnJlbnQg
-                cGFzc3dvcmQgYW5kIGEgc2Vjb25kIGZhY3RvciBzaG93biBsYXRlbHkuCgomCgQEAQIAGh4gQWx3YXlzICJjb25maXJtYXRpb25z
-                X3NlbnQiLgoKOAoEBAMCABowICJ3YWl0aW5nIiBmb3IgdGhlIG90aGVyIGFkZHJlc3MsIG9yICJjaGFuZ2VkIi4KChcKBAQFAgUa
-                DyBOZXdlc3QgZmlyc3QuCgpKCgQEBQIGGkIgRm9yIExpc3RBdWRpdEV2ZW50cywgd2hlcmUgdGhlcmUgYXJlIG1vcmUuIEVtcHR5
-                OiB0aGVzZSBhcmUgYWxsLgoKNwoEBAkCABovIEV2ZW50cyBpbiB0aGUgYW5zd2VyOiBhdCBtb3N0IDEwMDsgNTAgd2hlbiAwLgoK
-                MQoEBAkCARopIGBuZXh0X3BhZ2VfdG9rZW5gIG9mIHRoZSBhbnN3ZXIgYmVmb3JlLgoKIgoEBAoCARoaIEVtcHR5OiB0aGVyZSBp
-                cyBubyBtb3JlLgoKNwoEBAsCAhovIEEgc3RhYmxlIHdvcmQsIHN1Y2ggYXMgYGF1dGhuX2xvZ2luX3N1Y2Nlc3NgLgoKbAoEBAsC
-                AxpkIFdob20gaXQgaXMgYWJvdXQ6IHRoZSBwc2V1ZG9ueW0gb2YgYSB1c2VyIGluIHRoZSBhdWRpdCB0cmFpbC4gRW1wdHkgZm9y
-                IGFkZHJlc3NlcyB0aGF0IG5vYm9keSBoYXMuCgpcCgQECwIEGlQgV2hvIGRpZCBpdCwgd2hlcmUgdGhhdCBpcyBzb21lYm9keSBl
-                bHNlOiB0aGUgcHNldWRvbnltIG9mIGFuIGFkbWluLCBvciBgb3BlcmF0b3JgLgoKPwoEBAsCBRo3IFdoYXQgdGhlIGV2ZW50J3Mg
-                d29yZCBkb2VzIG5vdCBzYXk6IGEgcm9sZSwgYSBtZXRob2QuCmIGcHJvdG8z
+                bXAucHJvdG8aG2xvY2tzdGVwL2F1dGgvdjEvYXV0aC5wcm90bxodbG9ja3N0ZXAvYXV0aC92MS9mYWN0b3IucHJvdG8aHmxvY2tz
+                dGVwL2F1dGgvdjEvcGFzc2tleS5wcm90bxoibG9ja3N0ZXAvY29udHJhY3QvdjEvb3B0aW9ucy5wcm90byJwChRDaGFuZ2VBZGRy
+                ZXNzUmVxdWVzdBIgCgVlbWFpbBgBIAEoCUIK2vMYBggCEAEoAVIFZW1haWwSNgoQY3VycmVudF9wYXNzd29yZBgCIAEoCUIL2vMY
+                BwgEEAEggAhSD2N1cnJlbnRQYXNzd29yZCIvChVDaGFuZ2VBZGRyZXNzUmVzcG9uc2USFgoGc3RhdHVzGAEgASgJUgZzdGF0dXMi
+                OgoVQ29uZmlybUFkZHJlc3NSZXF1ZXN0EiEKBXRva2VuGAEgASgJQgva8xgHCAQQASDIAVIFdG9rZW4iMAoWQ29uZmlybUFkZHJl
+                c3NSZXNwb25zZRIWCgZzdGF0dXMYASABKAlSBnN0YXR1cyIXChVFeHBvcnRVc2VyRGF0YVJlcXVlc3Qi6AIKCFVzZXJEYXRhEioK
+                BHVzZXIYASABKAsyFi5sb2Nrc3RlcC5hdXRoLnYxLlVzZXJSBHVzZXISFAoFcm9sZXMYAiADKAlSBXJvbGVzEhIKBHRpZXIYAyAB
+                KAlSBHRpZXISNQoIc2Vzc2lvbnMYBCADKAsyGS5sb2Nrc3RlcC5hdXRoLnYxLlNlc3Npb25SCHNlc3Npb25zEjIKB2ZhY3RvcnMY
+                BSADKAsyGC5sb2Nrc3RlcC5hdXRoLnYxLkZhY3RvclIHZmFjdG9ycxI0CgZldmVudHMYBiADKAsyHC5sb2Nrc3RlcC5hdXRoLnYx
+                LkF1ZGl0RXZlbnRSBmV2ZW50cxIuCg9uZXh0X3BhZ2VfdG9rZW4YByABKAlCBtrzGAIIAVINbmV4dFBhZ2VUb2tlbhI1CghwYXNz
+                a2V5cxgIIAMoCzIZLmxvY2tzdGVwLmF1dGgudjEuUGFzc2tleVIIcGFzc2tleXMiUAoWQ29uZmlybVBhc3N3b3JkUmVxdWVzdBI2
+                ChBjdXJyZW50X3Bhc3N3b3JkGAEgASgJQgva8xgHCAQQASCACFIPY3VycmVudFBhc3N3b3JkIksKEURlbGV0ZVVzZXJSZXF1ZXN0
+                EjYKEGN1cnJlbnRfcGFzc3dvcmQYASABKAlCC9rzGAcIBBABIIAIUg9jdXJyZW50UGFzc3dvcmQiFAoSRGVsZXRlVXNlclJlc3Bv
+                bnNlImAKFkxpc3RBdWRpdEV2ZW50c1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNUghwYWdlU2l6ZRIpCgpwYWdlX3Rva2VuGAIg
+                ASgJQgra8xgGCAEgQCgCUglwYWdlVG9rZW4ifwoXTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2USNAoGZXZlbnRzGAEgAygLMhwubG9j
+                a3N0ZXAuYXV0aC52MS5BdWRpdEV2ZW50UgZldmVudHMSLgoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgba8xgCCAFSDW5leHRQYWdl
+                VG9rZW4iuAIKCkF1ZGl0RXZlbnQSGQoIZXZlbnRfaWQYASABKAlSB2V2ZW50SWQSKgoCYXQYAiABKAsyGi5nb29nbGUucHJvdG9i
+                dWYuVGltZXN0YW1wUgJhdBIUCgVldmVudBgDIAEoCVIFZXZlbnQSGAoHc3ViamVjdBgEIAEoCVIHc3ViamVjdBIUCgVhY3RvchgF
+                IAEoCVIFYWN0b3ISFgoGZGV0YWlsGAYgASgJUgZkZXRhaWwSHQoKc2Vzc2lvbl9pZBgHIAEoCVIJc2Vzc2lvbklkEh0KCnJlcXVl
+                c3RfaWQYCCABKAlSCXJlcXVlc3RJZBIgCgdhZGRyZXNzGAkgASgJQgba8xgCCAJSB2FkZHJlc3MSJQoKdXNlcl9hZ2VudBgKIAEo
+                CUIG2vMYAggCUgl1c2VyQWdlbnQy5wcKDkFjY291bnRTZXJ2aWNlEqMBCg9MaXN0QXVkaXRFdmVudHMSKC5sb2Nrc3RlcC5hdXRo
+                LnYxLkxpc3RBdWRpdEV2ZW50c1JlcXVlc3QaKS5sb2Nrc3RlcC5hdXRoLnYxLkxpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlIjuQAgHS
+                8xg0CgdnYXRld2F5EANIgIAQWgYIPBA8GAJqGwoZL3YxL3VzZXJzL21lL2F1ZGl0LWV2ZW50cxKsAQoNQ2hhbmdlQWRkcmVzcxIm
+                LmxvY2tzdGVwLmF1dGgudjEuQ2hhbmdlQWRkcmVzc1JlcXVlc3QaJy5sb2Nrc3RlcC5hdXRoLnYxLkNoYW5nZUFkZHJlc3NSZXNw
+                b25zZSJK0vMYRgoHZ2F0ZXdheRADOgYIkE4QmHVaBggFEDwYAmACaiQSHC92MS91c2Vycy9tZS9hZGRyZXNzLWNoYW5nZXMyASo4
+                ygGoAQESnAEKDkNvbmZpcm1BZGRyZXNzEicubG9ja3N0ZXAuYXV0aC52MS5Db25maXJtQWRkcmVzc1JlcXVlc3QaKC5sb2Nrc3Rl
+                cC5hdXRoLnYxLkNvbmZpcm1BZGRyZXNzUmVzcG9uc2UiN9LzGDMKB2dhdGV3YXkQAloGCBQQPBgBah4SGS92MS9hZGRyZXNzLWNv
+                bmZpcm1hdGlvbnMyASoSigEKDkV4cG9ydFVzZXJEYXRhEicubG9ja3N0ZXAuYXV0aC52MS5FeHBvcnRVc2VyRGF0YVJlcXVlc3Qa
+                Gi5sb2Nrc3RlcC5hdXRoLnYxLlVzZXJEYXRhIjOQAgHS8xgsCgdnYXRld2F5EANIgIBAWgYIBRA8GAJqEwoRL3YxL3VzZXJzL21l
+                L2RhdGESqwEKD0NvbmZpcm1QYXNzd29yZBIoLmxvY2tzdGVwLmF1dGgudjEuQ29uZmlybVBhc3N3b3JkUmVxdWVzdBogLmxvY2tz
+                dGVwLmF1dGgudjEuU3RlcFVwUmVzcG9uc2UiTNLzGEgKB2dhdGV3YXkQAzoGCJBOEJh1WgYIBRA8GAJgAmomEh4vdjEvc2Vzc2lv
+                bnMvY3VycmVudC9wYXNzd29yZHMyASo4yQGoAQESnQEKCkRlbGV0ZVVzZXISIy5sb2Nrc3RlcC5hdXRoLnYxLkRlbGV0ZVVzZXJS
+                ZXF1ZXN0GiQubG9ja3N0ZXAuYXV0aC52MS5EZWxldGVVc2VyUmVzcG9uc2UiRNLzGEAKB2dhdGV3YXkQAzoGCJBOEJh1WgYIBRA8
+                GAJgAmoeEhYvdjEvdXNlcnMvbWUvZGVsZXRpb25zMgEqOMwBqAEBGgbK8xgCCAJCB7oCBEF1dGhKhwsKLwoBDBoqIEEgdXNlcidz
+                IG93biBhY2NvdW50LCBiZXlvbmQgc2lnbmluZyBpbi4KCkAKBAYAAgAaOCBXaGF0IHdhcyByZWNvcmRlZCBvZiB0aGUgc2lnbmVk
+                LWluIHVzZXIsIG5ld2VzdCBmaXJzdC4KCqIBCgQGAAIBGpkBIEFza3MgZm9yIGFub3RoZXIgYWRkcmVzcy4gQm90aCBnZXQgYSBs
+                aW5rLCBhbmQgdGhlIGFjY291bnQgbW92ZXMgb25jZSBib3RoIHdlcmUgZm9sbG93ZWQuIFRoZSBzYW1lIGFuc3dlciB3aGV0aGVy
+                CiBzb21lYm9keSBoYXMgdGhlIG5ldyBhZGRyZXNzIG9yIG5vdC4KCkgKBAYAAgIaQCBUYWtlcyB0aGUgdG9rZW4gZnJvbSBvbmUg
+                b2YgdGhlIHR3byBsaW5rcy4gQSB0b2tlbiB3b3JrcyBvbmNlLgoKeQoEBgACAxpxIEFsbCB0aGF0IGF1dGgga2VlcHMgb2YgdGhl
+                IHNpZ25lZC1pbiB1c2VyLiBQcm92aWRlciBjb25uZWN0aW9ucyBhcmUgdGhlIHRva2VuIHNlcnZpY2UnczogYEdFVCAvdjEvY29u
+                bmVjdGlvbnNgLgoKmAEKBAYAAgQajwEgU2hvd3MgdGhlIHBhc3N3b3JkIGFnYWluIHdpdGhpbiBhIHNlc3Npb24sIGZvciB3aGF0
+                IGlzIHJlZnVzZWQgd2l0aCBgcmVhdXRoZW50aWNhdGlvbl9yZXF1aXJlZGAuIFdobyBoYXMgYSBzZWNvbmQKIGZhY3RvciBzaG93
+                cyB0aGF0IGluc3RlYWQuCgpwCgQGAAIFGmggRGVsZXRlcyB0aGUgYWNjb3VudCBvZiB0aGUgc2lnbmVkLWluIHVzZXIsIHdpdGgg
+                dGhlIGN1cnJlbnQgcGFzc3dvcmQgYW5kIGEgc2Vjb25kIGZhY3RvciBzaG93biBsYXRlbHkuCgomCgQEAQIAGh4gQWx3YXlzICJj
+                b25maXJtYXRpb25zX3NlbnQiLgoKOAoEBAMCABowICJ3YWl0aW5nIiBmb3IgdGhlIG90aGVyIGFkZHJlc3MsIG9yICJjaGFuZ2Vk
+                Ii4KChcKBAQFAgUaDyBOZXdlc3QgZmlyc3QuCgpKCgQEBQIGGkIgRm9yIExpc3RBdWRpdEV2ZW50cywgd2hlcmUgdGhlcmUgYXJl
+                IG1vcmUuIEVtcHR5OiB0aGVzZSBhcmUgYWxsLgoKNwoEBAkCABovIEV2ZW50cyBpbiB0aGUgYW5zd2VyOiBhdCBtb3N0IDEwMDsg
+                NTAgd2hlbiAwLgoKMQoEBAkCARopIGBuZXh0X3BhZ2VfdG9rZW5gIG9mIHRoZSBhbnN3ZXIgYmVmb3JlLgoKIgoEBAoCARoaIEVt
+                cHR5OiB0aGVyZSBpcyBubyBtb3JlLgoKNwoEBAsCAhovIEEgc3RhYmxlIHdvcmQsIHN1Y2ggYXMgYGF1dGhuX2xvZ2luX3N1Y2Nl
+                c3NgLgoKbAoEBAsCAxpkIFdob20gaXQgaXMgYWJvdXQ6IHRoZSBwc2V1ZG9ueW0gb2YgYSB1c2VyIGluIHRoZSBhdWRpdCB0cmFp
+                bC4gRW1wdHkgZm9yIGFkZHJlc3NlcyB0aGF0IG5vYm9keSBoYXMuCgpcCgQECwIEGlQgV2hvIGRpZCBpdCwgd2hlcmUgdGhhdCBp
+                cyBzb21lYm9keSBlbHNlOiB0aGUgcHNldWRvbnltIG9mIGFuIGFkbWluLCBvciBgb3BlcmF0b3JgLgoKPwoEBAsCBRo3IFdoYXQg
+                dGhlIGV2ZW50J3Mgd29yZCBkb2VzIG5vdCBzYXk6IGEgcm9sZSwgYSBtZXRob2QuCmIGcHJvdG8z
                 """
         ),
         ContractFile(
@@ -363,63 +421,6 @@ package enum ContractFiles {
                 CgpVCgQECgIFGk0gV2hlbiBhIHRva2VuIHdhcyBsYXN0IGlzc3VlZCB0byBpdCwgYXMgZmFyIGFzIGlzIHJlbWVtYmVyZWQ7IGFi
                 c2VudDogbmV2ZXIuCgpdCgQECwIBGlUgRW5kcyBhbGwgZWFybGllciBzZWNyZXRzIGF0IG9uY2UsIHdpdGggdGhlaXIgdG9rZW5z
                 OiBmb3Igb25lIHRoYXQgaGFzIGJlY29tZSBrbm93bi4KYgZwcm90bzM=
-                """
-        ),
-        ContractFile(
-            name: "lockstep/auth/v1/passkey.proto",
-            imports: ["lockstep/auth/v1/auth.proto", "lockstep/contract/v1/options.proto"],
-            services: ["lockstep.auth.v1.PasskeyService"],
-            base64: """
-                Ch5sb2Nrc3RlcC9hdXRoL3YxL3Bhc3NrZXkucHJvdG8SEGxvY2tzdGVwLmF1dGgudjEaH2dvb2dsZS9wcm90b2J1Zi90aW1lc3Rh
-                bXAucHJvdG8aG2xvY2tzdGVwL2F1dGgvdjEvYXV0aC5wcm90bxoibG9ja3N0ZXAvY29udHJhY3QvdjEvb3B0aW9ucy5wcm90byJN
-                ChNCZWdpblBhc3NrZXlSZXF1ZXN0EjYKEGN1cnJlbnRfcGFzc3dvcmQYASABKAlCC9rzGAcIBBABIIAIUg9jdXJyZW50UGFzc3dv
-                cmQimwIKD1Bhc3NrZXlDcmVhdGlvbhIcCgljaGFsbGVuZ2UYASABKAlSCWNoYWxsZW5nZRITCgVycF9pZBgCIAEoCVIEcnBJZBIX
-                CgdycF9uYW1lGAMgASgJUgZycE5hbWUSHwoLdXNlcl9oYW5kbGUYBCABKAlSCnVzZXJIYW5kbGUSIwoJdXNlcl9uYW1lGAUgASgJ
-                Qgba8xgCCAJSCHVzZXJOYW1lEh4KCmFsZ29yaXRobXMYBiADKAVSCmFsZ29yaXRobXMSNwoTZXhjbHVkZV9jcmVkZW50aWFscxgH
-                IAMoCUIG2vMYAggBUhJleGNsdWRlQ3JlZGVudGlhbHMSHQoKdGltZW91dF9tcxgIIAEoDVIJdGltZW91dE1zIqgBChRDcmVhdGVQ
-                YXNza2V5UmVxdWVzdBIcCgRuYW1lGAEgASgJQgja8xgECAIgZFIEbmFtZRI1ChBjbGllbnRfZGF0YV9qc29uGAIgASgJQgva8xgH
-                EAEggEAoAlIOY2xpZW50RGF0YUpzb24SOwoSYXR0ZXN0YXRpb25fb2JqZWN0GAMgASgJQgza8xgIEAEggIABKAJSEWF0dGVzdGF0
-                aW9uT2JqZWN0ItUBCgdQYXNza2V5Eh0KCnBhc3NrZXlfaWQYASABKAlSCXBhc3NrZXlJZBIaCgRuYW1lGAIgASgJQgba8xgCCAJS
-                BG5hbWUSOQoKY3JlYXRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSCWNyZWF0ZWRBdBI8CgxsYXN0X3Vz
-                ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wUgpsYXN0VXNlZEF0EhYKBnN5bmNlZBgFIAEoCFIGc3luY2Vk
-                IhUKE0xpc3RQYXNza2V5c1JlcXVlc3QiTQoUTGlzdFBhc3NrZXlzUmVzcG9uc2USNQoIcGFzc2tleXMYASADKAsyGS5sb2Nrc3Rl
-                cC5hdXRoLnYxLlBhc3NrZXlSCHBhc3NrZXlzIkEKFERlbGV0ZVBhc3NrZXlSZXF1ZXN0EikKCnBhc3NrZXlfaWQYASABKAlCCtrz
-                GAYQASBAKAJSCXBhc3NrZXlJZCIXChVEZWxldGVQYXNza2V5UmVzcG9uc2UiHAoaQmVnaW5QYXNza2V5U2Vzc2lvblJlcXVlc3Qi
-                ZAoQUGFzc2tleUFzc2VydGlvbhIcCgljaGFsbGVuZ2UYASABKAlSCWNoYWxsZW5nZRITCgVycF9pZBgCIAEoCVIEcnBJZBIdCgp0
-                aW1lb3V0X21zGAMgASgNUgl0aW1lb3V0TXMinQIKG0NyZWF0ZVBhc3NrZXlTZXNzaW9uUmVxdWVzdBIyCg1jcmVkZW50aWFsX2lk
-                GAEgASgJQg3a8xgJCAEQASDYCigCUgxjcmVkZW50aWFsSWQSNQoQY2xpZW50X2RhdGFfanNvbhgCIAEoCUIL2vMYBxABIIBAKAJS
-                DmNsaWVudERhdGFKc29uEjoKEmF1dGhlbnRpY2F0b3JfZGF0YRgDIAEoCUIL2vMYBxABIIBAKAJSEWF1dGhlbnRpY2F0b3JEYXRh
-                EikKCXNpZ25hdHVyZRgEIAEoCUIL2vMYBxABIIACKAJSCXNpZ25hdHVyZRIsCgt1c2VyX2hhbmRsZRgFIAEoCUIL2vMYBxABIIAB
-                KAJSCnVzZXJIYW5kbGUy0wcKDlBhc3NrZXlTZXJ2aWNlEqcBCgxCZWdpblBhc3NrZXkSJS5sb2Nrc3RlcC5hdXRoLnYxLkJlZ2lu
-                UGFzc2tleVJlcXVlc3QaIS5sb2Nrc3RlcC5hdXRoLnYxLlBhc3NrZXlDcmVhdGlvbiJN0vMYSQoHZ2F0ZXdheRADOgYIkE4QmHVa
-                BggKEDwYAmACaicSHy92MS91c2Vycy9tZS9wYXNza2V5LWNoYWxsZW5nZXMyASo4yQGoAQESjAEKDUNyZWF0ZVBhc3NrZXkSJi5s
-                b2Nrc3RlcC5hdXRoLnYxLkNyZWF0ZVBhc3NrZXlSZXF1ZXN0GhkubG9ja3N0ZXAuYXV0aC52MS5QYXNza2V5IjjS8xg0CgdnYXRl
-                d2F5EANaBggKEDwYAmACah0SFS92MS91c2Vycy9tZS9wYXNza2V5czIBKjjJARKSAQoMTGlzdFBhc3NrZXlzEiUubG9ja3N0ZXAu
-                YXV0aC52MS5MaXN0UGFzc2tleXNSZXF1ZXN0GiYubG9ja3N0ZXAuYXV0aC52MS5MaXN0UGFzc2tleXNSZXNwb25zZSIzkAIB0vMY
-                LAoHZ2F0ZXdheRADWgYIeBA8GAJqFwoVL3YxL3VzZXJzL21lL3Bhc3NrZXlzEqUBCg1EZWxldGVQYXNza2V5EiYubG9ja3N0ZXAu
-                YXV0aC52MS5EZWxldGVQYXNza2V5UmVxdWVzdBonLmxvY2tzdGVwLmF1dGgudjEuRGVsZXRlUGFzc2tleVJlc3BvbnNlIkOQAgLS
-                8xg8CgdnYXRld2F5EANaBggKEDwYAmonIiIvdjEvdXNlcnMvbWUvcGFzc2tleXMve3Bhc3NrZXlfaWR9OMwBEqABChNCZWdpblBh
-                c3NrZXlTZXNzaW9uEiwubG9ja3N0ZXAuYXV0aC52MS5CZWdpblBhc3NrZXlTZXNzaW9uUmVxdWVzdBoiLmxvY2tzdGVwLmF1dGgu
-                djEuUGFzc2tleUFzc2VydGlvbiI30vMYMwoHZ2F0ZXdheRACWgYIHhA8GAFqHhIWL3YxL3Bhc3NrZXktY2hhbGxlbmdlczIBKjjJ
-                ARKfAQoUQ3JlYXRlUGFzc2tleVNlc3Npb24SLS5sb2Nrc3RlcC5hdXRoLnYxLkNyZWF0ZVBhc3NrZXlTZXNzaW9uUmVxdWVzdBof
-                LmxvY2tzdGVwLmF1dGgudjEuU2Vzc2lvblRva2VucyI30vMYMwoHZ2F0ZXdheRACWgYIChA8GAFgAmocEhQvdjEvc2Vzc2lvbnM6
-                cGFzc2tleTIBKjjJARoGyvMYAggCQge6AgRBdXRoSsQJClQKAQwaTyBQYXNza2V5czogc2lnbmluZyBpbiB3aXRoIGEga2V5IHBh
-                aXIgb2YgdGhlIHVzZXIncyBkZXZpY2UgKFdlYkF1dGhuIExldmVsIDMpLgoKYQoCBgAaWyBXaGF0IGlzIGJpbmFyeSBpcyB0ZXh0
-                IGhlcmUsIGluIGJhc2U2NHVybCB3aXRob3V0IHBhZGRpbmcsIGFzIFdlYkF1dGhuJ3Mgb3duIEpTT04gaGFzIGl0LgoKiQEKBAYA
-                AgAagAEgV2hhdCBgbmF2aWdhdG9yLmNyZWRlbnRpYWxzLmNyZWF0ZSgpYCBuZWVkcy4gTmVlZHMgdGhlIGN1cnJlbnQgcGFzc3dv
-                cmQsIGFuZCBhIHNlY29uZCBmYWN0b3Igc2hvd24gbGF0ZWx5IHdoZXJlIHRoZXJlIGlzCiBvbmUuCgopCgQGAAIBGiEgUmVnaXN0
-                ZXJzIHdoYXQgdGhlIGRldmljZSBtYWRlLgoKYwoEBgACAxpbIE5lZWRzIGEgc2Vjb25kIGZhY3RvciBzaG93biBsYXRlbHkgaW4g
-                dGhpcyBzZXNzaW9uLCBvciB0aGUgcGFzc3dvcmQsIHdoZXJlIHRoZXJlIGlzIG5vbmUuCgp4CgQGAAIEGnAgV2hhdCBgbmF2aWdh
-                dG9yLmNyZWRlbnRpYWxzLmdldCgpYCBuZWVkcy4gVGhlIGRldmljZSBrbm93cyB3aG9zZSBwYXNza2V5cyBpdCBoYXMsIHNvIG5v
-                Ym9keSBzYXlzIHdobyB0aGV5IGFyZS4KChMKBAYAAgUaCyBTaWducyBpbi4KCn4KAgQBGnggV2ViQXV0aG4gTGV2ZWwgMywgc2Vj
-                dGlvbiA1LjQuIERpc2NvdmVyYWJsZSAoYHJlc2lkZW50S2V5YDogcmVxdWlyZWQpLCB1c2VyIHZlcmlmaWNhdGlvbiByZXF1aXJl
-                ZCwgYXR0ZXN0YXRpb24gIm5vbmUiLgoKJQoEBAECABodIEdvb2Qgb25jZSwgaW4gdGhpcyBzZXNzaW9uLgoKEwoEBAECAxoLIGB1
-                c2VyLmlkYAoKFQoEBAECBBoNIGB1c2VyLm5hbWVgCgpLCgQEAQIFGkMgQ09TRSBhbGdvcml0aG1zLCB0aGUgcHJlZmVycmVkIG9u
-                ZSBmaXJzdDogLTggKEVkRFNBKSwgLTcgKEVTMjU2KS4KCjgKBAQBAgYaMCBgZXhjbHVkZUNyZWRlbnRpYWxzYDogdGhvc2UgdGhh
-                dCB0aGUgdXNlciBoYXMuCgo3CgQEAQIHGi8gSG93IGxvbmcgdGhlIGNoYWxsZW5nZSBpcyBnb29kLCBtaWxsaXNlY29uZHMuCgoh
-                CgQEAgIAGhkgV2hhdCB0aGUgdXNlciBjYWxscyBpdC4KCkcKBAQDAgQaPyBJdCBtYXkgYmUgb24gbW9yZSB0aGFuIG9uZSBkZXZp
-                Y2UsIGFzIGl0cyBhdXRoZW50aWNhdG9yIHNheXMuCgpfCgIECRpZIFdlYkF1dGhuIExldmVsIDMsIHNlY3Rpb24gNS41LiBObyBj
-                cmVkZW50aWFscyBhcmUgbmFtZWQ7IHVzZXIgdmVyaWZpY2F0aW9uIGlzIHJlcXVpcmVkLgpiBnByb3RvMw==
                 """
         ),
         ContractFile(

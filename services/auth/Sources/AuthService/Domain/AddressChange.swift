@@ -11,6 +11,7 @@ struct UserData: Sendable {
     let tier: Tier?
     let sessions: [Session]
     let factors: [Factor]
+    let passkeys: [StoredPasskey]
     /// Newest first; more are in the audit trail.
     let events: [AuditRecord]
     let search: AuditSearch

@@ -79,6 +79,7 @@ extension UserData {
         message.tier = tier?.rawValue ?? ""
         message.sessions = sessions.map { $0.message(current: $0.id == session, idleAfter: idleAfter) }
         message.factors = factors.map(\.message)
+        message.passkeys = passkeys.map(\.message)
         message.events = trail.events
         message.nextPageToken = trail.nextPageToken
         return message

@@ -107,7 +107,7 @@ package struct PasskeyHandler: PasskeyServiceHandler {
 }
 
 extension StoredPasskey {
-    fileprivate var message: AuthPasskey {
+    var message: AuthPasskey {
         var message = AuthPasskey()
         message.passkeyID = id
         message.name = name

@@ -39,6 +39,7 @@ extension AuthStore {
         search.limit = AuthPolicy.exportedEvents
         return UserData(
             account: account, tier: account.tier, sessions: try await sessions(of: user),
-            factors: try await factors(of: user), events: try await auditEvents(search), search: search)
+            factors: try await factors(of: user), passkeys: try await passkeys(of: user),
+            events: try await auditEvents(search), search: search)
     }
 }
