@@ -12,7 +12,7 @@ ASAN := .build-asan
 FUZZ := .build-fuzz
 STATE ?= .lockstep
 # What the build and the tests need of Debian.
-PACKAGES := libssl-dev libcrypt-dev libsqlite3-dev libpq-dev postgresql openssl curl procps python3 python3-venv protobuf-compiler libprotobuf-dev
+PACKAGES := libssl-dev libcrypt-dev libsqlite3-dev libpq-dev postgresql softhsm2 openssl curl procps python3 python3-venv protobuf-compiler libprotobuf-dev
 # The OAuth 2.0 server of the walk and of the token service's tests, the validator of OpenAPI, buf, test vectors and
 # others' libraries, and what the peer in Python needs: packages with versions.
 REQUIREMENTS := $(addsuffix /requirements.txt,Tests/Support/oauth-provider Tests/Support/openapi Tests/Support/buf \

@@ -115,6 +115,8 @@ let package = Package(
         system("CLibPQ", pkgConfig: "libpq", apt: "libpq-dev"),
         system("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
         system("CXCrypt", apt: "libcrypt-dev"),
+        // One AES key on a PKCS #11 token: a module is loaded while the program runs.
+        .target(name: "CPKCS11", path: "Sources/CPKCS11"),
         system("CLinux", apt: "libc6-dev"),
 
         // MARK: Protocol: the wire, the call layer and the transport between them
@@ -184,9 +186,10 @@ let package = Package(
     ]
         // MARK: Services
         + service(
-            "encryption", library: "EncryptionService", data: ["Passwords/common-passwords.txt"],
+            "encryption", library: "EncryptionService",
+            data: ["Passwords/common-passwords.txt", "KeyringStore/Migrations/0001_keyring.sql"],
             [
-                "Contracts", "RPCCore", "RPCTransport", "ServiceKit", "LibCrypto", "JOSE", "CXCrypt", protobuf, logging,
+                "Contracts", "RPCCore", "RPCTransport", "ServiceKit", "LibCrypto", "JOSE", "CXCrypt", "CPKCS11", "SQL", protobuf, logging,
                 lifecycle,
             ])
         + service(
@@ -236,7 +239,7 @@ let package = Package(
             tests("SupervisionTests", ["Supervision"]),
             tests("ContractHarnessTests", ["ContractHarness", "lockstep-peer"]),
             tests("LockstepTests", ["lockstep", "AuthService", "EncryptionService", "Contracts", "ContractClients", "SQL", "RPCCodeGen", "RPCCore", "RPCInProcess", "ServiceKit"]),
-            tests("EncryptionServiceTests", ["EncryptionService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "LibCrypto", "JOSE", protobuf], resources: [.copy("Vectors")]),
+            tests("EncryptionServiceTests", ["EncryptionService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "LibCrypto", "JOSE", "SQL", protobuf], resources: [.copy("Vectors")]),
             tests("AuthServiceTests", ["AuthService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "SQL", "LibCrypto", logging]),
             tests(
                 "TokenServiceTests",

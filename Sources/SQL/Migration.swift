@@ -48,20 +48,23 @@ extension Database {
     ///   than this program.
     @discardableResult
     package func migrate(_ migrations: [Migration]) async throws -> [Int] {
-        try Migration.checkNumbers(migrations)
-        return try await migrating { transaction in
-            let applied = try Migration.applied(transaction)
-            try Migration.check(applied, against: migrations)
-            let missing = migrations.dropFirst(applied.count)
-            for migration in missing {
-                try migration.apply(transaction)
-            }
-            return missing.map(\.version)
-        }
+        try await migrating { try Migration.bringUp($0, migrations) }
     }
 }
 
 extension Migration {
+    /// Applies what is missing, in a transaction that no other migrates beside.
+    ///
+    /// - Returns: the versions applied now.
+    static func bringUp(_ transaction: borrowing Transaction, _ migrations: [Migration]) throws -> [Int] {
+        try checkNumbers(migrations)
+        let applied = try applied(transaction)
+        try check(applied, against: migrations)
+        let missing = migrations.dropFirst(applied.count)
+        for migration in missing { try migration.apply(transaction) }
+        return missing.map(\.version)
+    }
+
     fileprivate struct Applied {
         let version: Int
         let name: String

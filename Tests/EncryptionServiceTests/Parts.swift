@@ -81,6 +81,11 @@ final class Events: Sendable {
     private let stops = DispatchSemaphore(value: 0)
     private let resumes = DispatchSemaphore(value: 0)
     private let failures = DispatchSemaphore(value: 0)
+    private let activations = DispatchSemaphore(value: 0)
+    private let seals = DispatchSemaphore(value: 0)
+    private let reloads = DispatchSemaphore(value: 0)
+    private let losses = DispatchSemaphore(value: 0)
+    private let returns = DispatchSemaphore(value: 0)
     private let reserves = DispatchSemaphore(value: 0)
     private let uses = DispatchSemaphore(value: 0)
     private let all = Mutex<[String]>([])
@@ -93,10 +98,18 @@ final class Events: Sendable {
                 changes.signal()
             case .refused(let order, let error): all.withLock { $0.append("refused \(order.key): \(error)") }
             case .failed: failures.signal()
+            case .sealedAnew: seals.signal()
+            case .putBack(let generation, let written): all.withLock { $0.append("put back \(generation) of \(written)") }
             case .reserved: reserves.signal()
             case .usesTold: uses.signal()
             case .memoryNotLocked: all.withLock { $0.append("memory not locked") }
             case .abandoned: break
+            case .activated(let key, let version):
+                all.withLock { $0.append("activated \(key) \(version)") }
+                activations.signal()
+            case .reloaded: reloads.signal()
+            case .unreachable: losses.signal()
+            case .reachable: returns.signal()
             case .administrationStopped: stops.signal()
             case .administrationResumed: resumes.signal()
             }
@@ -110,6 +123,11 @@ final class Events: Sendable {
     func change(_ count: Int = 1) -> Bool { (0..<count).allSatisfy { _ in changes.wait(timeout: .now() + 60) == .success } }
     func stop() -> Bool { stops.wait(timeout: .now() + 60) == .success }
     func resume() -> Bool { resumes.wait(timeout: .now() + 60) == .success }
+    func activation() -> Bool { activations.wait(timeout: .now() + 60) == .success }
+    func seal() -> Bool { seals.wait(timeout: .now() + 60) == .success }
+    func reload() -> Bool { reloads.wait(timeout: .now() + 60) == .success }
+    func loss() -> Bool { losses.wait(timeout: .now() + 60) == .success }
+    func comeback() -> Bool { returns.wait(timeout: .now() + 60) == .success }
     /// One more reserve is durable.
     func reserve() -> Bool { reserves.wait(timeout: .now() + 60) == .success }
     /// More uses are in the audit log.

@@ -69,7 +69,7 @@ final class PostgresDriver: Driver {
     }
 
     /// The same number in every process that uses the schema; even, since the next one is the migrations'.
-    private static func lock(of schema: String) -> Int64 {
+    static func lock(of schema: String) -> Int64 {
         Migration(version: 0, name: "", sql: "lockstep \(schema)").checksum & ~1
     }
 }

@@ -38,7 +38,7 @@ final class PostgresPool: Sendable {
         state = Mutex(State(pool: PoolState(limits: address.pool)))
     }
 
-    private static func parameters(_ address: PostgresAddress, _ options: Database.Options) -> [String: String] {
+    static func parameters(_ address: PostgresAddress, _ options: Database.Options) -> [String: String] {
         var parameters = address.keywords
         parameters["connect_timeout"] = nil
         if let password = address.password { parameters["password"] = password.exposed }

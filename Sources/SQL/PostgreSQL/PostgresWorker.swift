@@ -232,13 +232,15 @@ struct PostgresWork: Sendable {
         var closing: [String] = []
     }
 
-    func plan(attempt: Int) -> Plan {
+    func plan(attempt: Int) -> Plan { Self.plan(mode, attempt: attempt, lock: lock) }
+
+    static func plan(_ mode: Mode, attempt: Int, lock: Int64) -> Plan {
         switch mode {
         case .read:
             return Plan(opening: ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"])
         case .write(let isolation):
             let begin = "BEGIN ISOLATION LEVEL \(isolation == .serializable ? "SERIALIZABLE" : "READ COMMITTED")"
-            guard attempt >= Self.patientAttempts else { return Plan(opening: [begin]) }
+            guard attempt >= patientAttempts else { return Plan(opening: [begin]) }
             // A lock of the session: one of the transaction would come after its snapshot.
             return Plan(
                 before: ["SELECT pg_advisory_lock(\(lock))"], opening: [begin],

@@ -10,7 +10,7 @@ import ServiceKit
 struct AuditCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit", abstract: "Check the log of what was done to keys, and with them, or auth's audit trail.",
-        subcommands: [Verify.self])
+        subcommands: [Verify.self, Export.self])
 
     /// `lockstep audit verify`
     struct Verify: AsyncParsableCommand {
@@ -96,6 +96,31 @@ struct AuditCommand: AsyncParsableCommand {
                 return url.resolved(in: state.directory, schema: "auth")
             }
             return try Configuration.load(AuthConfig.table, environment: state.environment).databaseURL(AuthConfig.database)
+        }
+    }
+}
+
+extension AuditCommand {
+    /// `lockstep audit export`
+    struct Export: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Print the log that the keyring's database holds, in the form of the file.",
+            discussion: "Reads encryption.keyring.database of config.json or of the environment. `lockstep audit verify` checks it.")
+
+        @OptionGroup var state: StateOption
+
+        func run() async throws {
+            try await CommandFailure.reported {
+                guard let database = try EncryptionSettings.operators(state).location.database else {
+                    throw CommandFailure(
+                        "encryption.keyring.database says `off`: the log is the file of encryption.audit.file.", status: 78)
+                }
+                do {
+                    try SharedAuditLog(database).each { print($0) }
+                } catch let problem as KeyringProblem {
+                    throw CommandFailure(problem.description, status: problem.exitStatus)
+                }
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ struct KeysCommand: AsyncParsableCommand {
         subcommands: [
             ListKeys.self, DescribeKey.self, CreateKey.self, RotateKey.self, ConfigureKey.self, DisableKey.self, EnableKey.self,
             DestroyKey.self, KeepKey.self, ExportKey.self, ShowWrappingKey.self, ImportKey.self,
-            RewrapKey.self,
+            RewrapKey.self, MoveKeyring.self, MasterKeyCommand.self,
         ],
         defaultSubcommand: ListKeys.self)
 }

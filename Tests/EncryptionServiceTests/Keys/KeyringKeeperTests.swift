@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import RPCCore
 import Synchronization
 import Testing
@@ -136,6 +137,38 @@ import Testing
         for _ in 0..<5 { _ = try vault.encrypt([1], key: "token-vault", context: [], caller: service("token")) }
         again.stop()
         #expect(again.keyring["token-vault"]?.versions[0].reserved == 30)
+    }
+
+    /// A backup counts from its own time; the file beside it does not.
+    @Test("SP 800-38D 8.3: a keyring that was put back does not seal again what its keys have sealed")
+    func aBackupThatWasPutBack() throws {
+        let limits = UsageLimits(block: 10, rotateAt: 1000, maximum: 2000)
+        let parts = try Parts()
+        try parts.open(create: true, limits: limits).stop()
+        let backup = try Data(contentsOf: URL(filePath: parts.location.keyring))
+        let log = try Data(contentsOf: URL(filePath: parts.location.audit))
+        for _ in 0..<5 { try parts.open(limits: limits).stop() }
+        let events = Events()
+        for path in [parts.location.keyring, parts.location.audit] {
+            let bytes = path == parts.location.audit ? log : backup
+            try PrivateFile.replace(path, Array(bytes))
+        }
+        let keeper = try parts.open(limits: limits, report: events.report)
+        defer { keeper.stop() }
+        #expect(keeper.keyring["token-vault"]?.versions[0].reserved == 70, "six starts before it, and its own")
+        #expect(events.told == ["put back 2 of 7"])
+        // A start that nobody has put anything back for says nothing.
+        keeper.stop()
+        let again = Events()
+        try parts.open(limits: limits, report: again.report).stop()
+        #expect(again.told.isEmpty)
+        // Damaged, it is no reason to count from anywhere.
+        try PrivateFile.replace(parts.location.reserves, [1, 2, 3])
+        guard case .corrupt(let path, _)? = parts.problem() else {
+            Issue.record("it was taken")
+            return
+        }
+        #expect(path == parts.location.reserves)
     }
 
     @Test func aWornKeyIsRotatedByItself() throws {

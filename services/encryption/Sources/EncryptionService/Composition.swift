@@ -4,6 +4,7 @@ package import RPCCore
 /// The values of configuration, checked.
 package struct EncryptionSettings: Sendable {
     package var location: KeyringLocation
+    package var sharing = Sharing()
     package var keys: [KeySpecification]
     package var mayCreate: Bool
     package var policy: KeyPolicy
@@ -88,7 +89,8 @@ package struct Composition: Sendable {
         let blocklist = try passwords.blocklist.map { (path) throws(StartProblem) in try Blocklist(path: path) }
         let keeper = try KeyringKeeper.open(
             settings.location, wanted: settings.wantedKeys(), mayCreate: settings.mayCreate, auditsUses: settings.auditsUses,
-            maker: KeyMaker(publishLead: settings.publishLead * 1_000_000), clock: clock, report: report)
+            maker: KeyMaker(publishLead: settings.publishLead * 1_000_000), sharing: settings.sharing, clock: clock,
+            report: report)
         if !LockedPage.areAllLocked {
             guard !settings.isMemoryLockRequired else {
                 keeper.stop()

@@ -5,9 +5,31 @@ package import ServiceKit
 package enum EncryptionConfig {
     package static let keyring = ConfigKey(
         "encryption.keyring.file", default: StatePath("keyring"), doc: "The sealed keyring.")
+    package static let database = ConfigKey(
+        "encryption.keyring.database", default: KeyringDatabase.none,
+        doc: "A database for keyring and audit log in the place of their files, so that several processes share them.")
+    package static let poll = ConfigKey(
+        "encryption.keyring.poll", default: Duration.seconds(1), in: .milliseconds(100) ... .seconds(5),
+        doc: "How often a process looks into that database.")
+    package static let lease = ConfigKey(
+        "encryption.keyring.lease", default: Duration.seconds(15), in: .seconds(15) ... .seconds(600),
+        doc: "How long a process is waited for that says nothing there.")
     package static let masterKey = ConfigKey(
         "encryption.keyring.master_key_file", default: StatePath("master.key"),
         doc: "The key that seals the keyring: 64 hexadecimal digits, mode 0600.")
+    package static let masterKeyDescriptor = ConfigKey(
+        "encryption.keyring.master_key_fd", default: -1, in: -1...65_535,
+        doc: "A file descriptor that the process is started with and that holds the master key in the place of that file; -1: none.")
+    package static let module = ConfigKey(
+        "encryption.pkcs11.module", default: "",
+        doc: "The library of a PKCS #11 token whose AES key seals the master key. Empty for none.")
+    package static let token = ConfigKey("encryption.pkcs11.token", default: "lockstep", doc: "The token's label.")
+    package static let tokenKey = ConfigKey("encryption.pkcs11.key", default: "lockstep", doc: "The label of the AES key on it.")
+    package static let pinFile = ConfigKey(
+        "encryption.pkcs11.pin_file", default: StatePath("pkcs11.pin"), doc: "The file with the user's PIN, mode 0600.")
+    package static let pinDescriptor = ConfigKey(
+        "encryption.pkcs11.pin_fd", default: -1, in: -1...65_535,
+        doc: "A file descriptor that the process is started with and that holds the PIN in the place of that file; -1: none.")
     package static let lockMemory = ConfigKey(
         "encryption.keyring.lock_memory", default: "preferred", oneOf: ["preferred", "required"],
         doc: "`required`: the service starts only when the master key's page can be locked in memory, out of reach of swap.")
@@ -76,8 +98,36 @@ package enum EncryptionConfig {
         doc: "How long a new signing key is published before it signs.")
 
     package static let entries: [any ConfigEntry] = [
-        keyring, masterKey, lockMemory, create, keys, audit, uses, beginAfter, policy, rounds, minimumPassword,
+        keyring, database, poll, lease, masterKey, masterKeyDescriptor, lockMemory, create,
+        module, token, tokenKey, pinFile, pinDescriptor,
+        keys, audit, uses, beginAfter, policy, rounds, minimumPassword,
         minimumWithSecondFactor, contextWords, blocklist, pepper, formerPeppers, fips, issuer, skew, publishLead,
     ]
     package static let table = ConfigTable(service: "encryption", keys: entries, callsOut: false)
+}
+
+/// A database, or none.
+package struct KeyringDatabase: ConfigValue, Hashable {
+    private static let off = "off"
+    package static let none = KeyringDatabase(url: nil)
+
+    /// Nil for none.
+    package let url: DatabaseURL?
+
+    package static var allowed: String { "\(DatabaseURL.allowed); or `\(off)`" }
+    /// A wrong one may hold a password.
+    package static var hidesWrongValues: Bool { true }
+
+    private init(url: DatabaseURL?) { self.url = url }
+
+    package init?(raw: RawConfigValue) {
+        if case .text(Self.off) = raw {
+            self = .none
+        } else {
+            guard let url = DatabaseURL(raw: raw) else { return nil }
+            self.init(url: url)
+        }
+    }
+
+    package var configText: String { url?.configText ?? Self.off }
 }

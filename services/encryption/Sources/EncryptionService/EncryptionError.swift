@@ -31,6 +31,10 @@ package enum EncryptionError: Error, Equatable, Sendable {
     case changePending(key: String, String)
     /// The audit log cannot be written.
     case administrationStopped
+    /// The database that holds the keyring does not answer.
+    case keyringUnreachable
+    /// The same, for so long that there may be keys which this process does not know.
+    case keyringStale
     case unknownVersion(key: String, UInt32)
     /// A key that is derived for each context, and no context.
     case contextRequired(key: String)
@@ -119,6 +123,16 @@ extension EncryptionError: RPCErrorConvertible {
                 .unavailable,
                 "The audit log cannot be written, so keys are not administered; the service's log says why. They are used "
                     + "as before.", reason: "key_administration_stopped", processed: .no, retryAfter: .seconds(10))
+        case .keyringUnreachable:
+            RPCError(
+                .unavailable,
+                "The keyring's database does not answer, so keys are not administered; the service's log says why. They are "
+                    + "used as before.", reason: "keyring_unreachable", processed: .no, retryAfter: .seconds(2))
+        case .keyringStale:
+            RPCError(
+                .unavailable,
+                "This process has not reached the keyring's database for so long that there may be keys which it does not "
+                    + "know; ask another one, or again.", reason: "keyring_stale", processed: .no, retryAfter: .seconds(1))
         case .unknownVersion(let key, let version):
             RPCError(
                 .invalidArgument, "Version \(version) of the key \(key) is not there for this.",

@@ -69,6 +69,9 @@ package struct AuditRecord: Sendable, Hashable {
 
     package var head: AuditHead { AuditHead(sequence: sequence, hash: hash) }
 
+    /// A record, and its line with its end.
+    package typealias Line = (record: AuditRecord, line: [UInt8])
+
     private struct Object: Codable {
         var action: String
         var actor: String
@@ -82,9 +85,7 @@ package struct AuditRecord: Sendable, Hashable {
     }
 
     /// The record that follows `head`, and its line, with its end.
-    package static func next(
-        _ entry: AuditEntry, after head: AuditHead, time: Int64
-    ) throws -> (record: AuditRecord, line: [UInt8]) {
+    package static func next(_ entry: AuditEntry, after head: AuditHead, time: Int64) throws -> Line {
         let object = Object(
             action: entry.action, actor: entry.actor, at: text(of: time), detail: entry.detail, key: entry.key,
             previous: Hex.encode(head.hash), request_id: entry.requestID, sequence: head.sequence + 1, time_us: time)
@@ -94,6 +95,13 @@ package struct AuditRecord: Sendable, Hashable {
         let hash = try SHA256.hash(json)
         let line = Array((Hex.encode(hash) + " ").utf8) + json
         return (try AuditRecord(line: line), line + [UInt8(ascii: "\n")])
+    }
+
+    /// The records of these entries, one after the other.
+    static func lines(_ entries: [AuditEntry], after head: AuditHead, time: Int64) throws -> [Line] {
+        var lines: [Line] = []
+        for entry in entries { lines.append(try next(entry, after: lines.last?.record.head ?? head, time: time)) }
+        return lines
     }
 
     /// The record of a line without its end.

@@ -24,9 +24,7 @@ struct KeyringCodec {
 
     /// The file's path, for the texts of errors.
     let path: String
-    /// The master key's path, for the texts of errors.
-    let masterKeyPath: String
-    let masterKey: MasterKey
+    let masterKeys: MasterKeys
     let maker: KeyMaker
 
     func seal(_ keyring: Keyring) throws(KeyringProblem) -> [UInt8] {
@@ -34,6 +32,7 @@ struct KeyringCodec {
         defer { writer.wipe() }
         do {
             try write(keyring, to: &writer)
+            let masterKey = masterKeys.sealing
             let header = Self.magic + Self.format.bigEndianBytes + masterKey.id
             return header + (try AEAD.seal(writer.bytes, key: masterKey.sealing, aad: header))
         } catch {
@@ -43,14 +42,12 @@ struct KeyringCodec {
 
     /// - Throws: `corrupt`, `unknownFormat`, `wrongMasterKey`.
     func open(_ file: [UInt8]) throws(KeyringProblem) -> Keyring {
-        let header = Array(file.prefix(Self.headerCount))
-        guard header.count == Self.headerCount, header.starts(with: Self.magic) else {
-            throw corrupt("it does not begin like a keyring")
-        }
+        let header = try Self.header(of: file, path: path)
         let format = UInt16(header[4]) << 8 | UInt16(header[5])
         guard (1...Self.format).contains(format) else { throw .unknownFormat(path: path, version: format) }
-        guard constantTimeEqual(header[6...], masterKey.id) else {
-            throw .wrongMasterKey(path: masterKeyPath, keyring: path)
+        let id = Array(header[6...])
+        guard let masterKey = try masterKeys.key(id) else {
+            throw .wrongMasterKey(path: masterKeys.source.place, keyring: path)
         }
         guard var plain = try? AEAD.open(file[Self.headerCount...], key: masterKey.sealing, aad: header) else {
             throw corrupt("its seal is broken")
@@ -58,6 +55,35 @@ struct KeyringCodec {
         defer { plain.withUnsafeMutableBytes { wipe($0) } }
         guard let keyring = try? read(plain, format) else { throw corrupt("its content does not parse") }
         return keyring
+    }
+
+    /// The id of the master key under which it is sealed.
+    static func masterKeyID(of file: [UInt8], path: String) throws(KeyringProblem) -> [UInt8] {
+        Array(try header(of: file, path: path)[6...])
+    }
+
+    private static func header(of file: [UInt8], path: String) throws(KeyringProblem) -> [UInt8] {
+        let header = Array(file.prefix(headerCount))
+        guard header.count == headerCount, header.starts(with: magic) else {
+            throw .corrupt(path: path, reason: "it does not begin like a keyring")
+        }
+        return header
+    }
+
+    /// Whether two keyrings hold the same, to the last byte.
+    func isSame(_ left: Keyring, _ right: Keyring) throws(KeyringProblem) -> Bool {
+        var (first, second) = (ByteWriter(), ByteWriter())
+        defer {
+            first.wipe()
+            second.wipe()
+        }
+        do {
+            try write(left, to: &first)
+            try write(right, to: &second)
+        } catch {
+            throw .crypto("\(error)")
+        }
+        return constantTimeEqual(first.bytes, second.bytes)
     }
 
     private func corrupt(_ reason: String) -> KeyringProblem { .corrupt(path: path, reason: reason) }
@@ -155,6 +181,84 @@ struct KeyringCodec {
         return KeyVersion(
             number: number, createdAt: Int64(bitPattern: created), activeAt: Int64(bitPattern: active),
             reserved: reserved, material: material)
+    }
+}
+
+// MARK: Reserves
+extension KeyringCodec {
+    private static let reservesMagic = Array("LSKC".utf8)
+
+    /// What processes that share a keyring have reserved, sealed apart from the keys: it changes more often.
+    ///
+    /// ```
+    /// row      = "LSKC" format:u16 master-key-id:8 revision:u64 sealed
+    /// sealed   = AES-256-GCM(plain, AAD = everything before it)
+    /// plain    = count:u32 reserve*
+    /// reserve  = length:u8 name version:u32 created:i64 reserved:u64
+    /// ```
+    func seal(_ reserves: Reserves, revision: UInt64) throws(KeyringProblem) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.write(UInt32(reserves.counts.count))
+        for (version, count) in reserves.counts {
+            writer.write(UInt8(version.key.utf8.count))
+            writer.write(Array(version.key.utf8))
+            writer.write(version.number)
+            writer.write(UInt64(bitPattern: version.createdAt))
+            writer.write(count)
+        }
+        let masterKey = masterKeys.sealing
+        let header = reservesHeader(masterKey.id, revision)
+        do {
+            return header + (try AEAD.seal(writer.bytes, key: masterKey.sealing, aad: header))
+        } catch {
+            throw .crypto("\(error)")
+        }
+    }
+
+    /// - Parameter revision: That of the row, which must be the sealed one.
+    func openReserves(_ row: [UInt8], revision: UInt64) throws(KeyringProblem) -> Reserves {
+        let id = try Self.reservesMasterKeyID(of: row, path: path)
+        guard let masterKey = try masterKeys.key(id) else {
+            throw .wrongMasterKey(path: masterKeys.source.place, keyring: path)
+        }
+        let header = reservesHeader(id, revision)
+        guard row.starts(with: header), let plain = try? AEAD.open(row[header.count...], key: masterKey.sealing, aad: header),
+            let reserves = try? readReserves(plain)
+        else { throw .corrupt(path: path, reason: "the seal of its reserves is broken") }
+        return reserves
+    }
+
+    /// The same with the revision that it has itself: of a file, which has none beside it.
+    func openReserves(_ file: [UInt8]) throws(KeyringProblem) -> (Reserves, revision: UInt64) {
+        var reader = ByteReader(Array(file.dropFirst(Self.headerCount)))
+        guard let revision: UInt64 = try? reader.read() else { throw corrupt("it does not begin like reserves") }
+        return (try openReserves(file, revision: revision), revision)
+    }
+
+    static func reservesMasterKeyID(of row: [UInt8], path: String) throws(KeyringProblem) -> [UInt8] {
+        guard row.count >= headerCount, row.starts(with: reservesMagic) else {
+            throw .corrupt(path: path, reason: "it does not begin like reserves")
+        }
+        return Array(row[6..<headerCount])
+    }
+
+    private func reservesHeader(_ id: [UInt8], _ revision: UInt64) -> [UInt8] {
+        Self.reservesMagic + UInt16(1).bigEndianBytes + id + revision.bigEndianBytes
+    }
+
+    private func readReserves(_ plain: [UInt8]) throws -> Reserves {
+        var reader = ByteReader(plain)
+        var reserves = Reserves()
+        let count: UInt32 = try reader.read()
+        for _ in 0..<count {
+            let length: UInt8 = try reader.read()
+            let name = String(decoding: try reader.read(count: Int(length)), as: UTF8.self)
+            let number: UInt32 = try reader.read()
+            let version = Reserves.Version(key: name, number: number, createdAt: Int64(bitPattern: try reader.read()))
+            reserves.counts[version] = try reader.read()
+        }
+        guard reader.isAtEnd else { throw ByteReader.Malformed() }
+        return reserves
     }
 }
 

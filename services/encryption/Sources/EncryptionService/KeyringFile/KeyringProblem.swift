@@ -8,6 +8,8 @@ package enum KeyringProblem: Error, Equatable, Sendable {
     case masterKeyLost(path: String, keyring: String)
     case masterKeyMalformed(path: String)
     case wrongMasterKey(path: String, keyring: String)
+    /// A PKCS #11 token, or its module, does not do what it should.
+    case token(module: String, reason: String)
     /// Readable or writable by others, or another user's.
     case notPrivate(path: String, found: String)
     case corrupt(path: String, reason: String)
@@ -15,6 +17,22 @@ package enum KeyringProblem: Error, Equatable, Sendable {
     case keyMissing(name: String, path: String)
     case wrongUsage(name: String, path: String, expected: String)
     case inUse(path: String)
+    /// The file was replaced by an earlier one while it was in use.
+    case older(path: String, generation: UInt64, known: UInt64)
+    /// Another process has changed the keyring: whoever wants to change it loads it first. Never seen outside.
+    case superseded
+    /// The database that holds the keyring does not answer.
+    case unreachable(reason: String)
+    /// The database holds no keyring, and there is one in a file.
+    case notMoved(path: String)
+    /// Uses of keys are told of by one process with a log of its own.
+    case usesNotShared
+    /// The database holds a keyring already, so that none can be moved there.
+    case alreadyThere
+    /// What arrived in the database is not what left.
+    case movedOtherwise(path: String)
+    /// The database holds no keyring any more: the mark says that it did.
+    case sharedLost(mark: String)
     /// The audit log does not hold, or does not end after, the record that the keyring knows.
     case auditMismatch(path: String, sequence: UInt64, reason: String)
     case io(path: String, operation: String, reason: String)
@@ -37,10 +55,11 @@ extension KeyringProblem: CustomStringConvertible {
             "The master key \(path) is gone, but \(keyring) is sealed under it. Restore the file from a backup; "
                 + "a new master key cannot open this keyring."
         case .masterKeyMalformed(let path):
-            "The master key \(path) is not 64 hexadecimal digits. Restore the file from a backup."
+            "The master key \(path) is not 64 hexadecimal digits, or `pkcs11:` and 120. Restore the file from a backup."
         case .wrongMasterKey(let path, let keyring):
             "The master key \(path) is not the one that sealed \(keyring). Restore the right one, or the keyring "
                 + "that belongs to this one."
+        case .token(let module, let reason): "PKCS #11\(module.isEmpty ? "" : ", \(module)"): \(reason)."
         case .notPrivate(let path, let found):
             "The file \(path) must be a regular file that only its owner, the user of this process, may use, "
                 + "but \(found). Run: chmod 600 \(path)"
@@ -57,6 +76,27 @@ extension KeyringProblem: CustomStringConvertible {
                 + "Correct encryption.keyring.keys."
         case .inUse(let path):
             "Another process uses the keyring (it holds \(path)). Stop it first: one keyring has one process."
+        case .older(let path, let generation, let known):
+            "The keyring \(path) was replaced by an earlier one (generation \(generation), and \(known) is in use). The one "
+                + "in use goes on, and the next change of a key replaces the file. To go back to the earlier one stop the "
+                + "service first."
+        case .superseded: "Another process has changed the keyring meanwhile."
+        case .unreachable(let reason):
+            "The database of encryption.keyring.database does not answer as it should: \(reason)."
+        case .notMoved(let path):
+            "The database of encryption.keyring.database holds no keyring, but there is one at \(path). Move it with "
+                + "`lockstep keys move`, or remove the setting."
+        case .usesNotShared:
+            "encryption.audit.uses and encryption.keyring.database exclude each other: take one of them out."
+        case .alreadyThere:
+            "The database of encryption.keyring.database holds a keyring already. Nothing was moved."
+        case .movedOtherwise(let path):
+            "What the database holds is not what \(path) does. The file was left as it is; empty the database's tables keyring "
+                + "and keyring_reserves before you try again."
+        case .sharedLost(let mark):
+            "The database of encryption.keyring.database holds no keyring, though this process used one there. Restore "
+                + "it from a backup. Without it, everything it sealed is lost; only if that is acceptable, remove \(mark) and "
+                + "start again."
         case .auditMismatch(let path, let sequence, let reason):
             "The audit log \(path) does not fit the keyring, which knows record \(sequence): \(reason). Restore it "
                 + "from a backup. To go on in a new file, move what is there away and set encryption.audit.begin_after = \(sequence)."

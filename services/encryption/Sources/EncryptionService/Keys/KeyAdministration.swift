@@ -159,7 +159,8 @@ package struct KeyAdministration: Sendable {
             guard let pending, pending.makesKey else { throw .unknownKey(name) }
             return KeyDescription(name: name, key: nil, primary: 0, pending: nil, change: pending)
         }
-        let primary = key.primary(at: clock()).number
+        let present = key.primary(at: clock())
+        let primary = present.isAwaited ? 0 : present.number
         let newest = key.next - 1
         return KeyDescription(
             name: name, key: key, primary: primary, pending: version ?? (newest > primary ? newest : nil), change: pending)

@@ -97,6 +97,7 @@ extension KeyChange {
             guard key.versions.count < Keyring.maximumVersions else { throw .tooManyVersions(key: name) }
             // A second version would be a random one, which whoever brought the first does not have.
             if key.options.isImported { throw .importedKey(name) }
+            if key.isAwaited { throw .changePending(key: name, action) }
         case (.configure(let settings), _): try settings.check(against: key, now: now)
         case (.export(let version), _):
             guard key.options.isExportable else { throw .notExportable(key: name) }
@@ -151,7 +152,8 @@ extension KeyChange {
         _ name: String, _ material: KeyMaterial, _ options: KeyOptions, _ settings: KeySettings, maker: KeyMaker, now: Int64
     ) throws -> (key: NamedKey?, detail: String) {
         let reserved = material.kind == .aead ? maker.limits.step(settings) : 0
-        let version = KeyVersion(number: 1, createdAt: now, activeAt: now, reserved: reserved, material: material)
+        let version = KeyVersion(
+            number: 1, createdAt: now, activeAt: maker.isShared ? KeyVersion.awaited : now, reserved: reserved, material: material)
         let key = NamedKey(name: name, kind: material.kind, options: options, settings: settings, versions: [version])
         guard let key else { throw EncryptionError.unknownKey(name) }
         return (key, ([material.kind.text, "version 1"] + options.words).joined(separator: ", "))

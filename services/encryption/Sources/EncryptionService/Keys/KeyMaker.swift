@@ -6,6 +6,8 @@ package struct KeyMaker: Sendable {
     package let limits: UsageLimits
     /// How long a new signing key is published before it signs, in microseconds.
     package let publishLead: Int64
+    /// Whether other processes share the keyring: then a version waits until all have it.
+    package var isShared = false
 
     package init(limits: UsageLimits = .standard, publishLead: Int64) {
         self.limits = limits
@@ -22,9 +24,12 @@ package struct KeyMaker: Sendable {
     /// The version after the newest one of `key`, with its first reserve.
     package func next(of key: NamedKey, now: Int64) throws(CryptoError) -> KeyVersion {
         KeyVersion(
-            number: key.next, createdAt: now, activeAt: key.usage == .sign ? now + publishLead : now,
+            number: key.next, createdAt: now, activeAt: isShared ? KeyVersion.awaited : activation(of: key, now: now),
             reserved: key.usage == .aead ? limits.step(key.settings) : 0, material: try material(key.kind))
     }
+
+    /// From when a version may be primary that everybody has at `now`.
+    func activation(of key: NamedKey, now: Int64) -> Int64 { key.usage == .sign ? now + publishLead : now }
 
     /// Known material: 32 bytes, or PKCS #8 of a signing key. `used` counts as sealed already.
     ///

@@ -112,10 +112,15 @@ package struct KeyVersion: Sendable {
     package let createdAt: Int64
     /// From when it may be primary. Later than `createdAt` for signing keys, so that verifiers know a key before it
     /// signs.
-    package let activeAt: Int64
+    package internal(set) var activeAt: Int64
     /// How many messages this version may have sealed, on disk before the first of them is. Zero but for AEAD keys.
     package var reserved: UInt64
-    package let material: KeyMaterial
+    package internal(set) var material: KeyMaterial
+
+    /// The `activeAt` of a version that other processes may not have yet. Far enough from the end of the range for sums.
+    package static let awaited = Int64.max / 2
+    /// Whether it waits until every process that shares the keyring has it: until then nothing is sealed or signed with it.
+    package var isAwaited: Bool { activeAt == Self.awaited }
 }
 
 /// What is decided when a key is made, and never changes.
@@ -211,16 +216,43 @@ package struct NamedKey: Sendable {
     /// When the next version is due by age, as `KeySettings.rotateAfter` says, so that it is active right then.
     func isDue(publishLead: Int64) -> Int64? {
         guard settings.rotateAfter > 0, state == .enabled, versions.count < Keyring.maximumVersions,
-            let newest = versions.last
+            let newest = versions.last, !newest.isAwaited
         else { return nil }
         let seconds = Int64(min(settings.rotateAfter, KeySettings.rotateAfterBounds.upperBound))
         return newest.activeAt + seconds * 1_000_000 - (usage == .sign ? publishLead : 0)
     }
 
     /// Whether the keyring thread may rotate it by itself.
-    var canBeRotated: Bool { state == .enabled && !options.isImported && versions.count < Keyring.maximumVersions }
+    var canBeRotated: Bool {
+        state == .enabled && !options.isImported && versions.count < Keyring.maximumVersions && !isAwaited
+    }
+
+    /// Whether its newest version waits until every process that shares the keyring has it.
+    package var isAwaited: Bool { versions.last?.isAwaited ?? false }
 
     mutating func append(_ version: KeyVersion) { versions.append(version) }
 
     mutating func reserve(_ number: UInt32, upTo count: UInt64) { versions[Int(number) - 1].reserved = count }
+
+    /// Other processes may not have it yet.
+    mutating func hold() {
+        for index in versions.indices { versions[index].activeAt = KeyVersion.awaited }
+    }
+
+    /// Every process has the newest version now.
+    mutating func activate(at time: Int64) {
+        for index in versions.indices where versions[index].isAwaited { versions[index].activeAt = time }
+    }
+
+    /// The same versions with the meters that count what this process seals.
+    mutating func keepMeters(of other: NamedKey) {
+        for (index, mine) in zip(versions.indices, other.versions) {
+            guard case .aead(let secret, _) = versions[index].material, case .aead(let known, let meter) = mine.material,
+                secret.withUnsafeBytes({ secret in known.withUnsafeBytes { constantTimeEqual(secret, $0) } })
+            else { continue }
+            versions[index].material = mine.material
+            versions[index].reserved = max(versions[index].reserved, mine.reserved)
+            meter.note(reserved: versions[index].reserved)
+        }
+    }
 }

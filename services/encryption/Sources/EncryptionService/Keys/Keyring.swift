@@ -39,4 +39,25 @@ package struct Keyring: Sendable {
         next.generation += 1
         return next
     }
+
+    /// With what all processes together have reserved. That is no change of the keys: the generation stays.
+    func noting(_ blocks: [ReservedBlock]) -> Keyring {
+        var next = self
+        for block in blocks {
+            guard let version = next.byName[block.key]?.version(block.version), version.reserved < block.upTo else { continue }
+            next.byName[block.key]?.reserve(block.version, upTo: block.upTo)
+            if case .aead(_, let meter) = version.material { meter.note(reserved: block.upTo) }
+        }
+        return next
+    }
+
+    /// With the meters of this process in the place of fresh ones, where the keys are the same.
+    func keepingMeters(of other: Keyring) -> Keyring {
+        var next = self
+        for (name, key) in other.byName { next.byName[name]?.keepMeters(of: key) }
+        return next
+    }
+
+    /// Whether a version waits until every process has it.
+    var isAwaiting: Bool { byName.values.contains(where: \.isAwaited) }
 }

@@ -8,11 +8,18 @@ import Synchronization
 /// Handlers never wait for the disk. They read the snapshot, and leave requests: a change of a key, a larger reserve. The
 /// thread writes the audit log first, makes the keyring durable second and publishes it third, so what a handler sees is
 /// never lost by a crash, and nothing is done to a key that the log does not tell of.
+///
+/// Where other processes share the keyring, the thread looks at the store once a poll: it says that it lives, takes over what
+/// others changed, and lets a new version be used when every process that lives has it (`ReplicaWatch`).
 package final class KeyringKeeper: Sendable {
     /// How long after a failed write the next one is tried: the first delay and the longest.
     private static let retryDelays = (first: 0.1, longest: 10.0)
+    /// The same for a database, which comes back sooner than room on a disk.
+    private static let longestUnreachableDelay = 2.0
     /// The clock may be set: what is due is looked for this often, in seconds.
     private static let longestSleep = 60.0
+    /// The same where there is a master key's file to look at.
+    private static let masterKeyPause = 5.0
     /// How long an export may be fetched after it is in the audit log, in microseconds.
     private static let permitLife: Int64 = 60_000_000
     /// How long a wrapping key is good, in microseconds: as AWS KMS has it.
@@ -25,6 +32,7 @@ package final class KeyringKeeper: Sendable {
         /// Versions of keys that need a larger reserve.
         var reserves: Set<ReserveOrder> = []
         var wantsWrappingKey = false
+        var wantsReload = false
         var phase = Phase.idle
 
         enum Phase {
@@ -41,15 +49,20 @@ package final class KeyringKeeper: Sendable {
     }
 
     /// What handlers see.
-    private struct Snapshot {
+    struct Snapshot {
         var keyring: Keyring
         /// Whether keys are not administered, since the audit log cannot be written.
         var isStopped = false
         var permits: [Permit] = []
         var wrapping: (key: WrappingKey, expiresAt: Int64)?
+        /// Whether the store that others share did not answer when it was last asked.
+        var isUnreachable = false
+        /// The beginning of the last meeting in which this was the newest keyring, on the clock that is never set. Nil when
+        /// nobody shares it.
+        var current: Int64?
     }
 
-    private struct Permit {
+    struct Permit {
         let key: String
         let version: UInt32
         let caller: String
@@ -57,28 +70,30 @@ package final class KeyringKeeper: Sendable {
     }
 
     /// What the audit log holds already of changes that are not durable yet. Used by whoever writes the keyring.
-    private struct Audited {
+    struct Audited {
         var head: AuditHead?
         var entries: Set<AuditEntry> = []
     }
 
-    private let published: Mutex<Snapshot>
-    private let inbox = Mutex(Inbox())
-    private let audited = Mutex(Audited())
+    let published: Mutex<Snapshot>
+    let inbox = Mutex(Inbox())
+    let audited = Mutex(Audited())
     private let wake = DispatchSemaphore(value: 0)
     private let ended = DispatchSemaphore(value: 0)
-    private let save: @Sendable (Keyring) throws -> Void
-    private let release: @Sendable () -> Void
-    private let maker: KeyMaker
-    private let audit: AuditLog?
+    let store: any KeyringStore
+    let watch: Mutex<ReplicaWatch>
+    let sharing: Sharing
+    let uptime: MicrosecondClock
+    let maker: KeyMaker
+    let audit: AuditLog?
     private let uses: UseLog?
     /// How many uses the log tells of that the sealed keyring does not know of. Used by the keyring thread.
     private let unsealedUses = Atomic(0)
     /// After so many the keyring is sealed anew, so that they cannot be cut off without it being noticed.
     private static let unsealedUsesLimit = 8192
     private let wanted: Set<String>
-    private let clock: MicrosecondClock
-    private let report: @Sendable (KeyringEvent) -> Void
+    let clock: MicrosecondClock
+    let report: @Sendable (KeyringEvent) -> Void
 
     /// - Parameters:
     ///   - audit: Where administration is told of; nil for none.
@@ -86,11 +101,26 @@ package final class KeyringKeeper: Sendable {
     ///   - wanted: Keys that configuration says must exist: they are not destroyed.
     ///   - save: Makes a keyring durable; called on the keyring thread and by `start`.
     ///   - release: Lets go of the file, when the thread has ended.
-    init(
+    convenience init(
         _ keyring: Keyring, maker: KeyMaker, audit: AuditLog? = nil, uses: UseLog? = nil, wanted: Set<String> = [],
         clock: @escaping MicrosecondClock, report: @escaping @Sendable (KeyringEvent) -> Void,
         save: @escaping @Sendable (Keyring) throws -> Void, release: @escaping @Sendable () -> Void = {}
     ) {
+        self.init(
+            keyring, in: SavingStore(write: save, letGo: release), maker: maker, audit: audit, uses: uses, wanted: wanted,
+            clock: clock, report: report)
+    }
+
+    /// - Parameter audit: Nil for a store that keeps the log itself.
+    init(
+        _ keyring: Keyring, in store: any KeyringStore, maker: KeyMaker, audit: AuditLog?, uses: UseLog? = nil, wanted: Set<String>,
+        sharing: Sharing = Sharing(), clock: @escaping MicrosecondClock, uptime: @escaping MicrosecondClock = systemUptime,
+        report: @escaping @Sendable (KeyringEvent) -> Void
+    ) {
+        self.store = store
+        self.sharing = sharing
+        self.uptime = uptime
+        watch = Mutex(ReplicaWatch(lease: sharing.lease))
         self.published = Mutex(Snapshot(keyring: keyring))
         self.maker = maker
         self.audit = audit
@@ -98,37 +128,50 @@ package final class KeyringKeeper: Sendable {
         self.wanted = wanted
         self.clock = clock
         self.report = report
-        self.save = save
-        self.release = release
     }
 
-    /// Opens the keyring file, reserves what the first messages need, and starts the thread.
+    /// Opens the keyring, in its file or in its database, reserves what the first messages need, and starts the thread.
     ///
     /// - Parameter auditsUses: Whether the audit log tells of uses of keys too.
     /// - Throws: `KeyringProblem`, naming the file and the next step.
     package static func open(
         _ location: KeyringLocation, wanted: [KeySpecification], mayCreate: Bool, auditsUses: Bool = false, maker: KeyMaker,
-        clock: @escaping MicrosecondClock = systemClock, report: @escaping @Sendable (KeyringEvent) -> Void
+        sharing: Sharing = Sharing(), clock: @escaping MicrosecondClock = systemClock,
+        uptime: @escaping MicrosecondClock = systemUptime, report: @escaping @Sendable (KeyringEvent) -> Void
     ) throws -> KeyringKeeper {
         try open(
-            location, wanted: wanted, mayCreate: mayCreate, uses: auditsUses ? UseLog() : nil, maker: maker, clock: clock,
-            report: report)
+            location, wanted: wanted, mayCreate: mayCreate, uses: auditsUses ? UseLog() : nil, maker: maker, sharing: sharing,
+            clock: clock, uptime: uptime, report: report)
     }
 
     static func open(
         _ location: KeyringLocation, wanted: [KeySpecification], mayCreate: Bool, uses: UseLog?, maker: KeyMaker,
-        clock: @escaping MicrosecondClock, report: @escaping @Sendable (KeyringEvent) -> Void
+        sharing: Sharing = Sharing(), clock: @escaping MicrosecondClock, uptime: @escaping MicrosecondClock = systemUptime,
+        report: @escaping @Sendable (KeyringEvent) -> Void
     ) throws -> KeyringKeeper {
+        if location.database != nil {
+            // Each process's uses in one chain of all would have them wait for one another.
+            guard uses == nil else { throw KeyringProblem.usesNotShared }
+            let opening = SharedKeyringOpening(location: location, wanted: wanted, mayCreate: mayCreate, maker: maker, now: clock())
+            let (store, keyring) = try opening.open()
+            let keeper = KeyringKeeper(
+                keyring, in: store, maker: opening.maker, audit: nil, wanted: Set(wanted.map(\.name)), sharing: sharing,
+                clock: clock, uptime: uptime, report: report)
+            do {
+                try keeper.start()
+            } catch {
+                store.release()
+                throw error
+            }
+            return keeper
+        }
         let audit = AuditLog(path: location.audit, beginsAfter: location.auditBeginsAfter, clock: clock)
-        let (store, keyring) = try KeyringStore.open(
+        let (store, keyring) = try FileKeyringStore.open(
             location, wanted: wanted, mayCreate: mayCreate, maker: maker, audit: audit, now: clock())
         let keeper = KeyringKeeper(
-            keyring, maker: maker, audit: audit, uses: uses, wanted: Set(wanted.map(\.name)), clock: clock, report: report,
-            save: { try store.save($0) },
-            release: {
-                audit.close()
-                store.release()
-            })
+            keyring, in: store, maker: maker, audit: audit, uses: uses, wanted: Set(wanted.map(\.name)), clock: clock,
+            uptime: uptime, report: report)
+        if let (generation, written) = store.putBack { report(.putBack(generation: generation, written: written)) }
         try keeper.start()
         return keeper
     }
@@ -148,19 +191,28 @@ package final class KeyringKeeper: Sendable {
         guard wasRunning else { return }
         wake.signal()
         ended.wait()
-        release()
+        audit?.close()
+        store.release()
     }
 
     /// Has the thread look at what is due, as it does by itself when the time has come.
     package func look() { wake.signal() }
+
+    /// Has the thread read the store anew: somebody may have put another keyring there.
+    package func reload() {
+        inbox.withLock { $0.wantsReload = true }
+        wake.signal()
+    }
 
     /// Settles the audit log, makes what is due, writes the first reserves, so that no message waits for them, and starts
     /// the thread. An audit log that does not work stops administration and not the start.
     func start() throws {
         let reserves = Set(keyring.keys.filter { $0.usage == .aead }.map { ReserveOrder(key: $0.name, version: nil) })
         do {
+            try gather()
             try settleAudit()
-            try step(Inbox(reserves: reserves))
+            // Where others share it, `gather` has done so before it said that this process has the keyring.
+            try step(Inbox(reserves: store.isShared ? [] : reserves))
         } catch where published.withLock({ $0.isStopped }) {
             try reserve(reserves, isRotating: false)
             report(.failed(error))
@@ -181,8 +233,9 @@ extension KeyringKeeper {
     package func request(_ change: KeyChange, of name: String, by actor: KeyActor) throws(EncryptionError) {
         // The snapshot is read under the inbox's lock: a change that ends meanwhile cannot make it stale.
         try inbox.withLock { (inbox) throws(EncryptionError) in
-            let (keyring, isStopped) = published.withLock { ($0.keyring, $0.isStopped) }
+            let (keyring, isStopped, isUnreachable) = published.withLock { ($0.keyring, $0.isStopped, $0.isUnreachable) }
             guard !isStopped else { throw .administrationStopped }
+            guard !isUnreachable, !isStale else { throw .keyringUnreachable }
             let order = KeyOrder(key: name, change: change, actor: actor)
             if let pending = inbox.orders[name]?.order {
                 guard pending.isSame(as: order) else { throw .changePending(key: name, pending.change.action) }
@@ -275,10 +328,11 @@ extension KeyringKeeper {
             sleep()
             // Reserves are taken out before they are written: what is asked for meanwhile is a request of its own.
             let work = inbox.withLock { inbox in
-                defer { inbox.reserves = [] }
+                defer { (inbox.reserves, inbox.wantsReload) = ([], false) }
                 return inbox
             }
             do {
+                try keepUp(work)
                 try step(work)
                 if work.phase == .stopping { break }
                 delay = Self.retryDelays.first
@@ -286,10 +340,11 @@ extension KeyringKeeper {
                 report(.abandoned(error))
                 break
             } catch {
-                report(.failed(error))
+                // Told once, when it began.
+                if !published.withLock({ $0.isUnreachable }) { report(.failed(error)) }
                 _ = wake.wait(timeout: .now() + delay)
                 wake.signal()
-                delay = min(delay * 2, Self.retryDelays.longest)
+                delay = min(delay * 2, store.isShared ? Self.longestUnreachableDelay : Self.retryDelays.longest)
             }
         }
         ended.signal()
@@ -301,11 +356,10 @@ extension KeyringKeeper {
             if case .pendingDestruction(let time) = key.state { return time }
             return key.isDue(publishLead: maker.publishLead)
         }
-        let longest = uses == nil ? Self.longestSleep : UseLog.interval
-        guard let due = due.min() else {
-            if uses == nil { wake.wait() } else { _ = wake.wait(timeout: .now() + longest) }
-            return
-        }
+        let pause = store.isShared ? Double(sharing.poll) / 1_000_000 : store.sealing == nil ? Self.longestSleep : Self.masterKeyPause
+        let longest = uses == nil ? pause : min(pause, UseLog.interval)
+        let isWatching = store.sealing != nil || uses != nil
+        guard let due = due.min() ?? (isWatching ? .max : nil) else { return wake.wait() }
         let seconds = Double(max(0, due.subtractingReportingOverflow(clock()).partialValue)) / 1_000_000
         _ = wake.wait(timeout: .now() + min(seconds, longest))
     }
@@ -313,10 +367,12 @@ extension KeyringKeeper {
     /// Administration may fail without keeping reserves from being written.
     private func step(_ work: Inbox) throws {
         var (failure, rotated): ((any Error)?, Set<String>) = (nil, [])
-        do { rotated = try administer(work) } catch { failure = error }
+        do { rotated = try unlessSuperseded { try administer(work) } } catch { failure = error }
         do {
             // A key that was changed has a version with a reserve of its own, or is no more.
-            try reserve(work.reserves.filter { !rotated.contains($0.key) }, isRotating: failure == nil)
+            let reserves = work.reserves.filter { !rotated.contains($0.key) && isStillWanted($0) }
+            try unlessSuperseded { try reserve(reserves, isRotating: failure == nil) }
+            if failure == nil { try unlessSuperseded { try activate() } }
         } catch {
             inbox.withLock { $0.reserves.formUnion(work.reserves) }
             throw error
@@ -346,7 +402,7 @@ extension KeyringKeeper {
         let unsealed = unsealedUses.load(ordering: .relaxed)
         guard unsealed >= Self.unsealedUsesLimit || isLast && unsealed > 0 else { return }
         let next = keyring.changed(audit: audited.withLock { $0.head }) { _ in }
-        try save(next)
+        try save(next, [])
         published.withLock { $0.keyring = next }
         unsealedUses.store(0, ordering: .relaxed)
     }
@@ -373,20 +429,42 @@ extension KeyringKeeper {
             entry.detail = detail
             made.append((order, key, entry))
         }
-        let head = try tell(made.map(\.entry), known: previous.audit, isStopped: isStopped)
+        let (head, records) = try tell(made.map(\.entry), known: previous.audit, isStopped: isStopped)
         let next = previous.changed(audit: head) { byName in
             for change in made { byName[change.order.key] = change.key }
         }
-        if !made.isEmpty { try save(next) }
+        if !made.isEmpty || !records.isEmpty { try save(next, records) }
         audited.withLock { $0.entries.subtract(made.map(\.entry)) }
-        for key in made.compactMap(\.key) { allow(key) }
+        for key in made.compactMap(\.key) { allow(key, after: previous[key.name]) }
         publish(next, orders, exports: made.map(\.order).filter(\.change.isExport), now: now)
         for change in made { report(.changed(change.order, version: change.key.map { $0.next - 1 } ?? 0)) }
         return Set(made.map(\.order.key))
     }
 
-    /// Writes what the log does not hold yet.
-    private func tell(_ entries: [AuditEntry], known: AuditHead, isStopped: Bool) throws -> AuditHead? {
+    /// Writes what the log does not hold yet, or says what the store is to write.
+    func tell(
+        _ entries: [AuditEntry], known: AuditHead, isStopped: Bool
+    ) throws -> (head: AuditHead?, records: [AuditRecord.Line]) {
+        guard !store.isShared else {
+            let resumed = isStopped ? [AuditEntry(action: "RESUME", actor: KeyActor.keyring.name)] : []
+            let records = try AuditRecord.lines(entries + resumed, after: known, time: clock())
+            return (records.last?.record.head, records)
+        }
+        return (try write(entries, known: known, isStopped: isStopped), [])
+    }
+
+    /// Where the store keeps the log, what is wrong with that stops administration.
+    func save(_ next: Keyring, _ records: [AuditRecord.Line]) throws {
+        do {
+            try store.save(next, records: records)
+            if store.isShared { setStopped(by: nil) }
+        } catch let problem as KeyringProblem {
+            if store.isShared, case .auditMismatch = problem { setStopped(by: problem) }
+            throw problem
+        }
+    }
+
+    private func write(_ entries: [AuditEntry], known: AuditHead, isStopped: Bool) throws -> AuditHead? {
         guard let audit else { return nil }
         let progress = audited.withLock { $0 }
         var new = entries.filter { !progress.entries.contains($0) }
@@ -406,7 +484,7 @@ extension KeyringKeeper {
         }
     }
 
-    private func settleAudit() throws {
+    func settleAudit() throws {
         guard let audit else { return }
         do {
             let head = try audit.append([], known: keyring.audit)
@@ -472,34 +550,46 @@ extension KeyringKeeper {
     /// - Parameter isRotating: Whether keys are rotated that have sealed enough: then they get no more.
     private func reserve(_ orders: Set<ReserveOrder>, isRotating: Bool) throws {
         let (now, previous) = (clock(), keyring)
-        let changed = Dictionary(grouping: orders, by: \.key).sorted { $0.key < $1.key }.compactMap { name, orders -> NamedKey? in
-            guard var key = previous[name], key.usage == .aead else { return nil }
-            let primary = key.primary(at: now).number
-            let versions = Set(orders.map { $0.version ?? primary }).compactMap { key.version($0) }
-            let larger = versions.map { ($0, reserve(of: $0, key, isPrimary: $0.number == primary, isRotating: isRotating)) }
-            for (version, reserved) in larger { key.reserve(version.number, upTo: reserved) }
-            return larger.contains { $0.0.reserved < $0.1 } ? key : nil
+        let requests = Set(
+            orders.compactMap { order -> ReserveRequest? in
+                guard let key = previous[order.key], key.usage == .aead else { return nil }
+                let primary = key.primary(at: now)
+                guard let version = order.version.map({ key.version($0) }) ?? primary else { return nil }
+                let isPrimary = version.number == primary.number
+                return request(
+                    version, of: key, isPrimary: isPrimary, isRotated: isRotating && (key.canBeRotated || key.isAwaited))
+            })
+        try reserve(requests.sorted { ($0.key, $0.version) < ($1.key, $1.version) }, of: previous)
+    }
+
+    func reserve(_ requests: [ReserveRequest], of previous: Keyring) throws {
+        // What is known to be at its bound is not asked for again and again.
+        let requests = requests.filter { request in
+            previous[request.key]?.version(request.version).map { request.extended($0.reserved) > $0.reserved } ?? false
         }
-        guard !changed.isEmpty else { return }
-        let next = previous.changed { byName in for key in changed { byName[key.name] = key } }
-        try save(next)
+        guard !requests.isEmpty else { return }
+        let (next, blocks) = try store.reserve(requests, of: previous)
         published.withLock { $0.keyring = next }
-        for key in changed { allow(key) }
-        report(.reserved(changed.map(\.name)))
+        for block in blocks {
+            guard let key = next[block.key], case .aead(_, let meter)? = key.version(block.version)?.material else { continue }
+            meter.allow(from: block.from, upTo: block.upTo, low: limits.step(key.settings) / 2)
+        }
+        if !blocks.isEmpty { report(.reserved(blocks.map(\.key))) }
     }
 
-    private func reserve(of version: KeyVersion, _ key: NamedKey, isPrimary: Bool, isRotating: Bool) -> UInt64 {
-        // Up to the point where it is rotated; beyond, only while it cannot be, or when it has been and is still asked for.
-        let isRotated = isRotating && key.canBeRotated
-        let isWorn = version.reserved >= limits.rotateAt(key.settings)
-        let bound = isPrimary && (isRotated || !isWorn) ? limits.rotateAt(key.settings) : limits.maximum
-        return min(version.reserved + limits.step(key.settings), max(bound, version.reserved))
+    /// Up to the point where the key is rotated; beyond, only while it cannot be, or when it has been and this version is still
+    /// asked for.
+    func request(_ version: KeyVersion, of key: NamedKey, isPrimary: Bool, isRotated: Bool) -> ReserveRequest {
+        ReserveRequest(
+            key: key.name, version: version.number, step: limits.step(key.settings),
+            rotateAt: isPrimary ? limits.rotateAt(key.settings) : limits.maximum, isRotated: isRotated, maximum: limits.maximum)
     }
 
-    private func allow(_ key: NamedKey) {
-        let low = limits.step(key.settings) / 2
-        for version in key.versions {
-            if case .aead(_, let meter) = version.material { meter.allow(upTo: version.reserved, low: low) }
+    /// What comes with a version that was made just now.
+    private func allow(_ key: NamedKey, after previous: NamedKey?) {
+        for version in key.versions.dropFirst(previous?.versions.count ?? 0) {
+            guard case .aead(_, let meter) = version.material else { continue }
+            meter.allow(upTo: version.reserved, low: limits.step(key.settings) / 2)
         }
     }
 
@@ -532,6 +622,18 @@ package enum KeyringEvent: Sendable {
     case changed(KeyOrder, version: UInt32)
     /// What was asked for could not be done any more.
     case refused(KeyOrder, EncryptionError)
+    /// Every process that shares the keyring has this version: it is used from now on, a signing key once it is published.
+    case activated(key: String, version: UInt32)
+    /// The store that others share does not answer: keys are used as before, and not administered.
+    case unreachable(any Error)
+    case reachable
+    /// Another keyring is in use, which another process or somebody has made.
+    case reloaded(generation: UInt64)
+    /// The keyring's file is older than the one that was written last: somebody has put it back. What its keys have sealed is
+    /// counted all the same.
+    case putBack(generation: UInt64, written: UInt64)
+    /// The keyring is sealed under the master key of this id now.
+    case sealedAnew(masterKey: [UInt8])
     /// Larger reserves of these keys are durable.
     case reserved([String])
     /// The audit log tells of so many uses more.
@@ -547,8 +649,15 @@ package enum KeyringEvent: Sendable {
     case memoryNotLocked
 }
 
-/// Microseconds since 1970.
+/// Microseconds since 1970, or since whenever for a clock that is never set.
 package typealias MicrosecondClock = @Sendable () -> Int64
+
+/// Time since the machine was started, its sleep included: whoever slept for longer than a lease notices.
+package let systemUptime: MicrosecondClock = {
+    var time = timespec()
+    clock_gettime(CLOCK_BOOTTIME, &time)
+    return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
+}
 
 /// The system's time of day.
 package let systemClock: MicrosecondClock = {

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Counts what one AES-GCM key has sealed and holds it under what the keyring file has reserved for it.
+/// Counts what one AES-GCM key has sealed and holds it under what the keyring's store has reserved for it.
 ///
 /// With random nonces a key may seal 2^32 messages at most (NIST SP 800-38D section 8.3), over all its life. So that a
 /// crash forgets nothing, the keyring thread writes a reserve before it is used; after a restart the whole reserve
@@ -14,41 +14,55 @@ package final class UsageMeter: Sendable {
         case refused
     }
 
-    private let used: Atomic<UInt64>
-    private let allowed: Atomic<UInt64>
+    /// What this process may seal before it asks again; below zero for moments, while a message is refused.
+    private let left = Atomic<Int64>(0)
+    /// What all processes together have reserved, as far as this one knows.
+    private let reserved: Atomic<UInt64>
     /// How much of the reserve is left when more should be asked for.
-    private let low = Atomic<UInt64>(0)
+    private let low = Atomic<Int64>(0)
 
     package init(used: UInt64) {
-        self.used = Atomic(used)
-        self.allowed = Atomic(used)
+        self.reserved = Atomic(used)
     }
 
-    /// How many messages count as sealed: all that were, and what crashes used up.
-    package var count: UInt64 { used.load(ordering: .relaxed) }
+    /// How many messages count as sealed: all that were, what crashes used up, and what other processes may seal.
+    package var count: UInt64 {
+        // In this order: a reserve that comes meanwhile makes the answer too high, and never too low.
+        let left = max(0, left.load(ordering: .acquiring))
+        let reserved = reserved.load(ordering: .relaxed)
+        return reserved - min(reserved, UInt64(left))
+    }
 
     /// Whether more should be reserved.
-    var isLow: Bool {
-        let (allowed, count) = (allowed.load(ordering: .acquiring), count)
-        return allowed <= count || allowed - count <= low.load(ordering: .relaxed)
-    }
+    var isLow: Bool { left.load(ordering: .acquiring) <= low.load(ordering: .relaxed) }
 
     /// Counts one message, unless the reserve is used up.
     package func spend() -> Answer {
-        let (count, allowed) = (used.add(1, ordering: .relaxed).newValue, self.allowed.load(ordering: .acquiring))
-        guard count <= allowed else {
-            used.subtract(1, ordering: .relaxed)
+        let rest = left.subtract(1, ordering: .acquiring).newValue
+        guard rest >= 0 else {
+            left.add(1, ordering: .relaxed)
             return .refused
         }
-        return allowed - count <= low.load(ordering: .relaxed) ? .grantedButLow : .granted
+        return rest <= low.load(ordering: .relaxed) ? .grantedButLow : .granted
     }
 
-    /// Lets the count go up to `count`; called once that is durable.
+    /// Lets the count go up to `count`, all of which is this process's own; called once that is durable.
     ///
     /// - Parameter low: How much of it is left when more should be asked for.
     package func allow(upTo count: UInt64, low: UInt64) {
-        self.low.store(low, ordering: .relaxed)
-        allowed.store(count, ordering: .releasing)
+        allow(from: reserved.load(ordering: .relaxed), upTo: count, low: low)
+    }
+
+    /// Lets this process seal the messages of a block that is its own alone; called once that is durable, on one thread.
+    package func allow(from start: UInt64, upTo end: UInt64, low: UInt64) {
+        self.low.store(Int64(clamping: low), ordering: .relaxed)
+        note(reserved: end)
+        left.add(Int64(clamping: end - min(start, end)), ordering: .releasing)
+    }
+
+    /// Others have reserved up to here.
+    func note(reserved count: UInt64) {
+        if count > reserved.load(ordering: .relaxed) { reserved.store(count, ordering: .relaxed) }
     }
 }
 

@@ -64,8 +64,8 @@ package struct Vault: Sendable {
         _ name: String, _ operation: KeyOperation, caller: PeerIdentity
     ) throws(EncryptionError) -> Opener {
         try policy.check(caller, operation, name)
-        guard keeper.keyring[name] != nil else { return Opener(key: nil) }
-        return Opener(key: try usable(name))
+        guard keeper.keyring[name] != nil else { return Opener(key: nil, keeper: keeper) }
+        return Opener(key: try usable(name), keeper: keeper)
     }
 
     /// Both.
@@ -82,17 +82,26 @@ package struct Vault: Sendable {
         try policy.check(caller, operation, name)
         let key = try usable(name)
         guard key.usage == .mac else { throw .wrongUsage(key: name, expected: .mac) }
-        return Authenticator(key: key, version: try sealing(key, version))
+        return Authenticator(
+            key: key, version: operation == .verifyMAC ? key.primary(at: clock()) : try sealing(key, version), keeper: keeper)
     }
 
     private func usable(_ name: String) throws(EncryptionError) -> NamedKey {
-        guard let key = keeper.keyring[name] else { throw .unknownKey(name) }
+        guard let key = keeper.keyring[name] else { throw keeper.isStale ? .keyringStale : .unknownKey(name) }
         return try key.usable()
     }
 
     private func sealing(_ key: NamedKey, _ number: UInt32) throws(EncryptionError) -> KeyVersion {
         guard let version = key.sealing(number, at: clock()) else { throw .unknownVersion(key: key.name, number) }
+        try version.checkActive(of: key)
         return version
+    }
+}
+
+extension KeyVersion {
+    /// A key that was made just now waits until every process has it, so that all can open what one seals.
+    func checkActive(of key: NamedKey) throws(EncryptionError) {
+        if isAwaited { throw .changePending(key: key.name, "CREATE") }
     }
 }
 
@@ -152,10 +161,13 @@ package struct Sealer {
 /// All versions of a key that may still open.
 package struct Opener {
     fileprivate let key: NamedKey?
+    fileprivate let keeper: KeyringKeeper
 
-    /// - Throws: `decryptionFailed`, whatever is wrong.
+    /// - Throws: `decryptionFailed`, whatever is wrong; `keyringStale` when there may be a version that is not known here.
     package func open(_ bytes: [UInt8], context: [UInt8]) throws(EncryptionError) -> [UInt8] {
-        guard let key, let ciphertext = Ciphertext(bytes),
+        guard let ciphertext = Ciphertext(bytes) else { throw .decryptionFailed }
+        if key?.version(ciphertext.version) == nil, keeper.isStale { throw .keyringStale }
+        guard let key,
             case .aead(let base, _)? = key.opening(ciphertext.version)?.material
         else { throw .decryptionFailed }
         let aad = Ciphertext.aad(key: key.name, version: ciphertext.version, context: context)
@@ -183,6 +195,7 @@ package struct Rewrapper {
 package struct Authenticator {
     fileprivate let key: NamedKey
     let version: KeyVersion
+    fileprivate let keeper: KeyringKeeper
 
     package func mac(_ message: [UInt8]) throws(EncryptionError) -> (mac: [UInt8], version: UInt32) {
         guard case .mac(let secret) = version.material,
@@ -193,7 +206,9 @@ package struct Authenticator {
 
     /// False for everything that is not this key's whole MAC of the message.
     package func isValid(_ mac: [UInt8], for message: [UInt8]) throws(EncryptionError) -> Bool {
-        guard let parts = TaggedMAC(mac), case .mac(let secret)? = key.opening(parts.version)?.material else { return false }
+        guard let parts = TaggedMAC(mac) else { return false }
+        if key.version(parts.version) == nil, keeper.isStale { throw .keyringStale }
+        guard case .mac(let secret)? = key.opening(parts.version)?.material else { return false }
         let isValid = secret.withUnsafeBytes { try? HMACSHA256.isValid(parts.tag, for: message, key: $0) }
         guard let isValid else { throw .cryptoFailed }
         return isValid

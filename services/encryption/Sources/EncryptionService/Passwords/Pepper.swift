@@ -30,7 +30,10 @@ package struct Pepper: Sendable {
     /// - Throws: what keeps the key from being used.
     package func current() throws(EncryptionError) -> PepperVersion? {
         guard let name else { return nil }
-        return PepperVersion(key: name, number: try key(name).primary(at: clock()).number)
+        let key = try key(name)
+        let version = key.primary(at: clock())
+        try version.checkActive(of: key)
+        return PepperVersion(key: name, number: version.number)
     }
 
     /// What bcrypt is given instead of the password; nil for a version below the key's `min_decryption_version`, whose hashes
@@ -39,14 +42,16 @@ package struct Pepper: Sendable {
     /// - Throws: `pepperUnknown` for a key that configuration does not name, or what keeps the key from being used.
     func phrase(_ password: [UInt8], _ version: PepperVersion) throws(EncryptionError) -> [UInt8]? {
         guard accepted.contains(version.key) else { throw .pepperUnknown(key: version.key) }
-        guard case .mac(let secret)? = try key(version.key).opening(version.number)?.material else { return nil }
+        let key = try key(version.key)
+        if key.version(version.number) == nil, keeper.isStale { throw .keyringStale }
+        guard case .mac(let secret)? = key.opening(version.number)?.material else { return nil }
         guard var tag = try? secret.withUnsafeBytes({ try HMACSHA256.authenticate(password, key: $0) }) else { throw .cryptoFailed }
         defer { tag.withUnsafeMutableBytes { wipe($0) } }
         return Array(Data(tag).base64EncodedData())
     }
 
     private func key(_ name: String) throws(EncryptionError) -> NamedKey {
-        guard let key = keeper.keyring[name] else { throw .unknownKey(name) }
+        guard let key = keeper.keyring[name] else { throw keeper.isStale ? .keyringStale : .unknownKey(name) }
         guard key.usage == .mac else { throw .wrongUsage(key: name, expected: .mac) }
         return try key.usable()
     }

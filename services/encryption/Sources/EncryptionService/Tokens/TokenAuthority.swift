@@ -59,9 +59,12 @@ package struct TokenAuthority: Sendable {
         _ request: Request, key name: String, caller: PeerIdentity
     ) throws(EncryptionError) -> (token: String, expiresAt: Int64, version: UInt32) {
         try policy.check(caller, .sign, name)
-        guard let key = try keeper.keyring[name]?.usable() else { throw .unknownKey(name) }
+        guard let key = try keeper.keyring[name]?.usable() else {
+            throw keeper.isStale ? .keyringStale : .unknownKey(name)
+        }
         let now = clock()
         let version = key.primary(at: now)
+        try version.checkActive(of: key)
         guard case .sign(let secret, let kid) = version.material else {
             throw .wrongUsage(key: name, expected: .sign)
         }
@@ -80,6 +83,8 @@ package struct TokenAuthority: Sendable {
             skew: skew)
         do {
             return try verifier.verify(token, now: clock() / 1_000_000)
+        } catch .unknownKey where keeper.mayMissSigningKeys {
+            throw .keyringStale
         } catch {
             throw .invalidToken("The token is not accepted: \(error).", expired: error == .expired)
         }
@@ -87,7 +92,9 @@ package struct TokenAuthority: Sendable {
 
     /// The public keys: those that sign, those that will, and those whose last token may still live.
     package func publicKeys(caller: PeerIdentity) throws(EncryptionError) -> JWKSet {
-        try keys(for: .publish, caller: caller)
+        // Whoever keeps them takes them for all there are.
+        guard !keeper.mayMissSigningKeys else { throw .keyringStale }
+        return try keys(for: .publish, caller: caller)
     }
 
     private func claims(_ request: Request, now: Int64) throws(EncryptionError) -> Claims {

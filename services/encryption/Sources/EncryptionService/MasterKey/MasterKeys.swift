@@ -1,0 +1,99 @@
+import LibCrypto
+import Synchronization
+
+/// Where master keys come from. Does I/O: asked at start and by the keyring thread.
+protocol MasterKeySource: Sendable {
+    /// How the source is called in texts of errors: a path, never a secret.
+    var place: String { get }
+
+    /// The keys as they are now; nil when there is none.
+    func read() throws(KeyringProblem) -> MasterKeySet?
+
+    /// Makes one, where there is none.
+    func create() throws(KeyringProblem) -> MasterKeySet
+
+    /// What changes when somebody puts other keys there; nil for a source that cannot be looked at again.
+    var stamp: String? { get }
+}
+
+/// The master key, and while it is replaced the other one.
+struct MasterKeySet: Sendable {
+    let key: MasterKey
+    /// To come: nothing is sealed under it before somebody has sealed the keyring under it.
+    var next: MasterKey?
+    /// Gone by: nothing is sealed under it any more.
+    var old: MasterKey?
+
+    var all: [MasterKey] { [key, next, old].compactMap(\.self) }
+}
+
+/// The master keys that a process accepts, and the one under which it seals.
+///
+/// Whoever finds something sealed under a key that it does not know reads the source again first: so a key that was put
+/// there is accepted by a process that has not looked since.
+final class MasterKeys: Sendable {
+    private struct State {
+        var set: MasterKeySet
+        var stamp: String?
+        /// The key under which the durable keyring is sealed, as far as this process knows.
+        var present: [UInt8]
+    }
+
+    let source: any MasterKeySource
+    private let state: Mutex<State>
+
+    init(_ set: MasterKeySet, of source: any MasterKeySource) {
+        self.source = source
+        state = Mutex(State(set: set, stamp: source.stamp, present: set.key.id))
+    }
+
+    /// The key of a source.
+    ///
+    /// - Throws: `masterKeyLost` when there is none and `keyring` is sealed under one; `masterKeyMissing`.
+    static func open(_ source: any MasterKeySource, keyring: String?, mayCreate: Bool) throws(KeyringProblem) -> MasterKeys {
+        if let set = try source.read() { return MasterKeys(set, of: source) }
+        if let keyring { throw .masterKeyLost(path: source.place, keyring: keyring) }
+        guard mayCreate else { throw .masterKeyMissing(path: source.place) }
+        return MasterKeys(try source.create(), of: source)
+    }
+
+    /// The key under which this process seals: the one to come, once the keyring is sealed under it.
+    var sealing: MasterKey {
+        state.withLock { state in
+            if let next = state.set.next, next.id == state.present { return next }
+            return state.set.key
+        }
+    }
+
+    /// The key of that id; nil for one that the source does not have either.
+    func key(_ id: [UInt8]) throws(KeyringProblem) -> MasterKey? {
+        if let known = known(id) { return known }
+        try reload()
+        return known(id)
+    }
+
+    /// Notes that the durable keyring is sealed under this one.
+    func note(present id: [UInt8]) { state.withLock { $0.present = id } }
+
+    /// Looks whether the source has changed, and says whether the keyring is to be sealed anew.
+    func look() throws(KeyringProblem) -> Bool {
+        if source.stamp != state.withLock({ $0.stamp }) { try reload() }
+        let present = state.withLock { $0.present }
+        return sealing.id != present
+    }
+
+    private func known(_ id: [UInt8]) -> MasterKey? {
+        state.withLock { state in state.set.all.first { constantTimeEqual($0.id, id) } }
+    }
+
+    /// What cannot be read leaves those that are known.
+    private func reload() throws(KeyringProblem) {
+        // Before it is read: what changes meanwhile is read again at the next look.
+        let stamp = source.stamp
+        guard stamp != nil, let set = try source.read() else { return }
+        state.withLock { state in
+            state.set = set
+            state.stamp = stamp
+        }
+    }
+}
