@@ -162,7 +162,8 @@ import Testing
         #expect(try await store.verifyAuditTrail(holding: kept).isWhole, "it goes on")
         try await tamper("DELETE FROM audit_chain", "audit_chain", fixture)
         try await fixture.database.write { transaction in
-            _ = try transaction.execute("INSERT INTO audit_queue (event_id, at) SELECT id, at FROM audit_events WHERE event <> 'email_verified'")
+            _ = try transaction.execute(
+                "INSERT INTO audit_queue (event_id, at) SELECT id, at FROM audit_events WHERE event <> 'email_verified'")
         }
         try await tamper("DELETE FROM audit_events WHERE event = 'email_verified'", "audit_events", fixture)
         try await seal(fixture)
