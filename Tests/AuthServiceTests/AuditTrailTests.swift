@@ -27,7 +27,7 @@ import Testing
     /// As somebody with the database's password would, past the triggers.
     private func tamper(_ sql: String, _ table: String, _ fixture: Fixture) async throws {
         let isSQLite = Engine.current == .sqlite
-        let triggers = ["\(table)_update", "\(table)_delete"]
+        let triggers = ["update", "delete", "wait"].map { "\(table)_\($0)" }
         try await fixture.database.write { transaction in
             if isSQLite {
                 for trigger in triggers { try transaction.execute("DROP TRIGGER IF EXISTS \(trigger)") }

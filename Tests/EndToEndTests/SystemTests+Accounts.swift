@@ -202,7 +202,7 @@ extension SystemTests {
             return checked.output.contains(" 0 rows wait") ? checked : nil
         }
         let checked = try #require(sealed)
-        #expect(checked.status == 0 && checked.output.contains("The last has the hash "), "\(checked.output)\(checked.errors)")
+        #expect(checked.status == 0 && checked.output.contains("The last is entry "), "\(checked.output)\(checked.errors)")
     }
 
     @Test func theCommandLineSaysWhatIsWrong() async throws {

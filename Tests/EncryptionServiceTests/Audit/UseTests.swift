@@ -125,9 +125,12 @@ import Testing
         #expect(events.resume())
         #expect(events.use())
         keeper.stop()
-        let told = try records(elsewhere).dropFirst(3)
-        #expect(told.map(\.entry.action) == ["RESUME"] + Array(repeating: "ENCRYPT", count: 8) + ["USES_COUNTED"])
-        #expect(told.dropFirst().prefix(8).map(\.entry.requestID) == (0..<8).map { "r\($0)" })
+        // The folder may come back between a step's two tries: then the uses are told first.
+        let all = try records(elsewhere).dropFirst(3)
+        #expect(all.filter { $0.entry.action == "RESUME" }.count == 1)
+        let told = all.filter { $0.entry.action != "RESUME" }
+        #expect(told.map(\.entry.action) == Array(repeating: "ENCRYPT", count: 8) + ["USES_COUNTED"])
+        #expect(told.prefix(8).map(\.entry.requestID) == (0..<8).map { "r\($0)" })
         #expect(told.last?.entry.detail.hasPrefix("ENCRYPT in 12 calls") == true)
     }
 
