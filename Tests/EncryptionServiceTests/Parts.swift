@@ -102,6 +102,7 @@ final class Events: Sendable {
             case .putBack(let generation, let written): all.withLock { $0.append("put back \(generation) of \(written)") }
             case .reserved: reserves.signal()
             case .usesTold: uses.signal()
+            case .usesLost(let count): all.withLock { $0.append("\(count) uses lost") }
             case .memoryNotLocked: all.withLock { $0.append("memory not locked") }
             case .abandoned: break
             case .activated(let key, let version):

@@ -157,6 +157,73 @@ import Testing
         #expect(try lines(parts).count == all.count + 1)
     }
 
+    /// Lines whose own hash is right; those from the sealed record on are as they were. What vouches for them is the chain.
+    @Test(
+        "ASVS 16.4.2: what was done to the log before its last record is found at the next start",
+        arguments: ["removed", "replaced", "cut while running", "begun elsewhere", "begun at the end"])
+    func theMiddle(_ how: String) throws {
+        let parts = try Parts()
+        let events = Events()
+        let first = try parts.open(create: true, report: events.report)
+        let path = parts.location.audit
+        for index in 0..<2 {
+            if how == "cut while running", index == 1 { #expect(truncate(path, try off_t(lines(parts)[0].count + 1)) == 0) }
+            _ = try first.requestRotation(of: "token-vault")
+            #expect(events.change())
+        }
+        first.stop()
+        var all = try lines(parts)
+        func record(_ action: String, after head: AuditHead) throws -> ArraySlice<UInt8> {
+            try AuditRecord.next(AuditEntry(action: action, key: "token-vault", actor: "nobody"), after: head, time: 1).line.dropLast()
+        }
+        switch how {
+        case "removed": all.remove(at: 2)
+        case "replaced": all[2] = try record("CREATE", after: AuditRecord(line: all[1]).head)
+        case "begun elsewhere": all = [try record("BEGIN", after: AuditHead(sequence: 2, hash: AuditHead.none.hash)), all[4]]
+        case "begun at the end": all = [try record("BEGIN", after: AuditRecord(line: all[4]).head)]
+        default: #expect(all.count == 2)
+        }
+        // In place: the file's mode stays.
+        let file = try FileHandle(forWritingTo: URL(filePath: path))
+        try file.truncate(atOffset: 0)
+        try file.write(contentsOf: Data(all.flatMap { $0 + [UInt8(ascii: "\n")] }))
+        try file.close()
+        let stopped = Events()
+        let keeper = try parts.open(report: stopped.report)
+        #expect(stopped.stop())
+        #expect(throws: EncryptionError.administrationStopped) { try keeper.requestRotation(of: "token-vault") }
+        #expect(try parts.vault(keeper).encrypt([1], key: "token-vault", context: [], caller: service("token")).version == 3)
+        keeper.stop()
+    }
+
+    /// The number that was set fits no more as soon as the new file is begun, also when nothing else is told then.
+    @Test func begunOnce() throws {
+        var parts = try Parts()
+        try parts.open(create: true).stop()
+        parts.location.auditBeginsAfter = 3
+        for isFirst in [true, false] {
+            try FileManager.default.removeItem(atPath: parts.location.audit)
+            let events = Events()
+            let keeper = try parts.open(report: events.report)
+            if isFirst { #expect(keeper.keyring.audit.sequence == 4) } else { #expect(events.stop()) }
+            keeper.stop()
+        }
+        #expect(!FileManager.default.fileExists(atPath: parts.location.audit))
+    }
+
+    @Test func theLastNumber() throws {
+        let entry = AuditEntry(action: "ROTATE", actor: "nobody")
+        let last = try AuditRecord.next(entry, after: AuditHead(sequence: .max - 1, hash: AuditHead.none.hash), time: 1)
+        var chain = AuditChain()
+        try chain.take(last.line.dropLast())
+        #expect(chain.head?.sequence == .max)
+        #expect(throws: AuditDamage.self) {
+            var further = chain
+            try further.take(last.line.dropLast())
+        }
+        #expect(throws: AuditDamage.self) { try AuditRecord.next(entry, after: last.record.head, time: 1) }
+    }
+
     @Test func theErrorSaysWhatToDo() {
         let problem = KeyringProblem.auditMismatch(path: "/x/log", sequence: 57, reason: "the file is gone")
         #expect(problem.description.contains("knows record 57: the file is gone."))

@@ -1,6 +1,7 @@
 import Contracts
 import Foundation
 import RPCCore
+import Synchronization
 import Testing
 
 @testable import EncryptionService
@@ -146,6 +147,94 @@ import Testing
         let again = try parts.open(uses: UseLog(), report: events.report)
         #expect(events.stop())
         again.stop()
+    }
+
+    /// However often the process is killed, what can be cut off is a minute's.
+    @Test func usesAreSealedByTime() throws {
+        let parts = try Parts()
+        let events = Events()
+        let keeper = try parts.open(create: true, uses: UseLog(), report: events.report)
+        func use() {
+            keeper.tell(.encrypt, "token-vault", version: 1, actor: "token", requestID: "r")
+            keeper.look()
+            #expect(events.use())
+        }
+        for _ in 0..<3 { use() }
+        #expect(keeper.keyring.audit.sequence == 3)
+        parts.clock.advance(seconds: 61)
+        // The second one is told in a step that begins when the first one's has ended.
+        for _ in 0..<2 { use() }
+        #expect(keeper.keyring.audit.sequence == 7)
+        keeper.stop()
+        // Those that a killed process left are sealed at the start.
+        let sealed = try Data(contentsOf: URL(filePath: parts.location.keyring))
+        let second = try parts.open(uses: UseLog(), report: events.report)
+        second.tell(.encrypt, "token-vault", version: 1, actor: "token", requestID: "r")
+        second.stop()
+        try sealed.write(to: URL(filePath: parts.location.keyring))
+        let third = try parts.open(uses: UseLog())
+        #expect(try third.keyring.audit == records(parts).last?.head)
+        third.stop()
+    }
+
+    private struct DiskFull: Error {}
+
+    /// A keeper with a log, whose disk is the closure.
+    private func keeper(
+        _ parts: Parts, _ events: Events, save: @escaping @Sendable (Keyring) throws -> Void
+    ) throws -> KeyringKeeper {
+        let made = try parts.open(create: true)
+        made.stop()
+        return KeyringKeeper(
+            made.keyring, maker: KeyMaker(publishLead: Parts.publishLead),
+            audit: AuditLog(path: parts.location.audit, clock: parts.clock.read), uses: UseLog(), clock: parts.clock.read,
+            report: events.report, save: save)
+    }
+
+    /// The log has a change that the keyring has not: what is sealed must leave it among the records that are looked at.
+    @Test func nothingIsSealedPastAChangeThatIsNotDone() throws {
+        let (parts, events) = (try Parts(), Events())
+        let sealed = Mutex(AuditHead.none)
+        let keeper = try keeper(parts, events) { keyring in
+            guard keyring["token-vault"]?.versions.count == 1 else { throw DiskFull() }
+            sealed.withLock { $0 = keyring.audit }
+        }
+        try keeper.start()
+        _ = try keeper.requestRotation(of: "token-vault")
+        #expect(events.failure())
+        keeper.tell(.encrypt, "token-vault", version: 1, actor: "token", requestID: "r")
+        #expect(events.use())
+        keeper.stop()
+        #expect(try records(parts).map(\.entry.action).suffix(2) == ["ROTATE", "ENCRYPT"])
+        #expect(sealed.withLock { $0.sequence } == 3)
+    }
+
+    @Test func usesAreToldWhileReservesCannotBeWritten() throws {
+        let (parts, events) = (try Parts(), Events())
+        let isFull = Atomic(false)
+        let keeper = try keeper(parts, events) { _ in
+            if isFull.load(ordering: .acquiring) { throw DiskFull() }
+        }
+        try keeper.start()
+        isFull.store(true, ordering: .releasing)
+        keeper.requestReserve(for: "token-vault")
+        #expect(events.failure())
+        keeper.tell(.encrypt, "token-vault", version: 1, actor: "token", requestID: "r")
+        #expect(events.use())
+        keeper.stop()
+        #expect(try records(parts).last?.entry.action == "ENCRYPT")
+    }
+
+    @Test func howManyUsesAreLost() throws {
+        var parts = try Parts()
+        try parts.open(create: true).stop()
+        parts.location.audit = parts.directory.path("nowhere/log")
+        let events = Events()
+        let keeper = try parts.open(uses: UseLog(capacity: 2), report: events.report)
+        #expect(events.stop())
+        for _ in 0..<5 { keeper.tell(.encrypt, "token-vault", version: 1, actor: "token", requestID: "r") }
+        keeper.stop()
+        #expect(events.told.last == "5 uses lost")
     }
 
     /// The process was killed: the log tells of uses that the sealed keyring does not know of. They were made, and stay; a change

@@ -32,6 +32,8 @@ package enum EncryptionProcess {
                     logger.event(.notice, "keyring sealed anew", .id("master_key", Hex.encode(id)))
                 case .reserved(let keys): logger.event(.debug, "reserves written", .count("keys", keys.count))
                 case .usesTold(let count): logger.event(.debug, "uses of keys written to the audit log", .count("records", count))
+                case .usesLost(let count):
+                    logger.event(.error, "uses of keys are not in the audit log, which could not be written", .count("calls", count))
                 case .administrationStopped(let error):
                     logger.event(.error, "audit log not written, key administration stopped", .error(error))
                 case .administrationResumed:

@@ -26,39 +26,15 @@ struct AuditFileReader {
         return 0
     }
 
-    /// Where a line begins whose record has that number or a smaller one: found from the end, for it is near there.
-    func start(ofTailWith sequence: UInt64, end: Int) throws(Failure) -> Int {
-        var start = end
-        while start > 0 {
-            start = max(0, start - Self.partCount)
-            guard start > 0 else { return 0 }
-            let bytes = try part(start, min(2 * Self.partCount, end - start))
-            // The first line of a part may be the end of one.
-            guard let before = bytes.firstIndex(of: UInt8(ascii: "\n")),
-                let after = bytes[(before + 1)...].firstIndex(of: UInt8(ascii: "\n"))
-            else { throw .record(AuditDamage("a line is too long to be a record")) }
-            let record: AuditRecord
-            do throws(AuditDamage) { record = try AuditRecord(line: bytes[(before + 1)..<after]) } catch { throw .record(error) }
-            if record.sequence <= sequence { return start + before + 1 }
-        }
-        return 0
-    }
-
-    /// Hands out the lines, without their ends, until `body` wants no more.
-    func lines(
-        from start: Int, to end: Int, _ body: (ArraySlice<UInt8>) throws(AuditDamage) -> Bool
-    ) throws(Failure) {
-        var (position, rest) = (start, [UInt8]())
+    /// Hands out all lines up to `end`, without their ends.
+    func lines(to end: Int, _ body: (ArraySlice<UInt8>) throws(AuditDamage) -> Void) throws(Failure) {
+        var (position, rest) = (0, [UInt8]())
         while position < end {
             let bytes = rest + (try part(position, min(Self.partCount, end - position)))
             position += bytes.count - rest.count
             var next = bytes.startIndex
             while let newline = bytes[next...].firstIndex(of: UInt8(ascii: "\n")) {
-                do throws(AuditDamage) {
-                    guard try body(bytes[next..<newline]) else { return }
-                } catch {
-                    throw .record(error)
-                }
+                do throws(AuditDamage) { try body(bytes[next..<newline]) } catch { throw .record(error) }
                 next = newline + 1
             }
             rest = Array(bytes[next...])

@@ -3,10 +3,10 @@ import Synchronization
 
 /// The audit log's file, appended to by the keyring thread alone and synced before what it tells of happens.
 ///
-/// Each record holds its predecessor's hash, and the sealed keyring holds the last one's: so records cannot be changed,
-/// removed or cut off at the end without it being noticed, be it by someone who may write the file. Nor can the file be
-/// emptied, or lose its beginning: a file begins with record 1, or with a record that says where the ones before it are, and
-/// such a file is begun only when configuration says after which record.
+/// Each record holds its predecessor's hash, and the sealed keyring holds the last one's. Opening follows all of them, from
+/// the file's first line: so records cannot be changed, removed or cut off at the end without it being noticed, be it by
+/// someone who may write the file. Nor can the file be emptied, or lose its beginning: a file begins with record 1, or with a
+/// record that says where the ones before it are, and such a file is begun only when configuration says after which record.
 final class AuditLog: Sendable {
     private struct File {
         let descriptor: Int32
@@ -136,7 +136,7 @@ final class AuditLog: Sendable {
         if file.end == 0 {
             guard mayBegin else { throw mismatch(known, "the file is empty") }
         } else {
-            (file.head, undone) = try follow(reader, to: file.end, known: known)
+            (file.head, undone) = try follow(reader, to: file.end, known: known, mayBegin: mayBegin)
         }
         try cut(file, from: size)
         return (file, undone)
@@ -153,21 +153,14 @@ final class AuditLog: Sendable {
         .auditMismatch(path: path, sequence: known.sequence, reason: reason)
     }
 
-    /// Where the log stands: from the record that the keyring knows, or from one that follows it, to its end.
+    /// Where the log stands: from its first line through the record that the keyring knows, which vouches for all before it, to
+    /// its end.
     private func follow(
-        _ reader: AuditFileReader, to end: Int, known: AuditHead
+        _ reader: AuditFileReader, to end: Int, known: AuditHead, mayBegin: Bool
     ) throws(KeyringProblem) -> (head: AuditHead, undone: [UInt64]) {
-        var follower = AuditFollower(known: known)
+        var follower = AuditFollower(known: known, mayBegin: mayBegin)
         do throws(AuditFileReader.Failure) {
-            try reader.lines(from: 0, to: end) { line throws(AuditDamage) in
-                try follower.begin(line)
-                return false
-            }
-            let start = try reader.start(ofTailWith: known.sequence, end: end)
-            try reader.lines(from: start, to: end) { line throws(AuditDamage) in
-                try follower.take(line)
-                return true
-            }
+            try reader.lines(to: end) { line throws(AuditDamage) in try follower.take(line) }
         } catch {
             switch error {
             case .file(let problem): throw problem
@@ -178,43 +171,48 @@ final class AuditLog: Sendable {
     }
 }
 
-/// Looks for the record that the keyring knows, and follows the chain from there.
+/// Follows the chain from a file's first line, and looks for the record that the keyring knows.
+///
+/// The hashes are no secret: whoever may write the file can chain records of their own. Only the known record's hash is out of
+/// their reach, and each record's is part of the next one's text, so that one hash vouches for every line before it.
 private struct AuditFollower {
     let known: AuditHead
-    private var first: UInt64 = 0
-    private var chain: AuditChain?
+    /// Whether the file may begin right after the known record.
+    let mayBegin: Bool
+    private var chain = AuditChain()
+    private var holdsKnown = false
     /// Changes of keys after the known record that nothing says were not done.
     private(set) var undone: [UInt64] = []
 
-    init(known: AuditHead) { self.known = known }
-
-    /// Looks at the file's first line.
-    mutating func begin(_ line: ArraySlice<UInt8>) throws(AuditDamage) {
-        let record = try AuditRecord(line: line)
-        first = record.sequence
-        let isBeginning = record.sequence == 1 ? record.previous == AuditHead.none.hash : record.entry.action == AuditEntry.begin
-        guard isBeginning else { throw AuditDamage("the file begins with record \(first): what was before it is missing") }
+    init(known: AuditHead, mayBegin: Bool) {
+        self.known = known
+        self.mayBegin = mayBegin
     }
 
     mutating func take(_ line: ArraySlice<UInt8>) throws(AuditDamage) {
-        let record = try AuditRecord(line: line)
-        if chain == nil {
-            if record.sequence == known.sequence {
-                guard record.hash == known.hash else { throw AuditDamage("it is another one") }
-                chain = AuditChain(after: known)
-                return
-            }
-            guard record.sequence == first, first == known.sequence + 1 else { return }
-            chain = AuditChain(after: known)
+        if chain.head == nil { try begin(with: AuditRecord(line: line)) }
+        let record = try chain.take(line)
+        if record.sequence == known.sequence {
+            guard record.hash == known.hash else { throw AuditDamage("it is another one") }
+            holdsKnown = true
         }
-        try chain?.take(line)
+        guard record.sequence > known.sequence else { return }
         if record.entry.action == AuditEntry.notDone { undone = [] }
         if record.entry.isChange { undone.append(record.sequence) }
     }
 
+    private mutating func begin(with record: AuditRecord) throws(AuditDamage) {
+        guard record.sequence == 1 || record.entry.action == AuditEntry.begin else {
+            throw AuditDamage("the file begins with record \(record.sequence): what was before it is missing")
+        }
+        guard mayBegin, record.sequence == known.sequence.addingReportingOverflow(1).partialValue else { return }
+        chain = AuditChain(after: known)
+        holdsKnown = true
+    }
+
     var head: AuditHead {
         get throws(AuditDamage) {
-            guard let head = chain?.head else { throw AuditDamage("it is missing") }
+            guard let head = chain.head, holdsKnown else { throw AuditDamage("it is missing") }
             return head
         }
     }

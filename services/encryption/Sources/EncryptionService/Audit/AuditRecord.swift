@@ -86,6 +86,7 @@ package struct AuditRecord: Sendable, Hashable {
 
     /// The record that follows `head`, and its line, with its end.
     package static func next(_ entry: AuditEntry, after head: AuditHead, time: Int64) throws -> Line {
+        guard head.sequence < .max else { throw AuditDamage("there is no number after \(head.sequence)") }
         let object = Object(
             action: entry.action, actor: entry.actor, at: text(of: time), detail: entry.detail, key: entry.key,
             previous: Hex.encode(head.hash), request_id: entry.requestID, sequence: head.sequence + 1, time_us: time)
@@ -118,7 +119,7 @@ package struct AuditRecord: Sendable, Hashable {
             throw AuditDamage("its hash is not that of its text")
         }
         guard let object = try? JSONDecoder().decode(Object.self, from: Data(json)),
-            let previous = Hex.decode(object.previous), previous.count == AuditHead.hashCount
+            let previous = Hex.decode(object.previous), previous.count == AuditHead.hashCount, object.sequence > 0
         else { throw AuditDamage("it is no record") }
         self.hash = hash
         self.previous = previous
@@ -155,12 +156,16 @@ package struct AuditChain: Sendable {
     package init(after head: AuditHead? = nil) { self.head = head }
 
     /// Takes the next line, without its end.
-    package mutating func take(_ line: some Collection<UInt8>) throws(AuditDamage) {
+    ///
+    /// - Returns: Its record.
+    @discardableResult
+    package mutating func take(_ line: some Collection<UInt8>) throws(AuditDamage) -> AuditRecord {
         let record = try AuditRecord(line: line)
         if head == nil, record.sequence == 1 {
             guard record.previous == AuditHead.none.hash else { throw AuditDamage("it is not the first record of a log") }
         }
         if let head {
+            guard head.sequence < .max else { throw AuditDamage("there is no number after \(head.sequence)") }
             guard record.sequence == head.sequence + 1 else {
                 throw AuditDamage("its number is \(record.sequence), and \(head.sequence + 1) is next: records are missing or moved")
             }
@@ -171,5 +176,6 @@ package struct AuditChain: Sendable {
         if first == 0 { first = record.sequence }
         head = record.head
         lastTime = record.time
+        return record
     }
 }

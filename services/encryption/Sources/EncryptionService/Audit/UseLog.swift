@@ -70,6 +70,8 @@ final class UseLog: Sendable {
         fileprivate var counts: [Kind: Count] = [:]
 
         var isEmpty: Bool { uses.isEmpty && counts.isEmpty }
+        /// How many calls it tells of.
+        var calls: Int { counts.values.reduce(uses.count) { $0 &+ Int(clamping: $1.calls) } }
         var entries: [AuditEntry] {
             uses.map(\.entry) + counts.sorted { $0.key < $1.key }.map { kind, count in
                 let (first, last) = (AuditRecord.text(of: count.first), AuditRecord.text(of: count.last))

@@ -91,6 +91,10 @@ package final class KeyringKeeper: Sendable {
     private let unsealedUses = Atomic(0)
     /// After so many the keyring is sealed anew, so that they cannot be cut off without it being noticed.
     private static let unsealedUsesLimit = 8192
+    /// And after so long, in microseconds, however few they are.
+    private static let sealInterval: Int64 = 60_000_000
+    /// When the sealed keyring last knew the log's end. Used by the keyring thread.
+    private let sealedAt = Atomic<Int64>(0)
     private let wanted: Set<String>
     let clock: MicrosecondClock
     let report: @Sendable (KeyringEvent) -> Void
@@ -191,6 +195,7 @@ package final class KeyringKeeper: Sendable {
         guard wasRunning else { return }
         wake.signal()
         ended.wait()
+        if let lost = uses?.take().calls, lost > 0 { report(.usesLost(lost)) }
         audit?.close()
         store.release()
     }
@@ -375,15 +380,23 @@ extension KeyringKeeper {
             if failure == nil { try unlessSuperseded { try activate() } }
         } catch {
             inbox.withLock { $0.reserves.formUnion(work.reserves) }
-            throw error
+            failure = error
         }
-        if work.wantsWrappingKey { try makeWrappingKey() }
-        do { try tellOfUses(isLast: work.phase == .stopping) } catch { failure = failure ?? error }
+        if work.wantsWrappingKey {
+            do { try makeWrappingKey() } catch { failure = failure ?? error }
+        }
+        do {
+            try tellOfUses()
+            // A change that is in the log and not in the keyring must stay after what the keyring knows: it is undone then.
+            if failure == nil { try sealHead(isLast: work.phase == .stopping) }
+        } catch {
+            failure = failure ?? error
+        }
         if let failure { throw failure }
     }
 
     /// Writes the uses that handlers left word of. While that fails they wait, up to `UseLog`'s bound.
-    private func tellOfUses(isLast: Bool) throws {
+    private func tellOfUses() throws {
         guard let audit, let uses else { return }
         let batch = uses.take()
         if !batch.isEmpty {
@@ -399,12 +412,25 @@ extension KeyringKeeper {
             unsealedUses.add(entries.count, ordering: .relaxed)
             report(.usesTold(entries.count))
         }
-        let unsealed = unsealedUses.load(ordering: .relaxed)
-        guard unsealed >= Self.unsealedUsesLimit || isLast && unsealed > 0 else { return }
-        let next = keyring.changed(audit: audited.withLock { $0.head }) { _ in }
+    }
+
+    /// Has the sealed keyring know the log's end: at once where that tells of something else than uses, and of uses when they are
+    /// many, or have waited long, or the process ends.
+    private func sealHead(isLast: Bool) throws {
+        let now = clock()
+        guard audit != nil, !store.isShared, let head = audited.withLock({ $0.head }), head != keyring.audit else {
+            unsealedUses.store(0, ordering: .relaxed)
+            return sealedAt.store(now, ordering: .relaxed)
+        }
+        let (unsealed, last) = (unsealedUses.load(ordering: .relaxed), sealedAt.load(ordering: .relaxed))
+        // The clock may be set back.
+        let isOld = now < last || now - last >= Self.sealInterval
+        guard unsealed == 0 || unsealed >= Self.unsealedUsesLimit || isOld || isLast else { return }
+        let next = keyring.changed(audit: head) { _ in }
         try save(next, [])
         published.withLock { $0.keyring = next }
         unsealedUses.store(0, ordering: .relaxed)
+        sealedAt.store(now, ordering: .relaxed)
     }
 
     // MARK: Administration
@@ -638,6 +664,8 @@ package enum KeyringEvent: Sendable {
     case reserved([String])
     /// The audit log tells of so many uses more.
     case usesTold(Int)
+    /// The process ends, and the audit log does not tell of so many uses.
+    case usesLost(Int)
     /// A write failed and is tried again.
     case failed(any Error)
     /// The last write before the end failed: what was asked for is not done.
