@@ -82,6 +82,15 @@ static inline const char *lockstep_provider_version(const OSSL_PROVIDER *provide
     return OSSL_PROVIDER_get_params(provider, parameters) == 1 ? text : NULL;
 }
 
+/* The provider of the generator that keys and nonces come from; NULL when there is none. */
+static inline const OSSL_PROVIDER *lockstep_random_provider(void) {
+    EVP_RAND_CTX *context = RAND_get0_private(NULL);
+    return context == NULL ? NULL : EVP_RAND_get0_provider(EVP_RAND_CTX_get0_rand(context));
+}
+
+/* Whether an error is the system's, whose reason is an errno. */
+static inline int lockstep_error_is_of_system(unsigned long code) { return ERR_SYSTEM_ERROR(code); }
+
 /* A private key from PEM text without a pass phrase; NULL when it is not one. */
 static inline EVP_PKEY *lockstep_private_key_from_pem(const void *text, int count) {
     static char no_passphrase[] = "";

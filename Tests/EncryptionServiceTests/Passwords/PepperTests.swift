@@ -255,3 +255,5 @@ extension ProcessInfo {
         #endif
     }
 }
+        // In words, and with the file that is missing; not `reason(524325)`.
+        #expect(text.contains("fips.so") && !text.contains("reason("), "\(text)")

@@ -83,7 +83,8 @@ package struct Composition: Sendable {
     ) throws -> Composition {
         // Before anything else is asked of OpenSSL.
         if settings.isFIPSRequired {
-            do { try CryptoProvider.requireFIPS() } catch { throw StartProblem.fipsMissing(reason: "\(error)") }
+            let signsWithEdDSA = settings.keys.contains { $0.kind == .sign(.edDSA) }
+            do { try CryptoProvider.requireFIPS(withEd25519: signsWithEdDSA) } catch { throw StartProblem.fipsMissing(reason: "\(error)") }
         }
         let passwords = settings.passwords
         let blocklist = try passwords.blocklist.map { (path) throws(StartProblem) in try Blocklist(path: path) }
