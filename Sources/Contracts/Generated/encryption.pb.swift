@@ -1267,7 +1267,8 @@ package nonisolated struct EncryptionHashResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// `$2b$12$...`; behind a pepper `$hmac-sha256$k=NAME,v=1$2b$12$...`, which names the key and its version. 128 bytes at most.
+  /// `$2b$12$...`; behind a pepper `$hmac-sha256$k=NAME,v=1,f=FINGERPRINT$2b$12$...`, which names the key, its version, and
+  /// the first 8 bytes of an HMAC under it, as base64url. 128 bytes at most.
   package var passwordHash: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()

@@ -23,6 +23,7 @@ import Testing
         ("passwordpassword", "common"), ("PasswordPassword", "common"), ("CorrectHorseBatteryStaple", "common"),
         ("123456789123456789", "common"), ("12345678901234567890", "common"), ("abcdefghijklmnopq", "common"),
         ("98765432109876543210", "common"), ("aaaaaaaaaaaaaaaa", "common"), ("sunshine123456789", "common"),
+        ("ｐａｓｓｗｏｒｄ１２３４５６７８９", "common"),
         ("abc1abc1abc1abc1", "common"), ("1q2w3e4r5t6y7u8i9o0p", "common"),
     ])
     func refused(_ password: String, _ code: String) { #expect(codes(password).contains(code), "\(codes(password))") }

@@ -26,7 +26,7 @@ import Testing
     @Test("OWASP Password Storage: a hash says which version of which key peppered it") func roundTrip() throws {
         defer { keeper.stop() }
         let hash = try hasher().hash(password)
-        #expect(hash.hasPrefix("$hmac-sha256$k=passwords,v=1$2b$10$"))
+        #expect(hash.hasPrefix("$hmac-sha256$k=passwords,v=1,f="))
         #expect(try hasher().verify(password, hash: hash) == (true, false))
         #expect(try hasher().verify("otter lamp violin 43", hash: hash) == (false, false))
         // Without the pepper it is no hash of the password.
@@ -66,14 +66,43 @@ import Testing
         #expect(events.change())
         #expect(try hasher().verify(password, hash: old) == (true, true))
         let new = try hasher().hash(password)
-        #expect(new.hasPrefix("$hmac-sha256$k=passwords,v=2$2b$10$"))
+        #expect(new.hasPrefix("$hmac-sha256$k=passwords,v=2,f="))
         #expect(try hasher().verify(password, hash: new) == (true, false))
         // A version that may open nothing any more matches nothing, and is no error: the answer is a wrong password's.
         try parts.administration(keeper).configure("passwords", caller: administrator()) { $0.minDecryption = 2 }
         #expect(events.change())
         #expect(try hasher().verify(password, hash: old) == (false, false))
         #expect(try hasher().verify(password, hash: new) == (true, false))
-        #expect(try hasher().verify(password, hash: new.replacing("v=2", with: "v=3")) == (false, false))
+    }
+
+    /// A key that was lost, and made anew under its name: that is an outage, and no wrong password.
+    @Test func anotherKeyOfTheSameName() throws {
+        defer { keeper.stop() }
+        let hash = try hasher().hash(password)
+        let others = try Parts()
+        let other = try others.open(create: true, wanted: Parts.wanted + ["passwords:MAC"].compactMap(KeySpecification.init))
+        defer { other.stop() }
+        let replaced = PasswordHasher(rounds: 10, pepper: Pepper(keeper: other, name: "passwords", clock: others.clock.read))
+        #expect(throws: EncryptionError.pepperReplaced(key: "passwords", 1)) { try replaced.verify(password, hash: hash) }
+        // It has had fewer versions so far, too.
+        for number in ["2", "0", "4294967295"] {
+            let later = hash.replacing(",v=1,", with: ",v=\(number),")
+            #expect(throws: EncryptionError.pepperReplaced(key: "passwords", UInt32(number) ?? 0)) {
+                try replaced.verify(password, hash: later)
+            }
+        }
+        let error = EncryptionError.pepperReplaced(key: "passwords", 1).rpcError
+        #expect(error.code == .unavailable && error.reason == "pepper_replaced")
+    }
+
+    /// bcrypt is asked first, which shows in its refusal of three rounds: an answer without it would come a tenth of a second sooner.
+    @Test func anErrorTakesAsLongAsAnAnswer() throws {
+        defer { keeper.stop() }
+        let hash = try hasher("former").hash(password).replacing("$2b$10$", with: "$2b$03$")
+        #expect(throws: EncryptionError.malformedHash) { try hasher().verify(password, hash: hash) }
+        try parts.administration(keeper).disable("former", caller: administrator())
+        #expect(events.change())
+        #expect(throws: EncryptionError.malformedHash) { try hasher(former: ["former"]).verify(password, hash: hash) }
     }
 
     @Test func aFormerKeyAndNoKey() throws {
@@ -117,13 +146,19 @@ import Testing
         defer { keeper.stop() }
         let name = String(repeating: "k", count: Pepper.maximumNameCount)
         let bcrypt = try PasswordHasher(rounds: 10).hash(password)
-        #expect(StoredPassword.text(bcrypt, pepper: PepperVersion(key: name, number: .max)).utf8.count <= 128)
+        let fingerprint = [UInt8](repeating: 255, count: Pepper.fingerprintCount)
+        let version = PepperVersion(key: name, number: .max, fingerprint: fingerprint)
+        #expect(StoredPassword(StoredPassword.text(bcrypt, pepper: version))?.pepper == version)
+        #expect(StoredPassword.text(bcrypt, pepper: version).utf8.count <= 128)
     }
 
     @Test(arguments: [
-        "$hmac-sha256$", "$hmac-sha256$k=a,v=1", "$hmac-sha256$k=a,v=1$", "$hmac-sha256$k=a$2b", "$hmac-sha256$v=1,k=a$2b",
-        "$hmac-sha256$k=a,v=01$2b", "$hmac-sha256$k=a,v=+1$2b", "$hmac-sha256$k=a,v=$2b", "$hmac-sha256$k=,v=1$2b",
-        "$hmac-sha256$k=a b,v=1$2b", "$hmac-sha256$k=a,v=1,x=2$2b", "$hmac-sha256$k=a,v=4294967296$2b", "$hmac-sha512$k=a,v=1$2b",
+        "$hmac-sha256$", "$hmac-sha256$k=a,v=1,f=AAAAAAAAAAA", "$hmac-sha256$k=a,v=1,f=AAAAAAAAAAA$", "$hmac-sha256$k=a$2b",
+        "$hmac-sha256$v=1,k=a,f=AAAAAAAAAAA$2b", "$hmac-sha256$k=a,v=01,f=AAAAAAAAAAA$2b", "$hmac-sha256$k=a,v=+1,f=AAAAAAAAAAA$2b",
+        "$hmac-sha256$k=a,v=,f=AAAAAAAAAAA$2b", "$hmac-sha256$k=,v=1,f=AAAAAAAAAAA$2b", "$hmac-sha256$k=a b,v=1,f=AAAAAAAAAAA$2b",
+        "$hmac-sha256$k=a,v=1,f=AAAAAAAAAAA,x=2$2b", "$hmac-sha256$k=a,v=4294967296,f=AAAAAAAAAAA$2b", "$hmac-sha256$k=a,v=1$2b",
+        "$hmac-sha256$k=a,v=1,f=AAAAAAAAAA$2b", "$hmac-sha256$k=a,v=1,f=AAAAAAAAAAB$2b", "$hmac-sha256$k=a,v=1,g=AAAAAAAAAAA$2b",
+        "$hmac-sha512$k=a,v=1,f=AAAAAAAAAAA$2b",
     ])
     func malformed(_ text: String) {
         defer { keeper.stop() }
@@ -141,7 +176,7 @@ import Testing
         let service = try service { $0.passwords.pepperKey = "passwords" }
         let client = try service.passwords(as: "auth")
         let hash = try await client.hash(.with { $0.password = "otter lamp violin 42" }).passwordHash
-        #expect(hash.hasPrefix("$hmac-sha256$k=passwords,v=1$2b$10$"))
+        #expect(hash.hasPrefix("$hmac-sha256$k=passwords,v=1,f="))
         let answer = try await client.verify(
             .with {
                 $0.password = "otter lamp violin 42"
@@ -155,6 +190,35 @@ import Testing
             try await service.administration().scheduleKeyDestruction(.with { $0.keyName = "passwords" })
         }
         #expect(refused?.reason == "key_in_use")
+    }
+
+    /// Also with `encryption.keyring.create`, and where `encryption.keyring.keys` has it too: one made now would match no hash.
+    @Test(arguments: [false, true]) func aFormerPepperIsNeverMade(_ isWantedTwice: Bool) throws {
+        let problem = #expect(throws: KeyringProblem.self) {
+            try service {
+                $0.passwords.formerPepperKeys = ["old"]
+                if isWantedTwice { $0.keys += ["old:MAC"].compactMap(KeySpecification.init) }
+            }
+        }
+        guard case .keyMissing("old", _, .formerPepper) = problem else {
+            Issue.record("\(String(describing: problem))")
+            return
+        }
+        #expect(problem?.description.contains("which encryption.password.former_pepper_keys asks for") == true)
+        #expect(problem?.description.contains("create") == false && problem?.exitStatus == 78)
+    }
+
+    @Test func theErrorNamesTheSettingThatAsks() throws {
+        let parts = try Parts()
+        try parts.open(create: true).stop()
+        var pepper = try #require(KeySpecification("passwords:MAC"))
+        pepper.origin = .pepper
+        let missing = parts.problem(wanted: Parts.wanted + [pepper])
+        #expect(missing?.description.contains("no key passwords, which encryption.password.pepper_key asks for.") == true)
+        pepper = try #require(KeySpecification("token-vault:MAC"))
+        pepper.origin = .pepper
+        let wrong = parts.problem(wanted: [pepper])
+        #expect(wrong?.description.hasSuffix("Correct encryption.password.pepper_key.") == true)
     }
 
     @Test func aPepperOfAnotherUsageIsRefused() throws {
@@ -179,10 +243,13 @@ import Testing
     @Test("ASVS 6.2.12: the operator's own list counts too") func blocklist() async throws {
         let directory = try TemporaryDirectory()
         let path = directory.path("refused.txt")
-        try Data("#!comment: ours\nOtter Lamp Violin 42\r\n\nanother one that is long\n#not a comment at all".utf8)
+        try Data("\u{FEFF}#!comment: ours\nOtter Lamp Violin 42\r\n\nanother one that is long\n#not a comment at all".utf8)
             .write(to: URL(filePath: path))
         let client = try service { $0.passwords.blocklist = path }.passwords(as: "auth")
-        for password in ["otter lamp violin 42", "OTTER LAMP VIOLIN 42", "another one that is long", "#not a comment at all"] {
+        for password in [
+            "otter lamp violin 42", "OTTER LAMP VIOLIN 42", "ｏｔｔｅｒ lamp violin 42", "another one that is long",
+            "#not a comment at all",
+        ] {
             let answer = try await client.checkStrength(.with { $0.password = password })
             #expect(answer.reasons.map(\.code) == ["blocklisted"], "\(password)")
         }
@@ -197,6 +264,18 @@ import Testing
             #expect(problem?.description.contains("passwords \(path): ") == true)
             #expect(problem?.exitStatus == 78)
         }
+    }
+
+    /// What is left of a download that failed, and what would match nothing.
+    @Test(arguments: [
+        ([UInt8](), "there is no password in it"), (Array("\u{FEFF}\n\n#!comment: ours\n".utf8), "there is no password in it"),
+        (Array("gr".utf8) + [0xFC] + Array("ße an alle hier\n".utf8), "it is not UTF-8"),
+    ])
+    func aBlocklistThatIsNone(_ bytes: [UInt8], _ reason: String) throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path("refused.txt")
+        try Data(bytes).write(to: URL(filePath: path))
+        #expect(throws: StartProblem.blocklist(path: path, reason: reason)) { try service { $0.passwords.blocklist = path } }
     }
 
     @Test func theProductsName() async throws {
@@ -227,6 +306,8 @@ import Testing
         let problem = #expect(throws: StartProblem.self) { try Composition.make(settings, report: { _ in }) }
         let text = problem?.description ?? ""
         #expect(text.hasPrefix("encryption.fips is `required`, but OpenSSL's provider `fips` does not load ("), "\(text)")
+        // In words, and with the file that is missing; not `reason(524325)`.
+        #expect(text.contains("fips.so") && !text.contains("reason("), "\(text)")
         #expect(text.contains("openssl fipsinstall") && problem?.exitStatus == 78)
         // Refused before anything was made, and the process still has its algorithms.
         #expect(!FileManager.default.fileExists(atPath: parts.location.keyring))
@@ -255,5 +336,3 @@ extension ProcessInfo {
         #endif
     }
 }
-        // In words, and with the file that is missing; not `reason(524325)`.
-        #expect(text.contains("fips.so") && !text.contains("reason("), "\(text)")

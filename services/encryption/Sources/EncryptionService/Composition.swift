@@ -58,11 +58,16 @@ extension EncryptionSettings {
     /// - Throws: `StartProblem.pepperIsNoMAC`.
     func wantedKeys() throws(StartProblem) -> [KeySpecification] {
         var wanted = keys
-        for name in Set([passwords.pepperKey].compactMap(\.self) + passwords.formerPepperKeys).sorted() {
-            guard let pepper = KeySpecification(name: name, kind: .mac) else { continue }
-            guard !wanted.contains(pepper) else { continue }
-            guard !wanted.contains(where: { $0.name == name }) else { throw .pepperIsNoMAC(key: name) }
-            wanted.append(pepper)
+        let current = Set([passwords.pepperKey].compactMap(\.self))
+        for name in current.union(passwords.formerPepperKeys).sorted() {
+            guard var pepper = KeySpecification(name: name, kind: .mac) else { continue }
+            pepper.origin = current.contains(name) ? .pepper : .formerPepper
+            if let known = wanted.firstIndex(where: { $0.name == name }) {
+                guard wanted[known].kind == .mac else { throw .pepperIsNoMAC(key: name) }
+                if pepper.origin == .formerPepper { wanted[known] = pepper }
+            } else {
+                wanted.append(pepper)
+            }
         }
         return wanted
     }

@@ -74,7 +74,7 @@ package enum EncryptionConfig {
         doc: "A file of refused passwords, one in each line, beside the list that is built in; read at the start, 64 MiB at most."
     ) { !$0.contains("\0") }
     package static let pepper = ConfigKey(
-        "encryption.password.pepper_key", default: "", allowed: "empty, or a key's name of 32 characters at most",
+        "encryption.password.pepper_key", default: "", allowed: "empty, or a key's name of 24 characters at most",
         doc: "The key, of usage MAC, that peppers new password hashes. Empty for none."
     ) { $0.isEmpty || isPepper($0) }
     package static let formerPeppers = ConfigKey(

@@ -44,6 +44,8 @@ package enum EncryptionError: Error, Equatable, Sendable {
     case malformedHash
     /// A hash behind a pepper of a key that configuration does not name.
     case pepperUnknown(key: String)
+    /// A hash behind a pepper of another key than the one that has its name now.
+    case pepperReplaced(key: String, UInt32)
     case lifetime(maximum: UInt32)
     case invalidToken(String, expired: Bool)
     case cryptoFailed
@@ -154,6 +156,11 @@ extension EncryptionError: RPCErrorConvertible {
                 .failedPrecondition,
                 "The hash was made with the pepper of the key \(key), which neither encryption.password.pepper_key nor "
                     + "former_pepper_keys names.", reason: "pepper_unknown")
+        case .pepperReplaced(let key, let version):
+            RPCError(
+                .unavailable,
+                "The hash was made with another key than what is version \(version) of \(key) here. Restore the keyring that holds "
+                    + "it; no password of it can be verified until then.", reason: "pepper_replaced")
         case .lifetime(let maximum):
             RPCError.invalid([FieldViolation(field: "lifetime_s", message: "It must be \(maximum) seconds at most.")])
         case .invalidToken(let sentence, let expired):

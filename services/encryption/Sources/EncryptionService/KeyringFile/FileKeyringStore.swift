@@ -135,10 +135,13 @@ extension Keyring {
         for specification in wanted {
             if let key = self[specification.name] {
                 guard key.kind == specification.kind else {
-                    throw .wrongUsage(name: key.name, path: place, expected: specification.usage.rawValue)
+                    throw .wrongUsage(
+                        name: key.name, path: place, expected: specification.usage.rawValue, origin: specification.origin)
                 }
             } else {
-                guard mayCreate else { throw .keyMissing(name: specification.name, path: place) }
+                guard mayCreate, specification.origin.mayBeMade else {
+                    throw .keyMissing(name: specification.name, path: place, origin: specification.origin)
+                }
                 guard let key = try? maker.first(specification, now: now) else {
                     throw .crypto("cannot make the key \(specification.name)")
                 }

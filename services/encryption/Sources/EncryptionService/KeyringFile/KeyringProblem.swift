@@ -14,8 +14,8 @@ package enum KeyringProblem: Error, Equatable, Sendable {
     case notPrivate(path: String, found: String)
     case corrupt(path: String, reason: String)
     case unknownFormat(path: String, version: UInt16)
-    case keyMissing(name: String, path: String)
-    case wrongUsage(name: String, path: String, expected: String)
+    case keyMissing(name: String, path: String, origin: KeySpecification.Origin = .keys)
+    case wrongUsage(name: String, path: String, expected: String, origin: KeySpecification.Origin = .keys)
     case inUse(path: String)
     /// The file was replaced by an earlier one while it was in use.
     case older(path: String, generation: UInt64, known: UInt64)
@@ -68,12 +68,20 @@ extension KeyringProblem: CustomStringConvertible {
         case .unknownFormat(let path, let version):
             "The keyring \(path) has format \(version), which this release does not know. Start the release that "
                 + "wrote it."
-        case .keyMissing(let name, let path):
+        case .keyMissing(let name, let path, .keys):
             "The keyring \(path) has no key \(name), which encryption.keyring.keys asks for. Set "
                 + "encryption.keyring.create = true to make it, or correct encryption.keyring.keys."
-        case .wrongUsage(let name, let path, let expected):
-            "The key \(name) in \(path) is not of the usage \(expected) that encryption.keyring.keys says. "
-                + "Correct encryption.keyring.keys."
+        case .keyMissing(let name, let path, .pepper):
+            "The keyring \(path) has no key \(name), which encryption.password.pepper_key asks for. Correct the name; where "
+                + "passwords were hashed with the key already, restore the keyring that holds it; only otherwise set "
+                + "encryption.keyring.create = true to make it."
+        case .keyMissing(let name, let path, .formerPepper):
+            "The keyring \(path) has no key \(name), which encryption.password.former_pepper_keys asks for. It is not made anew: "
+                + "correct the name, or restore the keyring that holds the key. Take the name out only when no hash of it is "
+                + "stored any more."
+        case .wrongUsage(let name, let path, let expected, let origin):
+            "The key \(name) in \(path) is not of the usage \(expected) that \(origin.rawValue) says. "
+                + "Correct \(origin.rawValue)."
         case .inUse(let path):
             "Another process uses the keyring (it holds \(path)). Stop it first: one keyring has one process."
         case .older(let path, let generation, let known):

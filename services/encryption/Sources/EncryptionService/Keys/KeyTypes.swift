@@ -54,8 +54,20 @@ package enum KeyName {
 package struct KeySpecification: Sendable, Hashable {
     package let name: String
     package let kind: KeyKind
+    /// Which setting asks for it.
+    package var origin = Origin.keys
 
     package var usage: KeyUsage { kind.usage }
+
+    /// A setting that asks for keys.
+    package enum Origin: String, Sendable, Hashable {
+        case keys = "encryption.keyring.keys"
+        case pepper = "encryption.password.pepper_key"
+        /// A key of hashes that are stored already: one made now would match none of them.
+        case formerPepper = "encryption.password.former_pepper_keys"
+
+        var mayBeMade: Bool { self != .formerPepper }
+    }
 
     /// Nil unless the name is `[A-Za-z0-9_-]{1,64}`.
     package init?(name: String, kind: KeyKind) {

@@ -387,7 +387,6 @@ extension KeyringKeeper {
         }
         do {
             try tellOfUses()
-            // A change that is in the log and not in the keyring must stay after what the keyring knows: it is undone then.
             if failure == nil { try sealHead(isLast: work.phase == .stopping) }
         } catch {
             failure = failure ?? error
@@ -425,6 +424,8 @@ extension KeyringKeeper {
         let (unsealed, last) = (unsealedUses.load(ordering: .relaxed), sealedAt.load(ordering: .relaxed))
         // The clock may be set back.
         let isOld = now < last || now - last >= Self.sealInterval
+        // What is told of and not done must stay after what the keyring knows: the next start takes it back then.
+        guard audited.withLock({ $0.entries.isEmpty }) else { return }
         guard unsealed == 0 || unsealed >= Self.unsealedUsesLimit || isOld || isLast else { return }
         let next = keyring.changed(audit: head) { _ in }
         try save(next, [])

@@ -8,20 +8,27 @@ struct Blocklist: Sendable {
     /// The longest file, in bytes: some six million lines.
     static let maximumCount = 64 << 20
 
+    private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
+
     private let hashes: [Int]
 
     /// - Throws: `StartProblem.blocklist`, naming the file.
     init(path: String) throws(StartProblem) {
-        let bytes = try Self.read(path)
-        var hashes = PasswordList.lines(of: bytes).map { Self.hash(String(decoding: $0, as: UTF8.self).lowercased()) }
+        var bytes = try Self.read(path)
+        guard String(validating: bytes, as: UTF8.self) != nil else { throw .blocklist(path: path, reason: "it is not UTF-8") }
+        if bytes.starts(with: Self.byteOrderMark) { bytes.removeFirst(Self.byteOrderMark.count) }
+        var hashes = PasswordList.lines(of: bytes).map { Self.hash(PasswordList.folded(String(decoding: $0, as: UTF8.self))) }
+        // What is left of a download that failed.
+        guard !hashes.isEmpty else { throw .blocklist(path: path, reason: "there is no password in it") }
         hashes.sort()
         self.hashes = hashes
     }
 
     var count: Int { hashes.count }
 
-    func contains(_ lowercased: String) -> Bool {
-        let wanted = Self.hash(lowercased)
+    /// - Parameter folded: As `PasswordList.folded` makes it.
+    func contains(_ folded: String) -> Bool {
+        let wanted = Self.hash(folded)
         var (low, high) = (0, hashes.count)
         while low < high {
             let middle = (low + high) / 2

@@ -39,7 +39,7 @@ package struct PasswordHasher: Sendable {
         self.rounds = min(max(rounds, Self.allowedRounds.lowerBound), Self.allowedRounds.upperBound)
     }
 
-    /// `$2b$12$…` with a fresh salt, or the same behind the pepper: `$hmac-sha256$k=NAME,v=1$2b$12$…`.
+    /// `$2b$12$…` with a fresh salt, or the same behind the pepper: `$hmac-sha256$k=NAME,v=1,f=…$2b$12$…`.
     ///
     /// - Throws: `password`, or what keeps the pepper's key from being used: nothing is hashed without it.
     package func hash(_ password: String) throws(EncryptionError) -> String {
@@ -54,18 +54,24 @@ package struct PasswordHasher: Sendable {
 
     /// Whether the password made this hash, compared in constant time, and whether it should be hashed anew: it is of other
     /// rounds, of another variant, or of another pepper than `hash` makes today.
+    ///
+    /// - Throws: `password`, `malformedHash`; after as much work as any other answer, what keeps the pepper's key from being used.
     package func verify(
         _ password: String, hash text: String
     ) throws(EncryptionError) -> (matches: Bool, needsRehash: Bool) {
         if let problem = Self.problem(password) { throw .password(field: "password", problem) }
         guard let stored = StoredPassword(text), stored.bcrypt.rounds <= Self.maximumStoredRounds else { throw .malformedHash }
-        var known: [UInt8]? = Array(password.utf8)
-        if let version = stored.pepper { known = try pepper(version, password) }
-        // A hash of a version that is too old to be opened matches nothing, and takes as long as any other.
+        var (known, failure): ([UInt8]?, EncryptionError?) = (Array(password.utf8), nil)
+        if let version = stored.pepper {
+            do throws(EncryptionError) { known = try pepper(version, password) } catch { (known, failure) = (nil, error) }
+        }
+        // A hash of a version that is too old to be opened matches nothing, and takes as long as any other; so does one whose key
+        // cannot be used: how long an answer takes must not tell which accounts have which hash.
         let isOpen = known != nil
         var phrase = known.take() ?? Self.filler
         defer { phrase.withUnsafeMutableBytes { wipe($0) } }
         guard let again = Bcrypt.hash(phrase, setting: stored.bcrypt.text) else { throw .malformedHash }
+        if let failure { throw failure }
         let matches = constantTimeEqual(Array(again.utf8), Array(stored.bcrypt.text.utf8)) && isOpen
         guard matches else { return (false, false) }
         return (true, stored.bcrypt.rounds != rounds || stored.bcrypt.variant != "2b" || isOfAnotherPepper(stored))

@@ -69,12 +69,13 @@ package struct PasswordStrength: Sendable {
         if password.utf8.contains(0) {
             reasons.append(StrengthReason(code: "contains_nul", message: "Do not use the NUL character."))
         }
-        let folded = Array(password.lowercased().unicodeScalars.map(Character.init))
+        let foldedText = PasswordList.folded(password)
+        let folded = Array(foldedText.unicodeScalars.map(Character.init))
         if isCommon(folded) {
             reasons.append(
                 StrengthReason(code: "common", message: "This is among the passwords that are tried first."))
         }
-        if let blocklist, blocklist.contains(password.lowercased()) {
+        if let blocklist, blocklist.contains(foldedText) {
             reasons.append(StrengthReason(code: "blocklisted", message: "This is on the list of passwords that are refused here."))
         }
         if isMadeOfContext(folded, contextWords + self.contextWords) {
@@ -120,7 +121,7 @@ package struct PasswordStrength: Sendable {
 
     /// A context word and its pieces: of `Jo.Smith@clinic.example` also `jo.smith`, `smith` and `clinic`.
     private static func parts(_ word: String) -> [String] {
-        let folded = word.lowercased()
+        let folded = PasswordList.folded(word)
         let local = String(folded.prefix { $0 != "@" })
         let pieces = folded.split { !$0.isLetter && !$0.isNumber }.map(String.init)
         return ([folded, local] + pieces).filter { $0.count >= shortestContextWord }
