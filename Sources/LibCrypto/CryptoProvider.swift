@@ -33,6 +33,8 @@ package enum CryptoProvider {
     /// - Parameter withEd25519: Whether that must be there too: the module of OpenSSL 3.1 that is validated has it, and not as an
     ///   approved algorithm (fips_module(7)).
     package static func requireFIPS(withEd25519: Bool) throws(Missing) {
+        // What others left on this thread is no reason.
+        ERR_clear_error()
         // Fallbacks are kept: even an attempt that fails would otherwise leave a process without any provider.
         guard OSSL_PROVIDER_try_load(nil, fips, 1) != nil else {
             throw Missing(description: "OpenSSL's provider `fips` does not load (\(firstError()))")
