@@ -752,7 +752,7 @@ package enum ContractFiles {
                 VG9rZW5SZXF1ZXN0GisubG9ja3N0ZXAuZW5jcnlwdGlvbi52MS5WZXJpZnlUb2tlblJlc3BvbnNlIiaQAgHS8xgfCgRhdXRoCgdn
                 YXRld2F5CghvcGVyYXRvchABIAEwAhKdAQoESldLUxIjLmxvY2tzdGVwLmVuY3J5cHRpb24udjEuSldLU1JlcXVlc3QaJC5sb2Nr
                 c3RlcC5lbmNyeXB0aW9uLnYxLkpXS1NSZXNwb25zZSJKkAIB0vMYQwoEYXV0aAoHZ2F0ZXdheQoIb3BlcmF0b3IQAiABWgcI2AQQ
-                PBgBahsKFi8ud2VsbC1rbm93bi9qd2tzLmpzb25ArAIaBsrzGAIIAUINugIKRW5jcnlwdGlvbkq+PQpICgEMGkMgS2V5cyBhbmQg
+                PBgBahsKFi8ud2VsbC1rbm93bi9qd2tzLmpzb25ArAIaBsrzGAIIAUINugIKRW5jcnlwdGlvbkqEPgpICgEMGkMgS2V5cyBhbmQg
                 d2hhdCBpcyBkb25lIHdpdGggdGhlbTogQUVBRCwgcGFzc3dvcmRzLCBKV1RzLiBBbGwgU1lOQy4KCkEKAgYAGjsgQUVTLTI1Ni1H
                 Q00gYW5kIEhNQUMtU0hBLTI1NiB1bmRlciBuYW1lZCwgdmVyc2lvbmVkIGtleXMuCgoqCgQGAAIBGiIgRXZlcnkgZmFpbHVyZSBp
                 cyB0aGUgc2FtZSBlcnJvci4KClcKBAYAAgIaTyBUaGUgc2FtZSBwbGFpbnRleHQgdW5kZXIgdGhlIGtleSdzIHByaW1hcnkgdmVy
@@ -841,23 +841,24 @@ package enum ContractFiles {
                 ZW4gdW50aWwgdGhlbjsgYSByZXN0YXJ0IG9mIHRoZSBzZXJ2aWNlIG1ha2VzIGFub3RoZXIuCgqyAQoEBDoCBxqpASBSU0EtT0FF
                 UCAoU0hBLTI1NiwgTUdGMSB3aXRoIFNIQS0yNTYpIG9mIGEgZnJlc2ggQUVTLTI1NiBrZXksIHRoZW4gd2hhdCBpcyBpbXBvcnRl
                 ZCwgaW4gdGhlIGZvcm0gdGhhdCBFeHBvcnRLZXkgZ2l2ZXMsCiB3cmFwcGVkIHVuZGVyIHRoYXQga2V5IHdpdGggQUVTLUtXUCAo
-                UkZDIDU2NDkpLgoKhAEKBAQ9AgAafCBgJDJiJDEyJC4uLmA7IGJlaGluZCBhIHBlcHBlciBgJGhtYWMtc2hhMjU2JGs9TkFNRSx2
-                PTEkMmIkMTIkLi4uYCwgd2hpY2ggbmFtZXMgdGhlIGtleSBhbmQgaXRzIHZlcnNpb24uIDEyOCBieXRlcyBhdCBtb3N0LgoKWwoE
-                BD8CARpTIFRoZSBoYXNoIHdhcyBtYWRlIHdpdGggb3RoZXIgcGFyYW1ldGVycyB0aGFuIHRvZGF5J3M6IHJvdW5kcywgdmFyaWFu
-                dCwgb3IgcGVwcGVyLgoKSwoEBEACARpDIFdvcmRzIHRoYXQgbXVzdCBub3QgbWFrZSB1cCB0aGUgcGFzc3dvcmQ6IGFkZHJlc3Ms
-                IG5hbWUsIHByb2R1Y3QuCgpKCgQEQAICGkIgVGhlIHBhc3N3b3JkIHdpbGwgbmV2ZXIgYmUgZW5vdWdoIGJ5IGl0c2VsZjogYSBz
-                aG9ydGVyIG9uZSBkb2VzLgoKNAoEBEECAhosIFRoZSBmZXdlc3QgY2hhcmFjdGVycyB0aGF0IHdlcmUgYXNrZWQgZm9yLgoKUgoE
-                BEICABpKIHRvb19zaG9ydCwgdG9vX2xvbmcsIGNvbnRhaW5zX251bCwgY29tbW9uLCBibG9ja2xpc3RlZCwgY29udGFpbnNfY29u
-                dGV4dAoKMAoEBEICARooIEEgc2VudGVuY2UgZm9yIHRoZSBwZXJzb24gd2hvIGNob29zZXMuCgo9CgQEQwIFGjUgU2Vjb25kcyB1
-                bnRpbCBpdCBleHBpcmVzOyBhdCBtb3N0IDM2MDAsIDkwMCB3aGVuIDAuCgpICgQEQwIGGkAgSG93IHRoZSBzdWJqZWN0IHdhcyBh
-                dXRoZW50aWNhdGVkIChgYW1yYCk6IHZhbHVlcyBvZiBSRkMgODE3Ni4KCj8KBARDAgcaNyBIb3cgd2VsbCAoYGFjcmAsIE9wZW5J
-                RCBDb25uZWN0IENvcmUgMS4wLCBzZWN0aW9uIDIpLgoKTAoEBEMCCBpEIFdoZW4gKGBhdXRoX3RpbWVgKSwgc2Vjb25kcyBzaW5j
-                ZSAxOTcwLiAwOiB0aGUgdG9rZW4gZG9lcyBub3Qgc2F5LgoKgAEKBARDAgkaeCBUaGUgT0F1dGggY2xpZW50IHRoYXQgdGhlIHRv
-                a2VuIGlzIGlzc3VlZCB0byAoYGNsaWVudF9pZGAsIFJGQyA5MDY4LCBzZWN0aW9uIDIuMikuIEVtcHR5OiBhIHVzZXIgc2lnbmVk
-                IGluIHRoZW1zZWx2ZXMuCgpgCgQEQwIKGlggV2hhdCBpdCBpcyBnb29kIGZvciAoYHNjb3BlYCwgUkZDIDkwNjgsIHNlY3Rpb24g
-                Mi4yLjMpLCB3aXRoIHNwYWNlcyBiZXR3ZWVuIHRoZSB3b3Jkcy4KChsKBARGAgQaEyBBcyBTaWduUmVxdWVzdCdzLgoKUQoCBEka
-                SyBSRkMgNzUxNywgUkZDIDc1MTgsIFJGQyA4MDM3LiBUaGUgbWVtYmVycycgbmFtZXMgYXJlIHRoZSByZWdpc3RlcmVkIG9uZXMu
-                CgoyCgQESQIGGiogT2YgZWxsaXB0aWMgY3VydmVzIHdpdGggdHdvIGNvb3JkaW5hdGVzLgpiBnByb3RvMw==
+                UkZDIDU2NDkpLgoKygEKBAQ9AgAawQEgYCQyYiQxMiQuLi5gOyBiZWhpbmQgYSBwZXBwZXIgYCRobWFjLXNoYTI1NiRrPU5BTUUs
+                dj0xLGY9RklOR0VSUFJJTlQkMmIkMTIkLi4uYCwgd2hpY2ggbmFtZXMgdGhlIGtleSwgaXRzIHZlcnNpb24sIGFuZAogdGhlIGZp
+                cnN0IDggYnl0ZXMgb2YgYW4gSE1BQyB1bmRlciBpdCwgYXMgYmFzZTY0dXJsLiAxMjggYnl0ZXMgYXQgbW9zdC4KClsKBAQ/AgEa
+                UyBUaGUgaGFzaCB3YXMgbWFkZSB3aXRoIG90aGVyIHBhcmFtZXRlcnMgdGhhbiB0b2RheSdzOiByb3VuZHMsIHZhcmlhbnQsIG9y
+                IHBlcHBlci4KCksKBARAAgEaQyBXb3JkcyB0aGF0IG11c3Qgbm90IG1ha2UgdXAgdGhlIHBhc3N3b3JkOiBhZGRyZXNzLCBuYW1l
+                LCBwcm9kdWN0LgoKSgoEBEACAhpCIFRoZSBwYXNzd29yZCB3aWxsIG5ldmVyIGJlIGVub3VnaCBieSBpdHNlbGY6IGEgc2hvcnRl
+                ciBvbmUgZG9lcy4KCjQKBARBAgIaLCBUaGUgZmV3ZXN0IGNoYXJhY3RlcnMgdGhhdCB3ZXJlIGFza2VkIGZvci4KClIKBARCAgAa
+                SiB0b29fc2hvcnQsIHRvb19sb25nLCBjb250YWluc19udWwsIGNvbW1vbiwgYmxvY2tsaXN0ZWQsIGNvbnRhaW5zX2NvbnRleHQK
+                CjAKBARCAgEaKCBBIHNlbnRlbmNlIGZvciB0aGUgcGVyc29uIHdobyBjaG9vc2VzLgoKPQoEBEMCBRo1IFNlY29uZHMgdW50aWwg
+                aXQgZXhwaXJlczsgYXQgbW9zdCAzNjAwLCA5MDAgd2hlbiAwLgoKSAoEBEMCBhpAIEhvdyB0aGUgc3ViamVjdCB3YXMgYXV0aGVu
+                dGljYXRlZCAoYGFtcmApOiB2YWx1ZXMgb2YgUkZDIDgxNzYuCgo/CgQEQwIHGjcgSG93IHdlbGwgKGBhY3JgLCBPcGVuSUQgQ29u
+                bmVjdCBDb3JlIDEuMCwgc2VjdGlvbiAyKS4KCkwKBARDAggaRCBXaGVuIChgYXV0aF90aW1lYCksIHNlY29uZHMgc2luY2UgMTk3
+                MC4gMDogdGhlIHRva2VuIGRvZXMgbm90IHNheS4KCoABCgQEQwIJGnggVGhlIE9BdXRoIGNsaWVudCB0aGF0IHRoZSB0b2tlbiBp
+                cyBpc3N1ZWQgdG8gKGBjbGllbnRfaWRgLCBSRkMgOTA2OCwgc2VjdGlvbiAyLjIpLiBFbXB0eTogYSB1c2VyIHNpZ25lZCBpbiB0
+                aGVtc2VsdmVzLgoKYAoEBEMCChpYIFdoYXQgaXQgaXMgZ29vZCBmb3IgKGBzY29wZWAsIFJGQyA5MDY4LCBzZWN0aW9uIDIuMi4z
+                KSwgd2l0aCBzcGFjZXMgYmV0d2VlbiB0aGUgd29yZHMuCgobCgQERgIEGhMgQXMgU2lnblJlcXVlc3Qncy4KClEKAgRJGksgUkZD
+                IDc1MTcsIFJGQyA3NTE4LCBSRkMgODAzNy4gVGhlIG1lbWJlcnMnIG5hbWVzIGFyZSB0aGUgcmVnaXN0ZXJlZCBvbmVzLgoKMgoE
+                BEkCBhoqIE9mIGVsbGlwdGljIGN1cnZlcyB3aXRoIHR3byBjb29yZGluYXRlcy4KYgZwcm90bzM=
                 """
         ),
         ContractFile(

@@ -162,9 +162,10 @@ import Testing
         for _ in 0..<3 { use() }
         #expect(keeper.keyring.audit.sequence == 3)
         parts.clock.advance(seconds: 61)
-        // The second one is told in a step that begins when the first one's has ended.
+        // The second one is told in a step that begins when the first one's has ended. The third of those before may have
+        // been sealed in its own step, if that was still under way when the minute was over.
         for _ in 0..<2 { use() }
-        #expect(keeper.keyring.audit.sequence == 7)
+        #expect([6, 7].contains(keeper.keyring.audit.sequence))
         keeper.stop()
         // Those that a killed process left are sealed at the start.
         let sealed = try Data(contentsOf: URL(filePath: parts.location.keyring))

@@ -13,8 +13,8 @@ def exchange_bcrypt(asked):
     import bcrypt
 
     def prefixes(made):
-        # $2b$ is what the library writes; the other names the same function.
-        return [made, b"$2y$" + made[4:]]
+        # $2b$ is what the library writes; the others name the same function.
+        return [made, b"$2a$" + made[4:], b"$2y$" + made[4:]]
 
     return {
         "hashes": [
