@@ -8,6 +8,8 @@ import NIOSSL
 struct Refusal: Error, CustomStringConvertible {
     let status: Int
     let code: String
+    /// Seconds after which it may be tried again; nil when the answer does not say.
+    let retryAfter: Int?
 
     var description: String { "\(status) \(code)" }
 }
@@ -53,7 +55,9 @@ struct API: Sendable {
         let body = try await response.body.collect(upTo: Self.largestAnswer)
         let answer = (try? JSONDecoder().decode([String: JSONField].self, from: Data(body.readableBytesView))) ?? [:]
         guard (200..<300).contains(response.status.code) else {
-            throw Refusal(status: Int(response.status.code), code: answer["code"]?.text ?? "")
+            throw Refusal(
+                status: Int(response.status.code), code: answer["code"]?.text ?? "",
+                retryAfter: response.headers.first(name: "Retry-After").flatMap { Int($0) })
         }
         return answer
     }

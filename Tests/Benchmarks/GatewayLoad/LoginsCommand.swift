@@ -29,20 +29,31 @@ struct LoginsCommand: AsyncParsableCommand {
             }
             let took = start.duration(to: .now) / .seconds(1)
             let (login, wait) = (logins.summary(of: "login"), probes.summary(of: "probe"))
+            let samplesRefused = logins.summary(of: "refused").count
             let values: [(String, Double)] = [
                 ("logins", Double(login.count)), ("seconds", took), ("rate", Double(login.count) / took),
                 ("login_p50_ms", login.p50), ("login_p99_ms", login.p99), ("probes", Double(wait.count)),
                 ("probe_p50_ms", wait.p50), ("probe_p99_ms", wait.p99), ("probe_max_ms", wait.max),
-                ("failed", Double(login.failed + wait.failed)),
+                ("failed", Double(login.failed + wait.failed)), ("refused", Double(samplesRefused)),
             ]
             print("{" + values.map { "\"\($0)\": \($1)" }.joined(separator: ", ") + "}")
         }
     }
 
+    /// Whoever is told to come back later does: as browsers and people do, and no storm of refusals is measured.
     private func signIn(_ api: API, _ index: Int, _ samples: Samples, until end: ContinuousClock.Instant) async {
         let fields = ["email": accounts.address(index), "password": accounts.password]
         while ContinuousClock.now < end {
-            await measure("login", into: samples) { try await api.send("POST", path, fields) }
+            let start = ContinuousClock.now
+            do {
+                try await api.send("POST", path, fields)
+                samples.add("login", start.duration(to: .now))
+            } catch {
+                let refusal = error as? Refusal
+                guard let pause = refusal?.retryAfter else { return samples.fail("login", refusal?.description ?? "\(type(of: error))") }
+                samples.add("refused", start.duration(to: .now))
+                try? await Task.sleep(for: .seconds(pause))
+            }
         }
     }
 
