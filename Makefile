@@ -48,7 +48,7 @@ release: deps
 
 # One test at a time: many of them start servers, and two cores are all there may be.
 test: build ## Install what tests need, build, run everything
-	LOCKSTEP_TEST_PYTHON=$(CURDIR)/$(PYTHON)/bin/python3 \
+	@LOCKSTEP_TEST_PYTHON=$(CURDIR)/$(PYTHON)/bin/python3 Tests/Support/test.sh $(DEBUG)/test.log \
 	  swift test --scratch-path $(DEBUG) --skip-build --no-parallel $(if $(FILTER),--filter '$(FILTER)')
 
 check: generate ## Regenerate and fail when the checked-in code was stale, then test
