@@ -16,7 +16,15 @@ package enum AEAD {
     package static func seal(
         _ plaintext: some ContiguousBytes, key: SymmetricKey, aad: some ContiguousBytes
     ) throws(CryptoError) -> [UInt8] {
-        try seal(plaintext, key: key, nonce: RandomBytes.generate(nonceCount), aad: aad)
+        try seal(plaintext, key: key, nonce: nil, aad: aad)
+    }
+
+    /// The same into memory of the caller's, which has `overhead` bytes more than the plaintext.
+    package static func seal(
+        _ plaintext: UnsafeRawBufferPointer, key: SymmetricKey, aad: some ContiguousBytes, into target: UnsafeMutableRawBufferPointer
+    ) throws(CryptoError) {
+        let failure = aad.withUnsafeBytes { aad in encrypt(plaintext, key: key, nonce: nil, aad: aad, into: target) }
+        if let failure { throw failure }
     }
 
     /// The plaintext of what `seal` gave.
@@ -26,68 +34,88 @@ package enum AEAD {
         _ sealed: some ContiguousBytes, key: SymmetricKey, aad: some ContiguousBytes
     ) throws(CryptoError) -> [UInt8] {
         let opened: Result<[UInt8], CryptoError> = sealed.withUnsafeBytes { sealed in
-            aad.withUnsafeBytes { aad in
-                guard sealed.count >= overhead, sealed.count <= maximumCount + overhead, aad.count <= maximumCount
-                else { return .failure(.authenticationFailed) }
-                return decrypt(sealed, key: key, aad: aad)
+            guard sealed.count >= overhead else { return .failure(.authenticationFailed) }
+            var plaintext = [UInt8](repeating: 0, count: sealed.count - overhead)
+            let failure = aad.withUnsafeBytes { aad in
+                plaintext.withUnsafeMutableBytes { decrypt(sealed, key: key, aad: aad, into: $0) }
             }
+            return failure.map { .failure($0) } ?? .success(plaintext)
         }
         return try opened.get()
     }
 
+    /// The same into memory of the caller's, which has `overhead` bytes less than `sealed`; zeros when it throws.
+    package static func open(
+        _ sealed: UnsafeRawBufferPointer, key: SymmetricKey, aad: some ContiguousBytes, into target: UnsafeMutableRawBufferPointer
+    ) throws(CryptoError) {
+        let failure = aad.withUnsafeBytes { aad in decrypt(sealed, key: key, aad: aad, into: target) }
+        if let failure { throw failure }
+    }
+
     /// Sealing with a given nonce: for published vectors. A nonce must never serve one key twice.
     static func seal(
-        _ plaintext: some ContiguousBytes, key: SymmetricKey, nonce: [UInt8], aad: some ContiguousBytes
+        _ plaintext: some ContiguousBytes, key: SymmetricKey, nonce: [UInt8]?, aad: some ContiguousBytes
     ) throws(CryptoError) -> [UInt8] {
-        guard nonce.count == nonceCount else { throw .invalidKey }
         let sealed: Result<[UInt8], CryptoError> = plaintext.withUnsafeBytes { plaintext in
-            aad.withUnsafeBytes { aad in
-                guard plaintext.count <= maximumCount, aad.count <= maximumCount
-                else { return .failure(.limitExceeded) }
-                return encrypt(plaintext, key: key, nonce: nonce, aad: aad)
+            var sealed = [UInt8](repeating: 0, count: plaintext.count + overhead)
+            let failure = aad.withUnsafeBytes { aad in
+                sealed.withUnsafeMutableBytes { encrypt(plaintext, key: key, nonce: nonce, aad: aad, into: $0) }
             }
+            return failure.map { .failure($0) } ?? .success(sealed)
         }
         return try sealed.get()
     }
 }
 
 extension AEAD {
+    /// - Parameter nonce: Nil for a fresh random one.
+    /// - Returns: What failed, if anything did.
     private static func encrypt(
-        _ plaintext: UnsafeRawBufferPointer, key: SymmetricKey, nonce: [UInt8], aad: UnsafeRawBufferPointer
-    ) -> Result<[UInt8], CryptoError> {
-        guard var context = try? key.encryption.take() else { return .failure(.library("AES-256-GCM")) }
-        var output = [UInt8](repeating: 0, count: plaintext.count + overhead)
-        let ok = output.withUnsafeMutableBytes { output in
-            output.copyBytes(from: nonce)
-            let body = UnsafeMutableRawBufferPointer(rebasing: output[nonceCount...])
-            return begin(&context, key: key, nonce: output.baseAddress, encrypting: true)
-                && update(context, from: aad, to: nil, EVP_EncryptUpdate)
-                && update(context, from: plaintext, to: body.baseAddress, EVP_EncryptUpdate)
-                && finish(context, EVP_EncryptFinal_ex)
-                && lockstep_gcm_get_tag(
-                    context.pointer, body.baseAddress?.advanced(by: plaintext.count), Int32(tagCount)) == 1
+        _ plaintext: UnsafeRawBufferPointer, key: SymmetricKey, nonce: [UInt8]?, aad: UnsafeRawBufferPointer,
+        into target: UnsafeMutableRawBufferPointer
+    ) -> CryptoError? {
+        guard plaintext.count <= maximumCount, aad.count <= maximumCount, target.count == plaintext.count + overhead
+        else { return .limitExceeded }
+        guard nonce == nil || nonce?.count == nonceCount else { return .invalidKey }
+        guard var context = try? key.encryption.take() else { return .library("AES-256-GCM") }
+        if let nonce {
+            target.copyBytes(from: nonce)
+        } else {
+            do throws(CryptoError) {
+                try context.nonces.next(into: UnsafeMutableRawBufferPointer(rebasing: target[..<nonceCount]))
+            } catch {
+                key.encryption.put(context)
+                return error
+            }
         }
-        return settle(context, in: key.encryption, ok: ok, output, failure: .library("AES-256-GCM"))
+        let body = UnsafeMutableRawBufferPointer(rebasing: target[nonceCount...])
+        let ok =
+            begin(&context, key: key, nonce: target.baseAddress, encrypting: true)
+            && update(context, from: aad, to: nil, EVP_EncryptUpdate)
+            && update(context, from: plaintext, to: body.baseAddress, EVP_EncryptUpdate)
+            && finish(context, EVP_EncryptFinal_ex)
+            && lockstep_gcm_get_tag(context.pointer, body.baseAddress?.advanced(by: plaintext.count), Int32(tagCount)) == 1
+        return settle(context, in: key.encryption, ok: ok) ? nil : .library("AES-256-GCM")
     }
 
+    /// - Returns: What failed, if anything did.
     private static func decrypt(
-        _ sealed: UnsafeRawBufferPointer, key: SymmetricKey, aad: UnsafeRawBufferPointer
-    ) -> Result<[UInt8], CryptoError> {
-        guard var context = try? key.decryption.take() else { return .failure(.library("AES-256-GCM")) }
+        _ sealed: UnsafeRawBufferPointer, key: SymmetricKey, aad: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    ) -> CryptoError? {
+        guard sealed.count >= overhead, sealed.count <= maximumCount + overhead, aad.count <= maximumCount,
+            target.count == sealed.count - overhead
+        else { return .authenticationFailed }
+        guard var context = try? key.decryption.take() else { return .library("AES-256-GCM") }
         let body = UnsafeRawBufferPointer(rebasing: sealed[nonceCount..<(sealed.count - tagCount)])
         let tag = UnsafeRawBufferPointer(rebasing: sealed[(sealed.count - tagCount)...])
-        var output = [UInt8](repeating: 0, count: body.count)
-        let ok = output.withUnsafeMutableBytes { output in
-            let ok =
-                begin(&context, key: key, nonce: sealed.baseAddress, encrypting: false)
-                && update(context, from: aad, to: nil, EVP_DecryptUpdate)
-                && update(context, from: body, to: output.baseAddress, EVP_DecryptUpdate)
-                && lockstep_gcm_set_tag(context.pointer, tag.baseAddress, Int32(tagCount)) == 1
-                && finish(context, EVP_DecryptFinal_ex)
-            if !ok { wipe(output) }
-            return ok
-        }
-        return settle(context, in: key.decryption, ok: ok, output, failure: .authenticationFailed)
+        let ok =
+            begin(&context, key: key, nonce: sealed.baseAddress, encrypting: false)
+            && update(context, from: aad, to: nil, EVP_DecryptUpdate)
+            && update(context, from: body, to: target.baseAddress, EVP_DecryptUpdate)
+            && lockstep_gcm_set_tag(context.pointer, tag.baseAddress, Int32(tagCount)) == 1
+            && finish(context, EVP_DecryptFinal_ex)
+        if !ok { wipe(target) }
+        return settle(context, in: key.decryption, ok: ok) ? nil : .authenticationFailed
     }
 
     /// Starts a message: the key schedule once per context, the nonce for each message.
@@ -133,16 +161,13 @@ extension AEAD {
     }
 
     /// Puts the context back after success, frees it after a failure, and says which it was.
-    private static func settle(
-        _ context: CipherContextPool.Context, in pool: CipherContextPool, ok: Bool, _ output: [UInt8],
-        failure: CryptoError
-    ) -> Result<[UInt8], CryptoError> {
+    private static func settle(_ context: CipherContextPool.Context, in pool: CipherContextPool, ok: Bool) -> Bool {
         guard ok else {
             pool.discard(context)
             ERR_clear_error()
-            return .failure(failure)
+            return false
         }
         pool.put(context)
-        return .success(output)
+        return true
     }
 }

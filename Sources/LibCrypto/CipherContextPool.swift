@@ -14,6 +14,7 @@ final class CipherContextPool: Sendable {
         let pointer: OpaquePointer
         /// Whether the key schedule is already in it.
         var isKeyed: Bool
+        var nonces: NonceStock
     }
 
     private let idle = Mutex<[Context]>([])
@@ -27,7 +28,7 @@ final class CipherContextPool: Sendable {
     func take() throws(CryptoError) -> Context {
         if let context = idle.withLock({ $0.popLast() }) { return context }
         guard let pointer = EVP_CIPHER_CTX_new() else { throw .failed("EVP_CIPHER_CTX_new") }
-        return Context(pointer: pointer, isKeyed: false)
+        return Context(pointer: pointer, isKeyed: false, nonces: NonceStock())
     }
 
     /// Keeps a context for the next message.
@@ -47,5 +48,31 @@ final class CipherContextPool: Sendable {
 
     deinit {
         for context in idle.withLock({ $0 }) { EVP_CIPHER_CTX_free(context.pointer) }
+    }
+}
+
+/// Random nonces of one cipher context, drawn many at a time where many are used: the generator takes a lock, and longer than a
+/// small message does.
+///
+/// Each serves once. They are no secret: the message that one goes with tells it.
+struct NonceStock {
+    /// The most that are drawn at once.
+    static let most = 64
+
+    /// How many are drawn next: one at first, for a key that seals one message and goes.
+    private var batch = 1
+    private var bytes: [UInt8] = []
+    /// Where the next one begins.
+    private var position = 0
+
+    /// - Throws: `CryptoError.randomUnavailable`.
+    mutating func next(into target: UnsafeMutableRawBufferPointer) throws(CryptoError) {
+        if position == bytes.count {
+            bytes = try RandomBytes.generate(batch * AEAD.nonceCount)
+            position = 0
+            batch = min(batch * 2, Self.most)
+        }
+        target.copyBytes(from: bytes[position..<(position + AEAD.nonceCount)])
+        position += AEAD.nonceCount
     }
 }

@@ -1,4 +1,5 @@
 import Dispatch
+import FoundationEssentials
 import RPCCore
 import Synchronization
 import TestSupport
@@ -134,4 +135,27 @@ final class Events: Sendable {
     /// More uses are in the audit log.
     func use() -> Bool { uses.wait(timeout: .now() + 60) == .success }
     func failure() -> Bool { failures.wait(timeout: .now() + 60) == .success }
+}
+
+/// Tests write bytes as arrays.
+extension Vault {
+    func encrypt(
+        _ plaintext: [UInt8], key: String, context: [UInt8], version: UInt32 = 0, caller: PeerIdentity
+    ) throws(EncryptionError) -> (ciphertext: [UInt8], version: UInt32) {
+        let sealed = try encrypt(Data(plaintext), key: key, context: Data(context), version: version, caller: caller)
+        return (Array(sealed.ciphertext), sealed.version)
+    }
+
+    func decrypt(
+        _ ciphertext: [UInt8], key: String, context: [UInt8], caller: PeerIdentity
+    ) throws(EncryptionError) -> [UInt8] {
+        Array(try decrypt(Data(ciphertext), key: key, context: Data(context), caller: caller))
+    }
+
+    func rewrap(
+        _ ciphertext: [UInt8], key: String, context: [UInt8], caller: PeerIdentity
+    ) throws(EncryptionError) -> (ciphertext: [UInt8], version: UInt32) {
+        let sealed = try rewrap(Data(ciphertext), key: key, context: Data(context), caller: caller)
+        return (Array(sealed.ciphertext), sealed.version)
+    }
 }

@@ -111,6 +111,55 @@ import Testing
         #expect(Set(nonces).count == nonces.count)
     }
 
+    /// Nonces are drawn many at a time: none may serve twice, whatever the number that was drawn at once.
+    @Test("SP 800-38D 8.2.2: a stock of nonces gives each once, and starts with one") func stockOfNonces() throws {
+        var stock = NonceStock()
+        var given: Set<[UInt8]> = []
+        for _ in 0..<(5 * NonceStock.most) {
+            var nonce = [UInt8](repeating: 0, count: AEAD.nonceCount)
+            try nonce.withUnsafeMutableBytes { target in try stock.next(into: target) }
+            given.insert(nonce)
+        }
+        #expect(given.count == 5 * NonceStock.most)
+        #expect(!given.contains([UInt8](repeating: 0, count: AEAD.nonceCount)))
+    }
+
+    @Test func memoryOfAnotherLengthIsRefused() throws {
+        let key = try SymmetricKey()
+        let message = Array("plaintext".utf8)
+        let sealed = try AEAD.seal(message, key: key, aad: [UInt8]())
+        for count in [0, message.count, message.count + AEAD.overhead - 1, message.count + AEAD.overhead + 1] {
+            var target = [UInt8](repeating: 0, count: count)
+            #expect(throws: CryptoError.limitExceeded) {
+                try target.withUnsafeMutableBytes { target in
+                    try message.withUnsafeBytes { try AEAD.seal($0, key: key, aad: [UInt8](), into: target) }
+                }
+            }
+        }
+        for count in [0, message.count - 1, message.count + 1] {
+            var target = [UInt8](repeating: 0, count: count)
+            #expect(throws: CryptoError.authenticationFailed) {
+                try target.withUnsafeMutableBytes { target in
+                    try sealed.withUnsafeBytes { try AEAD.open($0, key: key, aad: [UInt8](), into: target) }
+                }
+            }
+        }
+    }
+
+    /// What is written before the tag is checked is wiped again.
+    @Test("ASVS 11.2.5: nothing of a plaintext is left where it did not open") func nothingIsLeft() throws {
+        let key = try SymmetricKey()
+        let message = [UInt8](repeating: 7, count: 100)
+        var sealed = try AEAD.seal(message, key: key, aad: [UInt8]())
+        sealed[sealed.count - 1] ^= 1
+        var target = [UInt8](repeating: 9, count: message.count)
+        let opened: Bool = target.withUnsafeMutableBytes { target in
+            sealed.withUnsafeBytes { (try? AEAD.open($0, key: key, aad: [UInt8](), into: target)) != nil }
+        }
+        #expect(!opened)
+        #expect(target == [UInt8](repeating: 0, count: message.count))
+    }
+
     @Test func oneKeyServesManyThreads() async throws {
         let key = try SymmetricKey()
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -14,7 +14,7 @@ extension EncryptionHandler {
             EncryptionEncryptResult(
                 ItemLimits.checking(plaintext: item.plaintext, context: item.context).flatMap {
                     attempt { () throws(EncryptionError) in
-                        try sealer.seal(Array(item.plaintext), context: Array(item.context))
+                        try sealer.seal(item.plaintext, context: item.context)
                     }
                 })
         }
@@ -28,12 +28,12 @@ extension EncryptionHandler {
         let results = try results(request.items, .decrypt, request.keyName, 0, context, \.hasError) { item in
             let opened = ItemLimits.checking(ciphertext: item.ciphertext, context: item.context).flatMap {
                 attempt { () throws(EncryptionError) in
-                    try opener.open(Array(item.ciphertext), context: Array(item.context))
+                    try opener.open(item.ciphertext, context: item.context)
                 }
             }
             return EncryptionDecryptResult.with {
                 switch opened {
-                case .success(let plaintext): $0.plaintext = Data(plaintext)
+                case .success(let plaintext): $0.plaintext = plaintext
                 case .failure(let error): $0.error = EncryptionItemError(error)
                 }
             }
@@ -49,7 +49,7 @@ extension EncryptionHandler {
             EncryptionEncryptResult(
                 ItemLimits.checking(ciphertext: item.ciphertext, context: item.context).flatMap {
                     attempt { () throws(EncryptionError) in
-                        try rewrapper.rewrap(Array(item.ciphertext), context: Array(item.context))
+                        try rewrapper.rewrap(item.ciphertext, context: item.context)
                     }
                 })
         }
@@ -62,7 +62,7 @@ extension EncryptionHandler {
         let key = try vault.authenticator(request.keyName, .mac, version: request.keyVersion, caller: context.peer)
         let results = try results(request.items, .mac, request.keyName, key.version.number, context, \.hasError) { item in
             let made = ItemLimits.checking(message: item.message).flatMap {
-                attempt { () throws(EncryptionError) in try key.mac(Array(item.message)) }
+                attempt { () throws(EncryptionError) in try key.mac(item.message) }
             }
             return EncryptionMACResult.with {
                 switch made {
@@ -82,7 +82,7 @@ extension EncryptionHandler {
         let key = try vault.authenticator(request.keyName, .verifyMAC, caller: context.peer)
         let results = try results(request.items, .verifyMAC, request.keyName, 0, context, { !$0.valid }) { item in
             let verified = ItemLimits.checking(message: item.message).flatMap {
-                attempt { () throws(EncryptionError) in try key.isValid(Array(item.mac), for: Array(item.message)) }
+                attempt { () throws(EncryptionError) in try key.isValid(item.mac, for: item.message) }
             }
             return EncryptionVerifyMACResult.with {
                 switch verified {
@@ -145,7 +145,7 @@ extension EncryptionEncryptResult {
         self.init()
         switch result {
         case .success(let sealed):
-            ciphertext = Data(sealed.ciphertext)
+            ciphertext = sealed.ciphertext
             keyVersion = sealed.version
         case .failure(let error): self.error = EncryptionItemError(error)
         }

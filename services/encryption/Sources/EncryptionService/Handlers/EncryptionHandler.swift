@@ -20,11 +20,11 @@ package struct EncryptionHandler: EncryptionServiceHandler {
         _ request: EncryptionEncryptRequest, _ context: CallContext
     ) throws -> EncryptionEncryptResponse {
         let sealed = try vault.encrypt(
-            Array(request.plaintext), key: request.keyName, context: Array(request.context),
+            request.plaintext, key: request.keyName, context: request.context,
             version: request.keyVersion, caller: context.peer)
         vault.tell(.encrypt, request.keyName, version: sealed.version, context)
         return .with {
-            $0.ciphertext = Data(sealed.ciphertext)
+            $0.ciphertext = sealed.ciphertext
             $0.keyVersion = sealed.version
         }
     }
@@ -32,22 +32,22 @@ package struct EncryptionHandler: EncryptionServiceHandler {
     package func decrypt(
         _ request: EncryptionDecryptRequest, _ context: CallContext
     ) throws -> EncryptionDecryptResponse {
-        let ciphertext = Array(request.ciphertext)
+        let ciphertext = request.ciphertext
         let plaintext = try vault.telling(.decrypt, request.keyName, of: ciphertext, context) {
-            try vault.decrypt(ciphertext, key: request.keyName, context: Array(request.context), caller: context.peer)
+            try vault.decrypt(ciphertext, key: request.keyName, context: request.context, caller: context.peer)
         }
-        return .with { $0.plaintext = Data(plaintext) }
+        return .with { $0.plaintext = plaintext }
     }
 
     package func rewrap(
         _ request: EncryptionRewrapRequest, _ context: CallContext
     ) throws -> EncryptionRewrapResponse {
-        let ciphertext = Array(request.ciphertext)
+        let ciphertext = request.ciphertext
         let sealed = try vault.telling(.rewrap, request.keyName, of: ciphertext, context) {
-            try vault.rewrap(ciphertext, key: request.keyName, context: Array(request.context), caller: context.peer)
+            try vault.rewrap(ciphertext, key: request.keyName, context: request.context, caller: context.peer)
         }
         return .with {
-            $0.ciphertext = Data(sealed.ciphertext)
+            $0.ciphertext = sealed.ciphertext
             $0.keyVersion = sealed.version
         }
     }
@@ -99,19 +99,19 @@ package struct EncryptionHandler: EncryptionServiceHandler {
             throw EncryptionError.invalid(field: "length", "It must be 16, 32 or 64, or 0 for 32.")
         }
         var key = try vault.dataKey(
-            Int(length), key: request.keyName, context: Array(request.context), caller: context.peer)
-        defer { key.plaintext.withUnsafeMutableBytes { wipe($0) } }
+            Int(length), key: request.keyName, context: request.context, caller: context.peer)
+        defer { if request.wrappedOnly { key.plaintext.withUnsafeMutableBytes { wipe($0) } } }
         vault.tell(.dataKey, request.keyName, version: key.sealed.version, context)
         return .with {
-            if !request.wrappedOnly { $0.plaintext = Data(key.plaintext) }
-            $0.ciphertext = Data(key.sealed.ciphertext)
+            if !request.wrappedOnly { $0.plaintext = key.plaintext }
+            $0.ciphertext = key.sealed.ciphertext
             $0.keyVersion = key.sealed.version
         }
     }
 
     package func mac(_ request: EncryptionMACRequest, _ context: CallContext) throws -> EncryptionMACResponse {
         let made = try vault.authenticator(request.keyName, .mac, version: request.keyVersion, caller: context.peer)
-            .mac(Array(request.message))
+            .mac(request.message)
         vault.tell(.mac, request.keyName, version: made.version, context)
         return .with {
             $0.mac = Data(made.mac)
@@ -123,8 +123,8 @@ package struct EncryptionHandler: EncryptionServiceHandler {
         _ request: EncryptionVerifyMACRequest, _ context: CallContext
     ) throws -> EncryptionVerifyMACResponse {
         let isValid = try vault.authenticator(request.keyName, .verifyMAC, caller: context.peer)
-            .isValid(Array(request.mac), for: Array(request.message))
-        let version = TaggedMAC(Array(request.mac))?.version ?? 0
+            .isValid(request.mac, for: request.message)
+        let version = TaggedMAC(request.mac)?.version ?? 0
         vault.tell(.verifyMAC, request.keyName, version: version, failed: isValid ? 0 : 1, context)
         return .with { $0.valid = isValid }
     }
@@ -148,7 +148,7 @@ extension Vault {
 
     /// Opens a ciphertext, and leaves word of that, also when it does not open.
     fileprivate func telling<Result>(
-        _ operation: KeyOperation, _ key: String, of ciphertext: [UInt8], _ context: CallContext, _ body: () throws -> Result
+        _ operation: KeyOperation, _ key: String, of ciphertext: Data, _ context: CallContext, _ body: () throws -> Result
     ) throws -> Result {
         func tell(failed: Int) {
             guard keeper.auditsUses else { return }

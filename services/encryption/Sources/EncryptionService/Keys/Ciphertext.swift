@@ -1,15 +1,20 @@
+import FoundationEssentials
+import LibCrypto
+
 /// The bytes that callers store: `0x01, key version (u32, big-endian), nonce (12), ciphertext, tag (16)`.
 struct Ciphertext {
     static let format: UInt8 = 1
+    /// What sealing adds to a plaintext, in bytes.
+    static let overhead = VersionedBytes.headerCount + AEAD.overhead
 
     let version: UInt32
     /// Nonce, ciphertext and tag.
-    let sealed: ArraySlice<UInt8>
+    let sealed: Data
 
     /// Nil when the bytes cannot be a ciphertext.
-    init?(_ bytes: [UInt8]) {
-        guard let parts = VersionedBytes(bytes, format: Self.format) else { return nil }
-        (version, sealed) = (parts.version, parts.content)
+    init?(_ bytes: Data) {
+        guard let version = VersionedBytes.version(bytes, format: Self.format) else { return nil }
+        (self.version, sealed) = (version, bytes.dropFirst(VersionedBytes.headerCount))
     }
 
     static func header(version: UInt32) -> [UInt8] { VersionedBytes.header(format, version: version) }
@@ -17,7 +22,7 @@ struct Ciphertext {
     /// What is authenticated beside the plaintext: format, key name, version, and the caller's context.
     ///
     /// The name carries its length and the context comes last, so that no two inputs have the same bytes.
-    static func aad(key: String, version: UInt32, context: [UInt8]) -> [UInt8] {
+    static func aad(key: String, version: UInt32, context: some Collection<UInt8>) -> [UInt8] {
         header(version: version) + UInt16(key.utf8.count).bigEndianBytes + Array(key.utf8) + context
     }
 }
@@ -27,28 +32,25 @@ struct TaggedMAC {
     static let format: UInt8 = 2
 
     let version: UInt32
-    let tag: ArraySlice<UInt8>
+    let tag: Data
 
     /// Nil when the bytes cannot be a MAC.
-    init?(_ bytes: [UInt8]) {
-        guard let parts = VersionedBytes(bytes, format: Self.format) else { return nil }
-        (version, tag) = (parts.version, parts.content)
+    init?(_ bytes: Data) {
+        guard let version = VersionedBytes.version(bytes, format: Self.format) else { return nil }
+        (self.version, tag) = (version, bytes.dropFirst(VersionedBytes.headerCount))
     }
 
     static func bytes(version: UInt32, tag: [UInt8]) -> [UInt8] { VersionedBytes.header(format, version: version) + tag }
 }
 
-/// A format, a key's version, and what was made with it.
-private struct VersionedBytes {
-    private static let headerCount = 5
+/// What both begin with: a format, and a key's version.
+private enum VersionedBytes {
+    static let headerCount = 5
 
-    let version: UInt32
-    let content: ArraySlice<UInt8>
-
-    init?(_ bytes: [UInt8], format: UInt8) {
-        guard bytes.count > Self.headerCount, bytes[0] == format else { return nil }
-        version = bytes[1..<Self.headerCount].reduce(0) { $0 << 8 | UInt32($1) }
-        content = bytes[Self.headerCount...]
+    /// Nil for another format, or when nothing follows.
+    static func version(_ bytes: Data, format: UInt8) -> UInt32? {
+        guard bytes.count > headerCount, bytes.first == format else { return nil }
+        return bytes.dropFirst().prefix(headerCount - 1).reduce(0) { $0 << 8 | UInt32($1) }
     }
 
     static func header(_ format: UInt8, version: UInt32) -> [UInt8] { [format] + version.bigEndianBytes }

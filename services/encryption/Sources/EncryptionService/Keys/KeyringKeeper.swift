@@ -183,6 +183,9 @@ package final class KeyringKeeper: Sendable {
     /// The keyring as it is now. Immutable; a lock and a reference count, no wait.
     package var keyring: Keyring { published.withLock { $0.keyring } }
 
+    /// One key of it.
+    package func key(_ name: String) -> NamedKey? { published.withLock { $0.keyring[name] } }
+
     /// How many messages its keys may seal.
     package var limits: UsageLimits { maker.limits }
 

@@ -1,3 +1,4 @@
+package import FoundationEssentials
 import LibCrypto
 package import RPCCore
 
@@ -14,35 +15,37 @@ package struct Vault: Sendable {
     }
 
     /// A ciphertext and the version of the key that made it.
-    package typealias Sealed = (ciphertext: [UInt8], version: UInt32)
+    package typealias Sealed = (ciphertext: Data, version: UInt32)
 
     /// Seals under the key's primary version, or the one that is asked for, bound to `context`.
     package func encrypt(
-        _ plaintext: [UInt8], key: String, context: [UInt8], version: UInt32 = 0, caller: PeerIdentity
+        _ plaintext: Data, key: String, context: Data, version: UInt32 = 0, caller: PeerIdentity
     ) throws(EncryptionError) -> Sealed {
         try sealer(key, .encrypt, version: version, caller: caller).seal(plaintext, context: context)
     }
 
     /// - Throws: `denied`, what keeps the key from being used, or `decryptionFailed` for every other cause.
     package func decrypt(
-        _ ciphertext: [UInt8], key: String, context: [UInt8], caller: PeerIdentity
-    ) throws(EncryptionError) -> [UInt8] {
+        _ ciphertext: Data, key: String, context: Data, caller: PeerIdentity
+    ) throws(EncryptionError) -> Data {
         try opener(key, .decrypt, caller: caller).open(ciphertext, context: context)
     }
 
     /// The same plaintext under the primary version; it does not leave this function.
     package func rewrap(
-        _ ciphertext: [UInt8], key: String, context: [UInt8], caller: PeerIdentity
+        _ ciphertext: Data, key: String, context: Data, caller: PeerIdentity
     ) throws(EncryptionError) -> Sealed {
         try rewrapper(key, caller: caller).rewrap(ciphertext, context: context)
     }
 
     /// A fresh key of `count` bytes, and the same sealed.
     package func dataKey(
-        _ count: Int, key: String, context: [UInt8], caller: PeerIdentity
-    ) throws(EncryptionError) -> (plaintext: [UInt8], sealed: Sealed) {
+        _ count: Int, key: String, context: Data, caller: PeerIdentity
+    ) throws(EncryptionError) -> (plaintext: Data, sealed: Sealed) {
         let sealer = try sealer(key, .dataKey, version: 0, caller: caller)
-        guard let plaintext = try? RandomBytes.generate(count) else { throw .cryptoFailed }
+        guard var bytes = try? RandomBytes.generate(count) else { throw .cryptoFailed }
+        defer { bytes.withUnsafeMutableBytes { wipe($0) } }
+        let plaintext = Data(bytes)
         return (plaintext, try sealer.seal(plaintext, context: context))
     }
 
@@ -64,8 +67,8 @@ package struct Vault: Sendable {
         _ name: String, _ operation: KeyOperation, caller: PeerIdentity
     ) throws(EncryptionError) -> Opener {
         try policy.check(caller, operation, name)
-        guard keeper.keyring[name] != nil else { return Opener(key: nil, keeper: keeper) }
-        return Opener(key: try usable(name), keeper: keeper)
+        guard let key = keeper.key(name) else { return Opener(key: nil, keeper: keeper) }
+        return Opener(key: try key.usable(), keeper: keeper)
     }
 
     /// Both.
@@ -87,7 +90,7 @@ package struct Vault: Sendable {
     }
 
     private func usable(_ name: String) throws(EncryptionError) -> NamedKey {
-        guard let key = keeper.keyring[name] else { throw keeper.isStale ? .keyringStale : .unknownKey(name) }
+        guard let key = keeper.key(name) else { throw keeper.isStale ? .keyringStale : .unknownKey(name) }
         return try key.usable()
     }
 
@@ -135,14 +138,30 @@ package struct Sealer {
     fileprivate let secret: SymmetricKey
     fileprivate let meter: UsageMeter
     fileprivate let keeper: KeyringKeeper
+    private let header: [UInt8]
+    /// The additional data without a context.
+    private let aad: [UInt8]
 
-    package func seal(_ plaintext: [UInt8], context: [UInt8]) throws(EncryptionError) -> Vault.Sealed {
+    fileprivate init(key: NamedKey, version: KeyVersion, secret: SymmetricKey, meter: UsageMeter, keeper: KeyringKeeper) {
+        (self.key, self.version, self.secret, self.meter, self.keeper) = (key, version, secret, meter, keeper)
+        header = Ciphertext.header(version: version.number)
+        aad = Ciphertext.aad(key: key.name, version: version.number, context: [])
+    }
+
+    package func seal(_ plaintext: Data, context: Data) throws(EncryptionError) -> Vault.Sealed {
         if key.options.isDerived, context.isEmpty { throw .contextRequired(key: key.name) }
-        let aad = Ciphertext.aad(key: key.name, version: version.number, context: context)
+        let aad = context.isEmpty ? aad : aad + context
         let secret = try key.secret(secret, aad: aad)
         try spend()
-        guard let sealed = try? AEAD.seal(plaintext, key: secret, aad: aad) else { throw .cryptoFailed }
-        return (Ciphertext.header(version: version.number) + sealed, version.number)
+        // Sealed where it is answered from: neither the plaintext nor the ciphertext is copied.
+        var ciphertext = Data(count: plaintext.count + Ciphertext.overhead)
+        let isSealed = ciphertext.withUnsafeMutableBytes { target in
+            target.copyBytes(from: header)
+            let sealed = UnsafeMutableRawBufferPointer(rebasing: target[header.count...])
+            return plaintext.withUnsafeBytes { (try? AEAD.seal($0, key: secret, aad: aad, into: sealed)) != nil }
+        }
+        guard isSealed else { throw .cryptoFailed }
+        return (ciphertext, version.number)
     }
 
     /// Derived keys are counted together: that is more than they need, and never too little.
@@ -164,15 +183,19 @@ package struct Opener {
     fileprivate let keeper: KeyringKeeper
 
     /// - Throws: `decryptionFailed`, whatever is wrong; `keyringStale` when there may be a version that is not known here.
-    package func open(_ bytes: [UInt8], context: [UInt8]) throws(EncryptionError) -> [UInt8] {
-        guard let ciphertext = Ciphertext(bytes) else { throw .decryptionFailed }
+    package func open(_ bytes: Data, context: Data) throws(EncryptionError) -> Data {
+        guard let ciphertext = Ciphertext(bytes), ciphertext.sealed.count >= AEAD.overhead else { throw .decryptionFailed }
         if key?.version(ciphertext.version) == nil, keeper.isStale { throw .keyringStale }
         guard let key,
             case .aead(let base, _)? = key.opening(ciphertext.version)?.material
         else { throw .decryptionFailed }
         let aad = Ciphertext.aad(key: key.name, version: ciphertext.version, context: context)
         let secret = try key.secret(base, aad: aad)
-        guard let plaintext = try? AEAD.open(ciphertext.sealed, key: secret, aad: aad) else { throw .decryptionFailed }
+        var plaintext = Data(count: ciphertext.sealed.count - AEAD.overhead)
+        let isOpen = plaintext.withUnsafeMutableBytes { target in
+            ciphertext.sealed.withUnsafeBytes { (try? AEAD.open($0, key: secret, aad: aad, into: target)) != nil }
+        }
+        guard isOpen else { throw .decryptionFailed }
         return plaintext
     }
 }
@@ -183,7 +206,7 @@ package struct Rewrapper {
     /// Nil for a key that is not there or not for this: then nothing opens either.
     fileprivate let sealer: Sealer?
 
-    package func rewrap(_ bytes: [UInt8], context: [UInt8]) throws(EncryptionError) -> Vault.Sealed {
+    package func rewrap(_ bytes: Data, context: Data) throws(EncryptionError) -> Vault.Sealed {
         var plaintext = try opener.open(bytes, context: context)
         defer { plaintext.withUnsafeMutableBytes { wipe($0) } }
         guard let sealer else { throw .decryptionFailed }
@@ -197,7 +220,7 @@ package struct Authenticator {
     let version: KeyVersion
     fileprivate let keeper: KeyringKeeper
 
-    package func mac(_ message: [UInt8]) throws(EncryptionError) -> (mac: [UInt8], version: UInt32) {
+    package func mac(_ message: Data) throws(EncryptionError) -> (mac: [UInt8], version: UInt32) {
         guard case .mac(let secret) = version.material,
             let tag = secret.withUnsafeBytes({ try? HMACSHA256.authenticate(message, key: $0) })
         else { throw .cryptoFailed }
@@ -205,7 +228,7 @@ package struct Authenticator {
     }
 
     /// False for everything that is not this key's whole MAC of the message.
-    package func isValid(_ mac: [UInt8], for message: [UInt8]) throws(EncryptionError) -> Bool {
+    package func isValid(_ mac: Data, for message: Data) throws(EncryptionError) -> Bool {
         guard let parts = TaggedMAC(mac) else { return false }
         if key.version(parts.version) == nil, keeper.isStale { throw .keyringStale }
         guard case .mac(let secret)? = key.opening(parts.version)?.material else { return false }

@@ -32,29 +32,21 @@ package struct KeyPolicy: Sendable, Hashable {
     /// In place of a key's name: every key.
     package static let anyKey = "*"
 
-    private struct Grant: Hashable {
-        var caller: String
-        var key: String
-        var operation: KeyOperation
-    }
-
-    /// Callers by their whole SAN URI.
-    private let grants: Set<Grant>
+    /// Callers by their whole SAN URI, keys by name.
+    private let grants: [String: [String: Set<KeyOperation>]]
 
     /// Caller's service name -> key's name or `*` -> operations.
     ///
     /// - Throws: `Malformed` for a caller that is no service name, or a key that is no key name.
     package init(_ table: [String: [String: [KeyOperation]]]) throws(Malformed) {
-        var grants: Set<Grant> = []
+        var grants: [String: [String: Set<KeyOperation>]] = [:]
         for (caller, keys) in table {
             guard let identity = PeerIdentity(service: caller) else { throw Malformed("\(caller) is no service name") }
             for (key, operations) in keys {
                 guard key == Self.anyKey || KeyName.isValid(key) else {
                     throw Malformed("\(key) is no key name")
                 }
-                for operation in operations {
-                    grants.insert(Grant(caller: identity.uri, key: key, operation: operation))
-                }
+                grants[identity.uri, default: [:]][key] = Set(operations)
             }
         }
         self.grants = grants
@@ -75,8 +67,8 @@ package struct KeyPolicy: Sendable, Hashable {
 
     /// Whether `caller` may do it.
     package func allows(_ caller: PeerIdentity, _ operation: KeyOperation, _ key: String) -> Bool {
-        grants.contains(Grant(caller: caller.uri, key: key, operation: operation))
-            || grants.contains(Grant(caller: caller.uri, key: Self.anyKey, operation: operation))
+        guard let keys = grants[caller.uri] else { return false }
+        return keys[key]?.contains(operation) == true || keys[Self.anyKey]?.contains(operation) == true
     }
 
     /// - Throws: `EncryptionError.denied`, naming caller, key and operation.
