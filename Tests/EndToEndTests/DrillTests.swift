@@ -78,6 +78,10 @@ private actor DrillPerson {
     private let address: String
     /// Acknowledged, or perhaps the last of these: a change whose answer was lost.
     private var passwords: [String]
+    /// When that answer was lost. The change may still be under way, and come after the old password was taken.
+    private var lostChange = ContinuousClock.now
+    /// Longer than any call is worked on.
+    private static let longestCall: Duration = .seconds(30)
     private var sessions: [Session] = []
     /// Sign-ins without an answer: each may have made a session.
     private var unknownSignIns = 0
@@ -111,17 +115,21 @@ private actor DrillPerson {
     }
 
     private func signIn() async throws {
-        for password in passwords.reversed() {
+        // The newest once more at the end: it may have become the password while the old one was tried.
+        let tries = passwords.count > 1 ? passwords.reversed() + passwords.suffix(1) : passwords
+        for password in tries {
             let answer = try await system.signIn(address, password: password)
             switch answer.status {
             case 201:
                 acknowledged += 1
-                passwords = [password]
+                // A change that came late after all has ended the sessions before it.
+                if passwords.count > 1, password == passwords.last { try await noteEnded() }
+                if password == passwords.last || lostChange.duration(to: .now) > Self.longestCall { passwords = [password] }
                 let session = Session(id: answer["session_id"], refresh: answer["refresh_token"])
                 secrets.append(session.refresh)
                 sessions.append(session)
                 return
-            case 401 where passwords.count > 1:
+            case 401 where tries.count > 1:
                 continue
             case 401:
                 complaints.append("an acknowledged password is refused: \(answer.body)")
@@ -178,10 +186,9 @@ private actor DrillPerson {
             for index in sessions.indices where index != last { sessions[index].isEnded = true }
         } else if answer.status == 0 || answer.status >= 500 {
             passwords.append(fresh)
+            lostChange = .now
             // The change may have ended the others, or not.
-            for index in sessions.indices where index != last && !sessions[index].isEnded {
-                if try await isOver(index) { sessions[index].isEnded = true }
-            }
+            try await noteEnded()
         } else {
             complaints.append("a password is not changed: \(answer.status) \(answer.body)")
         }
@@ -198,6 +205,12 @@ private actor DrillPerson {
         sessions[index].refresh = answer["refresh_token"]
         secrets += [answer["refresh_token"], answer["access_token"]]
         return answer["access_token"]
+    }
+
+    private func noteEnded() async throws {
+        for index in sessions.indices where !sessions[index].isEnded {
+            if try await isOver(index) { sessions[index].isEnded = true }
+        }
     }
 
     private func isOver(_ index: Int) async throws -> Bool {
