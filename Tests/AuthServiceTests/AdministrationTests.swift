@@ -124,11 +124,12 @@ import Testing
         let ada = try await fixture.member()
         let store = fixture.handler.store
         let credentials = try #require(try await store.credentials(userID: ada.userID))
+        let hash = try #require(credentials.passwordHash)
         let origin = Origin(address: "", userAgent: "", requestID: "r")
         _ = try await store.disable(ada.userID, by: .operator, origin)
         let late = NewSession(
             id: "ses_late", refreshToken: try OpaqueToken(.refresh), userID: ada.userID,
-            roles: credentials.roles, proof: .password(credentials.passwordHash, rehash: nil), authenticatedAt: fixture.clock.now)
+            roles: credentials.roles, proof: .password(hash, rehash: nil), authenticatedAt: fixture.clock.now)
         await #expect(throws: AuthError.invalidCredentials) { try await store.startSession(late, origin) }
     }
 
@@ -139,11 +140,12 @@ import Testing
         _ = try await grant("admin", to: ada.userID, fixture)
         let store = fixture.handler.store
         let credentials = try #require(try await store.credentials(userID: ada.userID))
+        let hash = try #require(credentials.passwordHash)
         let origin = Origin(address: "", userAgent: "", requestID: "r")
         _ = try await store.revokeRole("admin", of: ada.userID, by: .operator, origin)
         let late = NewSession(
             id: "ses_late", refreshToken: try OpaqueToken(.refresh), userID: ada.userID, roles: credentials.roles,
-            proof: .password(credentials.passwordHash, rehash: nil), authenticatedAt: fixture.clock.now)
+            proof: .password(hash, rehash: nil), authenticatedAt: fixture.clock.now)
         await #expect(throws: AuthError.invalidCredentials) { try await store.startSession(late, origin) }
     }
 

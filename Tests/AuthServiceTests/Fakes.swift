@@ -20,13 +20,27 @@ final class CallLog: Sendable {
 }
 
 /// Passwords without bcrypt's price: the hash is a digest, longer passwords are refused as the real service does.
-struct FakePasswords: PasswordServiceHandler {
-    let log: CallLog
+final class FakePasswords: PasswordServiceHandler {
+    struct Rules {
+        var minimum = 8
+        var minimumWithSecondFactor = 8
+        /// The version before did not say whether a password is enough by itself.
+        var isOfTheVersionBefore = false
+        /// Of new hashes; others need a rehash.
+        var rounds = 12
+    }
+
+    private let log: CallLog
+    private let rules = Mutex(Rules())
+
+    init(log: CallLog) { self.log = log }
+
+    func set(_ change: (inout Rules) -> Void) { rules.withLock { change(&$0) } }
 
     func hash(_ request: EncryptionHashRequest, _ context: CallContext) throws -> EncryptionHashResponse {
         log.add("hash")
         var response = EncryptionHashResponse()
-        response.passwordHash = try digest(request.password)
+        response.passwordHash = try prefix + digest(request.password)
         return response
     }
 
@@ -35,7 +49,8 @@ struct FakePasswords: PasswordServiceHandler {
     ) throws -> EncryptionVerifyPasswordResponse {
         log.add("verify")
         var response = EncryptionVerifyPasswordResponse()
-        response.matches = try digest(request.password) == request.passwordHash
+        response.matches = try request.passwordHash.hasSuffix("$" + digest(request.password))
+        response.needsRehash = !request.passwordHash.hasPrefix(prefix)
         return response
     }
 
@@ -43,20 +58,27 @@ struct FakePasswords: PasswordServiceHandler {
         _ request: EncryptionCheckStrengthRequest, _ context: CallContext
     ) throws -> EncryptionCheckStrengthResponse {
         log.add("check")
+        let rules = rules.withLock { $0 }
+        let (count, minimum) = (request.password.count, request.multiFactor ? rules.minimumWithSecondFactor : rules.minimum)
         var response = EncryptionCheckStrengthResponse()
-        response.acceptable = request.password.utf8.count >= 8 && !request.contextWords.contains(request.password)
+        response.acceptable = count >= minimum && !request.contextWords.contains(request.password)
         if !response.acceptable {
             var reason = EncryptionStrengthReason()
             reason.code = "too_short"
-            reason.message = "At least 8 characters."
+            reason.message = "At least \(minimum) characters."
             response.reasons = [reason]
         }
+        guard !rules.isOfTheVersionBefore else { return response }
+        response.acceptableAlone = response.acceptable && count >= rules.minimum
+        response.minimumLengthAlone = UInt32(rules.minimum)
         return response
     }
 
+    private var prefix: String { "$2b$\(rules.withLock { $0.rounds })$" }
+
     private func digest(_ password: String) throws -> String {
         guard password.utf8.count <= 72 else { throw RPCError(.invalidArgument, "More than 72 bytes.") }
-        return "$2b$12$" + (try SHA256.hexHash(Array(password.utf8)))
+        return try SHA256.hexHash(Array(password.utf8))
     }
 }
 

@@ -15,6 +15,7 @@ final class Fixture: Sendable {
     let clock = ManualClock()
     let log = CallLog()
     let email = FakeEmail()
+    let passwords: FakePasswords
     let tokens: FakeTokens
     let cipher = FakeCipher()
     let url: String
@@ -29,12 +30,13 @@ final class Fixture: Sendable {
 
     init(_ change: (inout AuthPolicy) -> Void = { _ in }) async throws {
         directory = try TemporaryDirectory()
+        passwords = FakePasswords(log: log)
         tokens = FakeTokens(log: log)
         var policy = AuthPolicy()
         change(&policy)
         url = try await Engine.current.freshURL(directory.path("auth.sqlite"))
         database = try await Database.open(url: url)
-        (handler, relay) = try Self.assemble(database, policy, clock, log, tokens, email, cipher)
+        (handler, relay) = try Self.assemble(database, policy, clock, passwords, tokens, email, cipher)
         try await handler.store.prepare()
         _ = try await handler.passwords.dummyHash()
         _ = log.take()
@@ -43,15 +45,15 @@ final class Fixture: Sendable {
     /// A second auth process on the same database.
     func secondProcess() async throws -> (handler: AuthHandler, relay: NotificationRelay) {
         let database = try await Database.open(url: url)
-        return try Self.assemble(database, handler.policy, clock, log, tokens, email, cipher)
+        return try Self.assemble(database, handler.policy, clock, passwords, tokens, email, cipher)
     }
 
     private static func assemble(
-        _ database: Database, _ policy: AuthPolicy, _ clock: ManualClock, _ log: CallLog, _ tokens: FakeTokens,
-        _ email: FakeEmail, _ cipher: FakeCipher
+        _ database: Database, _ policy: AuthPolicy, _ clock: ManualClock, _ passwords: FakePasswords,
+        _ tokens: FakeTokens, _ email: FakeEmail, _ cipher: FakeCipher
     ) throws -> (AuthHandler, NotificationRelay) {
         let encryption = try InProcessChannel(
-            sync: [FakePasswords(log: log), tokens], peer: "auth", user: forwarded)
+            sync: [passwords, tokens], peer: "auth", user: forwarded)
         let mail = try InProcessChannel(async: [email], peer: "auth")
         let store = AuthStore(database: database, policy: policy, clock: clock)
         let handler = AuthHandler(

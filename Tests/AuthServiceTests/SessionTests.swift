@@ -113,12 +113,13 @@ import Testing
         let fixture = try await Fixture()
         let user = try await fixture.member()
         let credentials = try #require(try await fixture.handler.store.credentials(userID: user.userID))
+        let hash = try #require(credentials.passwordHash)
         try await fixture.handler.store.changePassword(
-            of: credentials.userID, from: credentials.passwordHash, to: .init("other"), keeping: "",
+            of: credentials.userID, from: hash, to: NewPassword(hash: .init("other"), shortOf: nil), keeping: "",
             Origin(address: "", userAgent: "", requestID: "r"))
         let late = NewSession(
             id: "ses_late", refreshToken: try OpaqueToken(.refresh), userID: credentials.userID,
-            roles: credentials.roles, proof: .password(credentials.passwordHash, rehash: nil),
+            roles: credentials.roles, proof: .password(hash, rehash: nil),
             authenticatedAt: fixture.clock.now)
         await #expect(throws: AuthError.invalidCredentials) {
             try await fixture.handler.store.startSession(late, Origin(address: "", userAgent: "", requestID: "r"))

@@ -56,6 +56,14 @@ import Testing
         #expect(parsed.html.contains("href=\"\(link)\""))
     }
 
+    @Test(arguments: [MailTemplate.alreadyRegistered, .passwordNeeded])
+    func whoeverNeedsAPasswordIsLedToWhereOneIsAskedFor(template: MailTemplate) throws {
+        let parsed = try ParsedMail(try message(template, variables: [:]))
+        let link = "https://127.0.0.1:8443/forgot-password"
+        #expect(parsed.text.split(separator: "\n").contains(Substring(link)))
+        #expect(parsed.html.contains("href=\"\(link)\""))
+    }
+
     @Test func htmlIsEscapedAndTextIsNot() throws {
         let agent = #"<script>alert("x")</script> & 'more'"#
         let parsed = try ParsedMail(

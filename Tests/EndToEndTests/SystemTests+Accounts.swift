@@ -106,6 +106,50 @@ extension SystemTests {
         #expect((-60...600).contains(age), "seconds since 1970")
     }
 
+    @Test("NIST SP 800-63B-4 3.1.1.2: a short password is good beside an authenticator app, and no longer")
+    func shortPasswords() async throws {
+        let system = try system
+        let address = try await system.account(password: Self.password)
+        let token = try await system.signIn(address, password: Self.password)["access_token"]
+        let short = "otterlamp"
+        let change = { (new: String) in
+            try await system.curl(
+                "/v1/users/me/password", "PUT", json: #"{"current_password":"\#(Self.password)","new_password":"\#(new)"}"#,
+                token: token)
+        }
+        let alone = try await change(short)
+        #expect(alone.status == 400 && alone["code"] == "weak_password", "\(alone.body)")
+        let made = try await system.curl(
+            "/v1/users/me/factors", "POST", json: #"{"current_password":"\#(Self.password)","name":"phone"}"#, token: token)
+        try #require(made.status == 201, "\(made.body)")
+        let code = OneTimePassword.code(secret: made["secret"], steps: 0)
+        let confirmed = try await system.curl(
+            "/v1/users/me/factors/\(made["factor_id"])/confirmations", "POST", json: #"{"code":"\#(code)"}"#, token: token)
+        try #require(confirmed.status == 201, "\(confirmed.body)")
+        let changed = try await change(short)
+        try #require(changed.status == 204, "\(changed.body)")
+
+        let kept = try await system.curl("/v1/users/me/factors/\(made["factor_id"])", "DELETE", token: token)
+        #expect(kept.status == 409 && kept["code"] == "password_needs_factor", "\(kept.body)")
+        #expect(kept["detail"].contains("at least 15 characters"), "\(kept.body)")
+        let half = try await system.signIn(address, password: short)
+        #expect(half.status == 201 && !half["second_factor_token"].isEmpty, "\(half.body)")
+
+        let reset = try await users("reset-factors", address)
+        try #require(reset.status == 0, "\(reset.output)\(reset.errors)")
+        let refused = try await system.signIn(address, password: short)
+        #expect(refused.status == 401 && refused["code"] == "invalid_credentials", "\(refused.body)")
+        let trail = try await users("audit", address, "--event", "authn_password_revoked")
+        #expect(trail.output.contains("authn_password_revoked"), "\(trail.output)\(trail.errors)")
+        let asked = try await system.curl("/v1/password-reset-requests", "POST", json: #"{"email":"\#(address)"}"#)
+        try #require(asked.status == 202, "\(asked.body)")
+        let link = try #require(try await system.mailedToken(to: address, about: "set a new password"))
+        let chosen = try await system.curl(
+            "/v1/password-resets", "POST", json: #"{"token":"\#(link)","new_password":"\#(Self.password)"}"#)
+        try #require(chosen.status == 204, "\(chosen.body)")
+        #expect(try await !system.signIn(address, password: Self.password)["access_token"].isEmpty)
+    }
+
     /// One claim of an access token, as JSON text.
     static func claim(_ name: String, of token: String) throws -> String {
         let parts = token.split(separator: ".")

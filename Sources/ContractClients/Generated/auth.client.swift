@@ -56,7 +56,7 @@ package struct AuthServiceClient: Sendable {
     }
 
     /// Changes the password; needs the current one, and a second factor shown lately in this session where the user has one.
-    /// Ends the user's other sessions.
+    /// Ends the user's other sessions. Who has a second factor may choose a shorter password.
     package func changePassword(
         _ request: AuthChangePasswordRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthChangePasswordResponse {

@@ -31,7 +31,8 @@ package struct FactorServiceClient: Sendable {
         try await channel.call(FactorServiceContract.listFactors, request, options)
     }
 
-    /// Removes a factor; the recovery codes go with the last one. Needs a second factor shown lately in this session.
+    /// Removes a factor; the recovery codes go with the last one. Needs a second factor shown lately in this session. The last
+    /// one is not removed (409 `password_needs_factor`) while the password is too short to be enough by itself.
     package func deleteFactor(
         _ request: AuthDeleteFactorRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthDeleteFactorResponse {

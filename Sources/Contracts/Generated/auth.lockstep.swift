@@ -163,7 +163,7 @@ package enum AuthServiceContract {
     )
 
     /// Changes the password; needs the current one, and a second factor shown lately in this session where the user has one.
-    /// Ends the user's other sessions.
+    /// Ends the user's other sessions. Who has a second factor may choose a shorter password.
     package static let changePassword = MethodDescriptor(
         id: 0x565627d3,
         service: "lockstep.auth.v1.AuthService",
@@ -389,7 +389,7 @@ package protocol AuthServiceHandler: AsyncServiceHandler {
     /// The signed-in user.
     func getUser(_ request: AuthGetUserRequest, _ context: CallContext) async throws -> AuthUser
     /// Changes the password; needs the current one, and a second factor shown lately in this session where the user has one.
-    /// Ends the user's other sessions.
+    /// Ends the user's other sessions. Who has a second factor may choose a shorter password.
     func changePassword(_ request: AuthChangePasswordRequest, _ context: CallContext) async throws -> AuthChangePasswordResponse
     /// The live sessions of the signed-in user.
     func listSessions(_ request: AuthListSessionsRequest, _ context: CallContext) async throws -> AuthListSessionsResponse

@@ -51,6 +51,9 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
   /// To the address that an account had.
   case addressChanged // = 9
   case accountDeleted // = 10
+
+  /// The password counted only beside second factors, and those were removed: it is no good any more.
+  case passwordNeeded // = 11
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -70,6 +73,7 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
     case 8: self = .addressChangeApproval
     case 9: self = .addressChanged
     case 10: self = .accountDeleted
+    case 11: self = .passwordNeeded
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -87,6 +91,7 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
     case .addressChangeApproval: return 8
     case .addressChanged: return 9
     case .accountDeleted: return 10
+    case .passwordNeeded: return 11
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -104,6 +109,7 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
     .addressChangeApproval,
     .addressChanged,
     .accountDeleted,
+    .passwordNeeded,
   ]
 
 }
@@ -226,7 +232,7 @@ package nonisolated struct EmailGetMessageResponse: Sendable {
 fileprivate nonisolated let _protobuf_package = "lockstep.email.v1"
 
 nonisolated extension EmailTemplate: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TEMPLATE_UNSPECIFIED\0\u{1}EMAIL_VERIFICATION\0\u{1}PASSWORD_RESET\0\u{1}NEW_SIGN_IN\0\u{1}PASSWORD_CHANGED\0\u{1}ALREADY_REGISTERED\0\u{1}SECOND_FACTOR_CHANGED\0\u{1}ADDRESS_CHANGE\0\u{1}ADDRESS_CHANGE_APPROVAL\0\u{1}ADDRESS_CHANGED\0\u{1}ACCOUNT_DELETED\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TEMPLATE_UNSPECIFIED\0\u{1}EMAIL_VERIFICATION\0\u{1}PASSWORD_RESET\0\u{1}NEW_SIGN_IN\0\u{1}PASSWORD_CHANGED\0\u{1}ALREADY_REGISTERED\0\u{1}SECOND_FACTOR_CHANGED\0\u{1}ADDRESS_CHANGE\0\u{1}ADDRESS_CHANGE_APPROVAL\0\u{1}ADDRESS_CHANGED\0\u{1}ACCOUNT_DELETED\0\u{1}PASSWORD_NEEDED\0")
 }
 
 nonisolated extension EmailSendRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

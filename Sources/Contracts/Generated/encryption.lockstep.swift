@@ -612,7 +612,7 @@ package enum PasswordServiceContract {
             verify,
             checkStrength,
         ],
-        fingerprint: 0x9692f81da05547ae
+        fingerprint: 0xc188725666f12082
     )
 
     package static let hash = MethodDescriptor(
@@ -2311,6 +2311,8 @@ extension EncryptionCheckStrengthResponse: ContractMessage {
             FieldDescriptor(name: "acceptable", number: 1, kind: .bool),
             FieldDescriptor(name: "reasons", number: 2, kind: .message({ EncryptionStrengthReason.contractDescriptor }), arity: .list),
             FieldDescriptor(name: "minimum_length", number: 3, kind: .uint32),
+            FieldDescriptor(name: "acceptable_alone", number: 4, kind: .bool),
+            FieldDescriptor(name: "minimum_length_alone", number: 5, kind: .uint32),
         ]
     )
 
@@ -2325,6 +2327,8 @@ extension EncryptionCheckStrengthResponse: ContractMessage {
         text.value("acceptable", acceptable, if: acceptable)
         text.messages("reasons", reasons)
         text.value("minimum_length", minimumLength, if: minimumLength != 0)
+        text.value("acceptable_alone", acceptableAlone, if: acceptableAlone)
+        text.value("minimum_length_alone", minimumLengthAlone, if: minimumLengthAlone != 0)
         return text.description
     }
 

@@ -1335,6 +1335,12 @@ package nonisolated struct EncryptionCheckStrengthResponse: Sendable {
   /// The fewest characters that were asked for.
   package var minimumLength: UInt32 = 0
 
+  /// Acceptable as the only factor, too. With `multi_factor` the password may be shorter than that asks for.
+  package var acceptableAlone: Bool = false
+
+  /// The fewest characters of a password that is the only factor.
+  package var minimumLengthAlone: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -3959,7 +3965,7 @@ nonisolated extension EncryptionCheckStrengthRequest: SwiftProtobuf.Message, Swi
 
 nonisolated extension EncryptionCheckStrengthResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".CheckStrengthResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}acceptable\0\u{1}reasons\0\u{3}minimum_length\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}acceptable\0\u{1}reasons\0\u{3}minimum_length\0\u{3}acceptable_alone\0\u{3}minimum_length_alone\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3970,6 +3976,8 @@ nonisolated extension EncryptionCheckStrengthResponse: SwiftProtobuf.Message, Sw
       case 1: try { try decoder.decodeSingularBoolField(value: &self.acceptable) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.reasons) }()
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.minimumLength) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.acceptableAlone) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.minimumLengthAlone) }()
       default: break
       }
     }
@@ -3985,6 +3993,12 @@ nonisolated extension EncryptionCheckStrengthResponse: SwiftProtobuf.Message, Sw
     if self.minimumLength != 0 {
       try visitor.visitSingularUInt32Field(value: self.minimumLength, fieldNumber: 3)
     }
+    if self.acceptableAlone != false {
+      try visitor.visitSingularBoolField(value: self.acceptableAlone, fieldNumber: 4)
+    }
+    if self.minimumLengthAlone != 0 {
+      try visitor.visitSingularUInt32Field(value: self.minimumLengthAlone, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3992,6 +4006,8 @@ nonisolated extension EncryptionCheckStrengthResponse: SwiftProtobuf.Message, Sw
     if lhs.acceptable != rhs.acceptable {return false}
     if lhs.reasons != rhs.reasons {return false}
     if lhs.minimumLength != rhs.minimumLength {return false}
+    if lhs.acceptableAlone != rhs.acceptableAlone {return false}
+    if lhs.minimumLengthAlone != rhs.minimumLengthAlone {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

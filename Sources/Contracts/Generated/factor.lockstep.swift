@@ -84,7 +84,8 @@ package enum FactorServiceContract {
         response: AuthListFactorsResponse.contractDescriptor
     )
 
-    /// Removes a factor; the recovery codes go with the last one. Needs a second factor shown lately in this session.
+    /// Removes a factor; the recovery codes go with the last one. Needs a second factor shown lately in this session. The last
+    /// one is not removed (409 `password_needs_factor`) while the password is too short to be enough by itself.
     package static let deleteFactor = MethodDescriptor(
         id: 0x628d18ff,
         service: "lockstep.auth.v1.FactorService",
@@ -180,7 +181,8 @@ package protocol FactorServiceHandler: AsyncServiceHandler {
     /// Confirms a factor with one of its codes and ends the user's other sessions. The first brings recovery codes.
     func confirmFactor(_ request: AuthConfirmFactorRequest, _ context: CallContext) async throws -> AuthConfirmFactorResponse
     func listFactors(_ request: AuthListFactorsRequest, _ context: CallContext) async throws -> AuthListFactorsResponse
-    /// Removes a factor; the recovery codes go with the last one. Needs a second factor shown lately in this session.
+    /// Removes a factor; the recovery codes go with the last one. Needs a second factor shown lately in this session. The last
+    /// one is not removed (409 `password_needs_factor`) while the password is too short to be enough by itself.
     func deleteFactor(_ request: AuthDeleteFactorRequest, _ context: CallContext) async throws -> AuthDeleteFactorResponse
     /// Makes new recovery codes; the old ones are no good any more. Needs a second factor shown lately in this session.
     func createRecoveryCodes(_ request: AuthCreateRecoveryCodesRequest, _ context: CallContext) async throws -> AuthCreateRecoveryCodesResponse

@@ -175,7 +175,8 @@ package enum UserAdminServiceContract {
         response: AuthAccount.contractDescriptor
     )
 
-    /// Removes the second factors of somebody who has lost them, and ends their sessions.
+    /// Removes the second factors of somebody who has lost them, and ends their sessions. A password that is too short to be
+    /// enough by itself is no good from then on; a mail tells its owner to choose another.
     package static let resetFactors = MethodDescriptor(
         id: 0x96990f2b,
         service: "lockstep.auth.v1.UserAdminService",
@@ -258,7 +259,8 @@ package protocol UserAdminServiceHandler: AsyncServiceHandler {
     /// Says how many sessions a user may have: basic 2, essential 3, plus 5, premium 10, pro as many as they like; empty: what
     /// auth is configured for. Sessions beyond that end at once, those unused for longest.
     func setTier(_ request: AuthSetTierRequest, _ context: CallContext) async throws -> AuthAccount
-    /// Removes the second factors of somebody who has lost them, and ends their sessions.
+    /// Removes the second factors of somebody who has lost them, and ends their sessions. A password that is too short to be
+    /// enough by itself is no good from then on; a mail tells its owner to choose another.
     func resetFactors(_ request: AuthResetFactorsRequest, _ context: CallContext) async throws -> AuthAccount
     /// The answer to a breach: raises the minimum token version of one user, or of everybody. Sessions that began before end
     /// when the grace is over, with their access tokens; whoever signs in afterwards, even within the grace, is not affected.

@@ -230,13 +230,20 @@ import Testing
         let alone = try await client.checkStrength(.with { $0.password = "otterlam" })
         #expect(alone.reasons.map(\.code) == ["too_short"] && alone.minimumLength == 15)
         #expect(alone.reasons.first?.message == "Use at least 15 characters.")
-        for (password, isEnough) in [("otterla", false), ("otterlam", true)] {
+        #expect(!alone.acceptableAlone && alone.minimumLengthAlone == 15)
+        #expect(try await client.checkStrength(.with { $0.password = "otter lamp viol" }).acceptableAlone)
+        for (password, isEnough, isEnoughAlone) in [
+            ("otterla", false, false), ("otterlam", true, false), ("otter lamp vio", true, false), ("otter lamp viol", true, true),
+            // Long enough, and refused for something else.
+            ("aaaaaaaaaaaaaaaaaaaa", false, false),
+        ] {
             let answer = try await client.checkStrength(
                 .with {
                     $0.password = password
                     $0.multiFactor = true
                 })
-            #expect(answer.acceptable == isEnough && answer.minimumLength == 8)
+            #expect(answer.acceptable == isEnough && answer.minimumLength == 8, "\(password)")
+            #expect(answer.acceptableAlone == isEnoughAlone && answer.minimumLengthAlone == 15, "\(password)")
         }
     }
 

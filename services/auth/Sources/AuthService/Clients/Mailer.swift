@@ -61,6 +61,7 @@ extension Notification.Kind {
         case .addressChangeApproval: .addressChangeApproval
         case .addressChanged: .addressChanged
         case .accountDeleted: .accountDeleted
+        case .passwordNeeded: .passwordNeeded
         case .nothing: nil
         }
     }

@@ -15,20 +15,40 @@ final class Passwords: Sendable {
         self.client = client
     }
 
-    /// - Parameter words: What must not make up the password.
+    /// A password that may be chosen, hashed.
+    ///
+    /// - Parameters:
+    ///   - words: What must not make up the password.
+    ///   - withSecondFactor: Its user shows a second factor besides, so it may be shorter (NIST SP 800-63B-4, 3.1.1.2).
     /// - Throws: `AuthError.weakPassword` naming `field`.
-    func requireAcceptable(
-        _ password: Redacted<String>, words: [String], field: String, _ options: CallOptions
-    ) async throws {
+    func accepted(
+        _ password: Redacted<String>, words: [String], field: String, withSecondFactor: Bool = false, _ options: CallOptions
+    ) async throws -> NewPassword {
+        let shortOf = try await requireAcceptable(
+            password, words: words, field: field, withSecondFactor: withSecondFactor, options)
+        return NewPassword(hash: try await hash(password, options), shortOf: shortOf)
+    }
+
+    /// - Returns: `NewPassword.shortOf`.
+    private func requireAcceptable(
+        _ password: Redacted<String>, words: [String], field: String, withSecondFactor: Bool, _ options: CallOptions
+    ) async throws -> Int? {
         var request = EncryptionCheckStrengthRequest()
         request.password = password.exposed
         request.contextWords = Array(words.filter { !$0.isEmpty }.prefix(Self.wordLimit))
+        request.multiFactor = withSecondFactor
         let answer = try await calling(.encryption) { () async throws(RPCError) in
             try await client.checkStrength(request, options)
         }
         guard answer.acceptable else {
             throw AuthError.weakPassword(field: field, reasons: answer.reasons.map(\.message))
         }
+        guard withSecondFactor, !answer.acceptableAlone else { return nil }
+        guard answer.minimumLengthAlone > 0 else {
+            // An Encryption of the version before cannot tell, so the password is to be enough by itself, as it was then.
+            return try await requireAcceptable(password, words: words, field: field, withSecondFactor: false, options)
+        }
+        return Int(answer.minimumLengthAlone)
     }
 
     func hash(_ password: Redacted<String>, _ options: CallOptions) async throws -> Redacted<String> {

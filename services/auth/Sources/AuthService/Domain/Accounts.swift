@@ -12,12 +12,21 @@ package struct User: Sendable, Hashable {
 /// What sign-in needs to know of an account.
 struct Credentials: Sendable {
     let userID: String
-    let passwordHash: Redacted<String>
+    /// nil while no password is good: the present one counts only beside a second factor, and there is none.
+    let passwordHash: Redacted<String>?
     let emailVerified: Bool
     let roles: String
     let isDisabled: Bool
     let hasSecondFactor: Bool
     let words: [String]
+}
+
+/// A password that was chosen and may be.
+struct NewPassword: Sendable {
+    let hash: Redacted<String>
+    /// The characters of one that is enough by itself, where this one has fewer and is good only beside a second factor
+    /// (NIST SP 800-63B-4, 3.1.1.2).
+    let shortOf: Int?
 }
 
 /// A live session as its owner sees it.

@@ -39,6 +39,8 @@ package enum AuthError: Error, Sendable, Equatable {
     case reauthenticationRequired
     case factorNotFound
     case tooManyFactors
+    /// The last second factor is to go, and the password is good only beside one; the characters of one that is enough.
+    case passwordNeedsFactor(minimum: Int)
     /// As many changes of address as a user may ask for in a day.
     case tooManyChanges
     /// A page token of another answer, or whose row is gone.
@@ -85,6 +87,11 @@ extension AuthError: RPCErrorConvertible {
                 .invalidArgument, "The code is wrong or was used before; wait for the next one, or use a recovery code.",
                 reason: "invalid_second_factor",
                 violations: [FieldViolation(field: "code", message: "Not a code that is good now.")])
+        case .passwordNeedsFactor(let minimum):
+            return RPCError(
+                .failedPrecondition,
+                "Choose a password of at least \(minimum) characters first: the present one is good only beside a second factor.",
+                reason: "password_needs_factor")
         case .invalidPageToken:
             return .invalid([FieldViolation(field: "page_token", message: "This page is gone; begin with the first.")])
         case .invalidLinkToken:

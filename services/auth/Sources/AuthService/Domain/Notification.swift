@@ -13,6 +13,8 @@ package struct Notification: Sendable {
         case addressChangeApproval = "address_change_approval"
         case addressChanged = "address_changed"
         case accountDeleted = "account_deleted"
+        /// The password is no good any more: it counted only beside second factors that were removed.
+        case passwordNeeded = "password_needed"
         /// Nobody to write to: the row that makes unknown addresses cost the same.
         case nothing
 
@@ -24,7 +26,7 @@ package struct Notification: Sendable {
             case .addressChange: .addressChange
             case .addressChangeApproval: .addressApproval
             case .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .addressChanged, .accountDeleted,
-                .nothing:
+                .passwordNeeded, .nothing:
                 nil
             }
         }
@@ -34,7 +36,7 @@ package struct Notification: Sendable {
             switch self {
             case .passwordReset: .seconds(900)
             case .verification, .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .addressChange,
-                .addressChangeApproval, .addressChanged, .accountDeleted:
+                .addressChangeApproval, .addressChanged, .accountDeleted, .passwordNeeded:
                 .seconds(86_400)
             case .nothing: .zero
             }
@@ -80,6 +82,8 @@ enum AuditEvent: String, SQLValue {
     case passwordChangeFailed = "authn_password_change_fail"
     case resetRequested = "authn_password_reset_requested"
     case passwordReset = "authn_password_reset"
+    /// It counted only beside second factors that were removed.
+    case passwordRevoked = "authn_password_revoked"
     /// A method asked for a role that the user does not have.
     case accessDenied = "authz_fail"
     case secondFactorFailed = "authn_second_factor_fail"

@@ -8,12 +8,10 @@ extension AuthHandler {
         let email = try EmailAddress(request.email)
         let name = try PersonName(request.name)
         let password = Redacted(request.password)
-        let options = context.outgoing()
-        try await passwords.requireAcceptable(
-            password, words: email.words + name.words, field: "password", options)
-        let hash = try await passwords.hash(password, options)
+        let accepted = try await passwords.accepted(
+            password, words: email.words + name.words, field: "password", context.outgoing())
         try await store.register(
-            Registration(email: email, name: name, passwordHash: hash), context.rowOrigin)
+            Registration(email: email, name: name, passwordHash: accepted.hash), context.rowOrigin)
         var response = AuthRegisterResponse()
         response.status = verificationSent
         return response

@@ -22,13 +22,12 @@ extension AuthHandler {
         let options = context.outgoing()
         let current = Redacted(request.currentPassword)
         let verdict = try await passwords.check(current, against: credentials.passwordHash, options)
-        guard verdict.matches, guess.isOpen else {
+        guard let old = credentials.passwordHash, verdict.matches, guess.isOpen else {
             try await store.recordRefusedSignIn(.passwordChangeFailed, user: user.subject, context.rowOrigin)
             throw AuthError.wrongCurrentPassword
         }
-        let hash = try await acceptedHash(request.newPassword, for: credentials, options)
-        try await store.changePassword(
-            of: user.subject, from: credentials.passwordHash, to: hash, keeping: user.sessionID, context.rowOrigin)
+        let new = try await accepted(request.newPassword, for: credentials, options)
+        try await store.changePassword(of: user.subject, from: old, to: new, keeping: user.sessionID, context.rowOrigin)
         return AuthChangePasswordResponse()
     }
 
@@ -46,16 +45,16 @@ extension AuthHandler {
     ) async throws -> AuthResetPasswordResponse {
         guard let token = OpaqueToken(request.token, .passwordReset) else { throw AuthError.invalidLinkToken }
         let credentials = try await store.passwordResetCredentials(token)
-        let hash = try await acceptedHash(request.newPassword, for: credentials, context.outgoing())
-        try await store.resetPassword(token, to: hash, context.rowOrigin)
+        let new = try await accepted(request.newPassword, for: credentials, context.outgoing())
+        try await store.resetPassword(token, to: new, context.rowOrigin)
         return AuthResetPasswordResponse()
     }
 
-    private func acceptedHash(
+    private func accepted(
         _ password: String, for credentials: Credentials, _ options: CallOptions
-    ) async throws -> Redacted<String> {
-        let password = Redacted(password)
-        try await passwords.requireAcceptable(password, words: credentials.words, field: "new_password", options)
-        return try await passwords.hash(password, options)
+    ) async throws -> NewPassword {
+        try await passwords.accepted(
+            Redacted(password), words: credentials.words, field: "new_password",
+            withSecondFactor: credentials.hasSecondFactor, options)
     }
 }

@@ -17,7 +17,7 @@ extension AuthHandler {
     ) async throws -> AuthSessionTokens {
         let hash = guess.credentials?.passwordHash
         let verdict = try await passwords.check(password, against: hash, context.outgoing())
-        guard let credentials = guess.credentials, verdict.matches, guess.isOpen else {
+        guard let credentials = guess.credentials, let hash, verdict.matches, guess.isOpen else {
             let event: AuditEvent = guess.isOpen ? .signInFailed : .signInLocked
             try await store.recordRefusedSignIn(event, user: guess.credentials?.userID, context.rowOrigin)
             throw AuthError.invalidCredentials
@@ -33,16 +33,16 @@ extension AuthHandler {
             throw AuthError.invalidCredentials
         }
         let rehash = verdict.needsRehash ? try? await passwords.hash(password, context.outgoing()) : nil
-        if credentials.hasSecondFactor { return try await challenge(credentials, rehash: rehash, context) }
-        return try await startSession(credentials, .password(credentials.passwordHash, rehash: rehash), context)
+        if credentials.hasSecondFactor { return try await challenge(credentials, verified: hash, rehash: rehash, context) }
+        return try await startSession(credentials, .password(hash, rehash: rehash), context)
     }
 
     /// The password was right; what is missing is the second step.
     private func challenge(
-        _ credentials: Credentials, rehash: Redacted<String>?, _ context: CallContext
+        _ credentials: Credentials, verified hash: Redacted<String>, rehash: Redacted<String>?, _ context: CallContext
     ) async throws -> AuthSessionTokens {
         let challenge = Challenge(token: try OpaqueToken(.challenge), userID: credentials.userID)
-        try await store.begin(challenge, verified: credentials.passwordHash, rehash: rehash, context.rowOrigin)
+        try await store.begin(challenge, verified: hash, rehash: rehash, context.rowOrigin)
         var response = AuthSessionTokens()
         response.secondFactorToken = challenge.token.text.exposed
         response.secondFactorExpiresIn = Int32(clamping: AuthPolicy.challengeLifetime.components.seconds)

@@ -96,9 +96,18 @@ extension AuthStore {
 
 private let userColumns = "id, email, name, email_verified_at, created_at"
 private let credentialColumns = """
-    id, email, name, password_hash, email_verified_at, roles, disabled_at,
-    EXISTS (SELECT 1 FROM factors f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL) AS has_factor
+    id, email, name, CASE WHEN \(GoodPassword.condition) THEN password_hash END AS password_hash, email_verified_at, roles,
+    disabled_at, \(GoodPassword.hasFactor) AS has_factor
     """
+
+/// Which row of `users` has a password that is good: one that is enough by itself, or has a second factor beside it. Asked
+/// wherever a password is used, so that no way of losing the factors leaves a short one as the only proof.
+enum GoodPassword {
+    static let condition = "(users.password_short_of IS NULL OR \(hasFactor))"
+
+    fileprivate static let hasFactor =
+        "EXISTS (SELECT 1 FROM factors f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL)"
+}
 
 func decodeUser(_ row: Row) throws -> User {
     User(
@@ -109,7 +118,7 @@ func decodeUser(_ row: Row) throws -> User {
 
 private func decodeCredentials(_ row: Row) throws -> Credentials {
     Credentials(
-        userID: try row.get("id"), passwordHash: Redacted(try row.get("password_hash")),
+        userID: try row.get("id"), passwordHash: try row.get("password_hash", as: String?.self).map { Redacted($0) },
         emailVerified: try row.get("email_verified_at", as: Timestamp?.self) != nil, roles: try row.get("roles"),
         isDisabled: try row.get("disabled_at", as: Timestamp?.self) != nil,
         hasSecondFactor: try row.get("has_factor"),

@@ -63,7 +63,8 @@ extension AuthStore {
 
     /// Removes a factor; with the last one the recovery codes go, too.
     ///
-    /// - Throws: `AuthError.factorNotFound`.
+    /// - Throws: `AuthError.factorNotFound`; `.passwordNeedsFactor` for the last one beside a password that is not enough by
+    ///   itself (NIST SP 800-63B-4, 3.1.1.2).
     func deleteFactor(_ id: String, of user: String, keeping session: String, _ origin: Origin) async throws {
         let change = Change(at: clock.now, origin: origin)
         try await write(raising: notifications, revocations) { transaction in
@@ -72,7 +73,10 @@ extension AuthStore {
             guard let row else { throw AuthError.factorNotFound }
             // One that never counted is nobody's news.
             guard try row.get("confirmed_at", as: Timestamp?.self) != nil else { return }
-            if try !transaction.hasSecondFactor(user) { try transaction.dropRecoveryCodes(of: user) }
+            if try !transaction.hasSecondFactor(user) {
+                if let minimum = try transaction.passwordIsShortOf(user) { throw AuthError.passwordNeedsFactor(minimum: minimum) }
+                try transaction.dropRecoveryCodes(of: user)
+            }
             try transaction.revokeSessions(of: user, except: session, at: change.at)
             try transaction.notify(.secondFactorChanged, user: user, change)
             try transaction.audit(.factorRemoved, user: user, session: session, change)
@@ -93,7 +97,8 @@ extension AuthStore {
         }
     }
 
-    /// Removes all factors of somebody who has lost them, and ends their sessions.
+    /// Removes all factors of somebody who has lost them, and ends their sessions. A password that is not enough by itself is
+    /// no good from then on, see `GoodPassword`; its owner is told to choose another by mail.
     ///
     /// - Throws: `AuthError.noSuchUser`.
     func resetFactors(of user: String, by actor: Actor, _ origin: Origin) async throws -> AccountRecord {
@@ -106,6 +111,9 @@ extension AuthStore {
             try transaction.revokeSessions(of: user, except: nil, at: change.at)
             try transaction.notify(.secondFactorChanged, user: user, change)
             try transaction.audit(.factorsReset, user: user, by: actor, change)
+            guard try transaction.passwordIsShortOf(user) != nil else { return }
+            try transaction.notify(.passwordNeeded, user: user, change)
+            try transaction.audit(.passwordRevoked, user: user, by: actor, change)
         }
         notifications.raise()
         return account

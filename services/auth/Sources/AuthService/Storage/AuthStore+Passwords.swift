@@ -4,17 +4,22 @@ internal import ServiceKit
 extension AuthStore {
     /// Sets a new password over the one that was checked, and ends the user's other sessions.
     ///
-    /// - Throws: `AuthError.wrongCurrentPassword` when another change came first.
+    /// - Throws: `AuthError.wrongCurrentPassword` when another change came first; `.weakPassword` when the new one counts
+    ///   only beside a second factor, and the last was removed meanwhile.
     func changePassword(
-        of user: String, from old: Redacted<String>, to new: Redacted<String>, keeping session: String,
+        of user: String, from old: Redacted<String>, to new: NewPassword, keeping session: String,
         _ origin: Origin
     ) async throws {
         let change = Change(at: clock.now, origin: origin)
         try await write(raising: notifications, revocations) { transaction in
             let changed = try transaction.execute(
-                "UPDATE users SET password_hash = :new, updated_at = :now WHERE id = :id AND password_hash = :old",
-                ["id": user, "old": old.exposed, "new": new.exposed, "now": change.at])
+                """
+                UPDATE users SET password_hash = :new, password_short_of = :short, updated_at = :now
+                WHERE id = :id AND password_hash = :old AND \(GoodPassword.condition)
+                """,
+                ["id": user, "old": old.exposed, "new": new.hash.exposed, "short": new.shortOf, "now": change.at])
             guard changed == 1 else { throw AuthError.wrongCurrentPassword }
+            try transaction.requireGood(new, of: user)
             try transaction.forgetGuesses(of: user)
             try transaction.dropLinks(user: user, .passwordReset)
             try transaction.dropChallenges(of: user)
@@ -27,7 +32,10 @@ extension AuthStore {
 
     /// Sets a new password with a link's token, and ends all sessions. Whoever reads the address's mail has confirmed
     /// it, too.
-    func resetPassword(_ token: OpaqueToken, to new: Redacted<String>, _ origin: Origin) async throws {
+    ///
+    /// - Throws: `AuthError.invalidLinkToken`, `.expiredLinkToken`; `.weakPassword` as `changePassword`, and the link is still
+    ///   good.
+    func resetPassword(_ token: OpaqueToken, to new: NewPassword, _ origin: Origin) async throws {
         let hash = try token.hash
         let change = Change(at: clock.now, origin: origin)
         try await write(raising: notifications, revocations) { transaction -> Result<Void, AuthError> in
@@ -37,11 +45,12 @@ extension AuthStore {
             guard change.at < link.expiresAt else { return .failure(.expiredLinkToken) }
             try transaction.execute(
                 """
-                UPDATE users SET password_hash = :new, updated_at = :now,
+                UPDATE users SET password_hash = :new, password_short_of = :short, updated_at = :now,
                     -- Until now anybody could have chosen it.
                     name = CASE WHEN email_verified_at IS NULL THEN '' ELSE name END,
                     email_verified_at = coalesce(email_verified_at, :now) WHERE id = :id
-                """, ["id": link.userID, "new": new.exposed, "now": change.at])
+                """, ["id": link.userID, "new": new.hash.exposed, "short": new.shortOf, "now": change.at])
+            try transaction.requireGood(new, of: link.userID)
             try transaction.forgetGuesses(of: link.userID)
             try transaction.dropLinks(user: link.userID, .passwordReset)
             try transaction.dropLinks(user: link.userID, .verification)
@@ -52,5 +61,25 @@ extension AuthStore {
             try transaction.audit(.passwordReset, user: link.userID, change)
             return .success(())
         }.get()
+    }
+}
+
+extension Queries where Self: ~Copyable {
+    /// The characters of a password that is enough by itself, where the user's has fewer; nil where it is enough.
+    func passwordIsShortOf(_ user: String) throws -> Int? {
+        try first("SELECT password_short_of FROM users WHERE id = :id", ["id": user]) {
+            try $0.get("password_short_of", as: Int?.self)
+        } ?? nil
+    }
+}
+
+extension Transaction {
+    /// Looks again, inside the transaction: the factor that a short password needs may have been removed since it was
+    /// looked at.
+    ///
+    /// - Throws: `AuthError.weakPassword`, as if there had been none.
+    fileprivate func requireGood(_ new: NewPassword, of user: String) throws {
+        guard let minimum = new.shortOf, try !hasSecondFactor(user) else { return }
+        throw AuthError.weakPassword(field: "new_password", reasons: ["Use at least \(minimum) characters."])
     }
 }

@@ -176,7 +176,7 @@ extension Transaction {
     }
 
     /// The sign-in is for the password that was checked: a change of password meanwhile wins, and so does an admin who
-    /// disables the account.
+    /// disables the account, or removes the factor that the password needs.
     func confirmPassword(
         of user: String, _ hash: Redacted<String>, rehash: Redacted<String>?, at now: Timestamp
     ) throws {
@@ -184,7 +184,7 @@ extension Transaction {
         let changed = try execute(
             """
             UPDATE users SET password_hash = :new, updated_at = :now
-            WHERE id = :id AND password_hash = :old AND disabled_at IS NULL
+            WHERE id = :id AND password_hash = :old AND disabled_at IS NULL AND \(GoodPassword.condition)
             """,
             ["id": user, "old": old, "new": rehash?.exposed ?? old, "now": now])
         guard changed == 1 else { throw AuthError.invalidCredentials }

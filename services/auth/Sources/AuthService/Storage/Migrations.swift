@@ -19,5 +19,6 @@ package enum AuthMigrations {
                 .postgres: PackageResources._010_audit_seal_postgres_sql,
             ]),
         Migration(version: 11, name: "passkeys", bytes: PackageResources._011_passkeys_sql),
+        Migration(version: 12, name: "short_passwords", bytes: PackageResources._012_short_passwords_sql),
     ]
 }

@@ -12,12 +12,15 @@ package enum MailTemplate: String, Sendable, Hashable, Codable, CaseIterable, SQ
     case addressChangeApproval = "address_change_approval"
     case addressChanged = "address_changed"
     case accountDeleted = "account_deleted"
+    case passwordNeeded = "password_needed"
 
     /// Values without which the mail makes no sense.
     package var requiredVariables: [String] {
         switch self {
         case .emailVerification, .passwordReset, .addressChange, .addressChangeApproval: ["token"]
-        case .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .addressChanged, .accountDeleted: []
+        case .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .addressChanged, .accountDeleted,
+            .passwordNeeded:
+            []
         }
     }
 
@@ -28,7 +31,7 @@ package enum MailTemplate: String, Sendable, Hashable, Codable, CaseIterable, SQ
             ["time", "address", "user_agent"]
         // Nothing that whoever asks for the mail can choose.
         case .emailVerification: ["time", "address"]
-        case .passwordReset, .alreadyRegistered, .addressChange: []
+        case .passwordReset, .alreadyRegistered, .addressChange, .passwordNeeded: []
         }
     }
 }

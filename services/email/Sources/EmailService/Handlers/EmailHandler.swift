@@ -57,6 +57,7 @@ extension MailTemplate {
         case .addressChangeApproval: self = .addressChangeApproval
         case .addressChanged: self = .addressChanged
         case .accountDeleted: self = .accountDeleted
+        case .passwordNeeded: self = .passwordNeeded
         case .unspecified, .UNRECOGNIZED: return nil
         }
     }

@@ -23,6 +23,27 @@ extension MailTexts {
             <p>If it was not you, change your password at once and look at your second factors.</p>
             """)
 
+    static let passwordNeeded = MailTexts(
+        subject: "Choose a new password",
+        text: """
+            Hello{{#name}} {{.}}{{/name}},
+
+            those who run this service removed the second factors of your account, and your sessions were ended. Your
+            password is too short to be enough without them, so it is no longer good. Ask for a link to choose a new one:
+
+            {{link}}
+
+            If you did not lose your second factors, tell whoever runs this service at once.
+            """,
+        html: """
+            <p>Hello{{#name}} {{.}}{{/name}},</p>
+            <p>those who run this service removed the second factors of your account, and your sessions were ended. Your
+            password is too short to be enough without them, so it is no longer good. <a href="{{link}}">Ask for a link to
+            choose a new one</a>.</p>
+            <p>If you did not lose your second factors, tell whoever runs this service at once.</p>
+            """,
+        linkPath: "/forgot-password")
+
     static let addressChange = MailTexts(
         subject: "Confirm your new address",
         text: """

@@ -22,6 +22,7 @@ extension MailTemplate {
         case .addressChangeApproval: .addressChangeApproval
         case .addressChanged: .addressChanged
         case .accountDeleted: .accountDeleted
+        case .passwordNeeded: .passwordNeeded
         }
     }
 }

@@ -49,6 +49,8 @@ package struct PasswordHandler: PasswordServiceHandler {
         return .with {
             $0.acceptable = reasons.isEmpty
             $0.minimumLength = UInt32(strength.minimum(withSecondFactor: request.multiFactor))
+            $0.acceptableAlone = reasons.isEmpty && strength.isLongEnough(request.password, withSecondFactor: false)
+            $0.minimumLengthAlone = UInt32(strength.minimum(withSecondFactor: false))
             $0.reasons = reasons.map { reason in
                 .with {
                     $0.code = reason.code

@@ -47,6 +47,11 @@ package struct PasswordStrength: Sendable {
     /// The fewest characters of a password that is asked for alone, or together with a second factor.
     package func minimum(withSecondFactor: Bool) -> Int { withSecondFactor ? minimumWithSecondFactor : minimum }
 
+    /// Characters are Unicode code points, as NIST counts them.
+    package func isLongEnough(_ password: String, withSecondFactor: Bool) -> Bool {
+        password.unicodeScalars.count >= minimum(withSecondFactor: withSecondFactor)
+    }
+
     /// All that speaks against the password; empty when it may be chosen.
     ///
     /// - Parameters:
@@ -54,9 +59,8 @@ package struct PasswordStrength: Sendable {
     ///   - withSecondFactor: Whether the password is never enough by itself.
     package func reasons(_ password: String, contextWords: [String], withSecondFactor: Bool = false) -> [StrengthReason] {
         var reasons: [StrengthReason] = []
-        let minimum = minimum(withSecondFactor: withSecondFactor)
-        // Characters are Unicode code points, as NIST counts them.
-        if password.unicodeScalars.count < minimum {
+        if !isLongEnough(password, withSecondFactor: withSecondFactor) {
+            let minimum = minimum(withSecondFactor: withSecondFactor)
             reasons.append(StrengthReason(code: "too_short", message: "Use at least \(minimum) characters."))
         }
         if password.utf8.count > Bcrypt.maximumPasswordCount {
