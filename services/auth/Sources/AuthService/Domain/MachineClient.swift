@@ -26,14 +26,15 @@ struct ClientToken: Sendable {
     let expiresAt: Timestamp
 }
 
-/// How often a client's secret may be guessed. Nobody guesses 256 bits; this keeps whoever tries from the database.
+/// How many wrong secrets of a client are written down. Nobody guesses 256 bits; this keeps whoever tries from filling the
+/// audit trail.
 ///
-/// | wrong secrets in a row for one client from one network | a secret from there |
-/// |---|---|
-/// | each `burst` | is refused for `pause` after the last |
-/// | otherwise | is looked at |
+/// | wrong secrets in a row for one client from one network | a wrong secret from there | the right one |
+/// |---|---|---|
+/// | each `burst` | is refused without a trace for `pause` after the last | is good |
+/// | otherwise | is refused, counted and audited | is good, and sets the count to 0 |
 ///
-/// Counted by network, so that a stranger closes nothing for the client itself; ids that no client has are counted, too.
+/// Counted by network; ids that no client has are counted, too.
 enum ClientGuessLimit {
     static let burst = 20
     static let pause: Duration = .seconds(900)

@@ -73,7 +73,10 @@ package struct OAuthHandler: OAuthServiceHandler {
 
     /// - Throws: `AuthError.invalidClient`.
     private func authenticate(_ id: String, _ secret: String, _ context: CallContext) async throws -> AuthenticatedClient {
-        guard Identifier.client.names(id), let secret = OpaqueToken(secret, .clientSecret) else { throw AuthError.invalidClient }
+        guard Identifier.client.names(id), let secret = OpaqueToken(secret, .clientSecret) else {
+            try await store.recordRefusedClient(id, context.rowOrigin)
+            throw AuthError.invalidClient
+        }
         return try await store.authenticate(client: id, secret: secret, context.rowOrigin)
     }
 

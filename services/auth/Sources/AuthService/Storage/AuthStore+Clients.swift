@@ -81,9 +81,10 @@ extension AuthStore {
         let hash = try secret.hash
         let subject = try ClientGuessLimit.subject(client: id, network: origin.network)
         let state = try await read { try $0.clientGuess(id, hash, subject, before: change.at - ClientGuessLimit.pause) }
-        // Nothing is written down while it is closed: the guesses that closed it were.
-        guard !state.isClosed else { throw AuthError.invalidClient }
         guard let client = state.client else {
+            // Nothing is written down while it is closed: the guesses that closed it were. The right secret is good even then:
+            // who shares the client's network, or its address translator, must not keep it out.
+            guard !state.isClosed else { throw AuthError.invalidClient }
             try await write { transaction in
                 try transaction.execute(
                     """
@@ -107,6 +108,15 @@ extension AuthStore {
             }
         }
         return client
+    }
+
+    /// What was shown as a secret is none, by its prefix or checksum, so nobody guesses with it: written down, not counted.
+    func recordRefusedClient(_ id: String, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        try await write { transaction in
+            let isKnown = try transaction.first("SELECT 1 FROM clients WHERE id = :id", ["id": id]) != nil
+            try transaction.audit(.clientRefused, user: isKnown ? id : nil, detail: "malformed", change)
+        }
     }
 
     /// Writes down that a token was issued; without that it is not live.
