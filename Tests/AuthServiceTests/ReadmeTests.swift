@@ -9,8 +9,13 @@ import Testing
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         let readme = try String(
             contentsOf: folder.appending(path: "../../services/auth/README.md"), encoding: .utf8)
+        // There and nowhere else: a row in another table says nothing to who looks here.
+        let start = try #require(readme.range(of: "\n## Configuration\n"))
+        let rest = readme[start.upperBound...]
+        let table = rest[..<(rest.range(of: "\n## ")?.lowerBound ?? rest.endIndex)]
         for entry in AuthConfig.table.entries {
-            #expect(readme.contains("| `\(entry.name)` | `\(entry.defaultText ?? "")` |"), "\(entry.name)")
+            #expect(table.contains("| `\(entry.name)` | `\(entry.defaultText ?? "")` |"), "\(entry.name)")
+            #expect(!readme[..<start.lowerBound].contains("| `\(entry.name)` | `\(entry.defaultText ?? "")` |"), "\(entry.name)")
         }
     }
 

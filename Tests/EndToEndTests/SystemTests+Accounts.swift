@@ -188,7 +188,7 @@ extension SystemTests {
         let signedIn = try await system.curl("/v1/sessions:passkey", "POST", json: "{\(fields.joined(separator: ","))}")
         try #require(signedIn.status == 201, "\(signedIn.body)")
         #expect(try await me(signedIn["access_token"]) == 200)
-        #expect(try Self.claim("amr", of: signedIn["access_token"]) == #"["hwk","user","mfa"]"#)
+        #expect(try Self.claim("amr", of: signedIn["access_token"]) == #"["pop","user","mfa"]"#)
         let again = try await system.curl("/v1/sessions:passkey", "POST", json: "{\(fields.joined(separator: ","))}")
         #expect(again.status == 401 && again["code"] == "invalid_passkey", "\(again.body)")
     }

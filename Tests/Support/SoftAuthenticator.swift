@@ -44,6 +44,35 @@ package struct SoftAuthenticator: Sendable {
         return object
     }
 
+    /// Attestation "packed" by the passkey's own key (section 8.2).
+    ///
+    /// - Parameters:
+    ///   - algorithm: What it claims; nil for the key's own.
+    ///   - x5c: Whether it claims to have certificates, too.
+    package func selfAttestation(_ clientData: [UInt8], algorithm: Int? = nil, x5c: Bool = false) throws -> [UInt8] {
+        let data = authenticatorData(isRegistration: true)
+        let own =
+            switch key {
+            case .es256: -7
+            case .edDSA: -8
+            }
+        var object: [UInt8] = [0xa3]
+        for word in ["fmt", "packed", "attStmt"] { object += Self.text(word) }
+        object.append(x5c ? 0xa3 : 0xa2)
+        object += Self.text("alg")
+        // -1 is 0x20.
+        object.append(UInt8(0x1f - (algorithm ?? own)))
+        object += Self.text("sig")
+        object += Self.bytes(try signature(data, clientData))
+        if x5c {
+            object += Self.text("x5c")
+            object.append(0x80)
+        }
+        object += Self.text("authData")
+        object += Self.bytes(data)
+        return object
+    }
+
     package func authenticatorData(isRegistration: Bool = false) -> [UInt8] {
         var data = Array(SHA256.hash(data: Data(domain.utf8)))
         data.append(flags | (isRegistration ? 0x40 : 0))

@@ -11,14 +11,16 @@ package struct FactorServiceClient: Sendable {
         self.channel = channel
     }
 
-    /// Begins to enrol an authenticator app (TOTP, RFC 6238). It counts once one of its codes has confirmed it.
+    /// Begins to enrol an authenticator app (TOTP, RFC 6238). It counts once one of its codes has confirmed it. Needs
+    /// the current password, and where there is a second factor or a passkey, one of them shown lately in this session.
     package func createFactor(
         _ request: AuthCreateFactorRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthCreateFactorResponse {
         try await channel.call(FactorServiceContract.createFactor, request, options)
     }
 
-    /// Confirms a factor with one of its codes and ends the user's other sessions. The first brings recovery codes.
+    /// Confirms a factor with one of its codes and ends the user's other sessions. The first brings recovery codes. Needs what
+    /// was shown for CreateFactor, still.
     package func confirmFactor(
         _ request: AuthConfirmFactorRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthConfirmFactorResponse {
@@ -39,7 +41,8 @@ package struct FactorServiceClient: Sendable {
         try await channel.call(FactorServiceContract.deleteFactor, request, options)
     }
 
-    /// Makes new recovery codes; the old ones are no good any more. Needs a second factor shown lately in this session.
+    /// Makes new recovery codes; the old ones are no good any more, and the user's other sessions end. Needs a second
+    /// factor shown lately in this session.
     package func createRecoveryCodes(
         _ request: AuthCreateRecoveryCodesRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthCreateRecoveryCodesResponse {

@@ -11,15 +11,15 @@ package struct PasskeyServiceClient: Sendable {
         self.channel = channel
     }
 
-    /// What `navigator.credentials.create()` needs. Needs the current password, and a second factor shown lately where there is
-    /// one.
+    /// What `navigator.credentials.create()` needs. Needs the current password, and where there is a second factor or a passkey,
+    /// one of them shown lately in this session.
     package func beginPasskey(
         _ request: AuthBeginPasskeyRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthPasskeyCreation {
         try await channel.call(PasskeyServiceContract.beginPasskey, request, options)
     }
 
-    /// Registers what the device made.
+    /// Registers what the device made, and ends the user's other sessions.
     package func createPasskey(
         _ request: AuthCreatePasskeyRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthPasskey {
@@ -32,7 +32,7 @@ package struct PasskeyServiceClient: Sendable {
         try await channel.call(PasskeyServiceContract.listPasskeys, request, options)
     }
 
-    /// Needs a second factor shown lately in this session, or the password, where there is none.
+    /// Needs a second factor or a passkey shown lately in this session; signing in with one counts.
     package func deletePasskey(
         _ request: AuthDeletePasskeyRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthDeletePasskeyResponse {

@@ -59,8 +59,8 @@ package struct UserAdminServiceClient: Sendable {
         try await channel.call(UserAdminServiceContract.setTier, request, options)
     }
 
-    /// Removes the second factors of somebody who has lost them, and ends their sessions. A password that is too short to be
-    /// enough by itself is no good from then on; a mail tells its owner to choose another.
+    /// Removes the second factors and passkeys of somebody who has lost them, and ends their sessions. A password that is too
+    /// short to be enough by itself is no good from then on; a mail tells its owner to choose another.
     package func resetFactors(
         _ request: AuthResetFactorsRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthAccount {

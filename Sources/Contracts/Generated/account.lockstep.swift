@@ -15,7 +15,7 @@ package enum AccountServiceContract {
             confirmPassword,
             deleteUser,
         ],
-        fingerprint: 0x32bec91a72cbca24
+        fingerprint: 0x3a28bb7d89fc42e0
     )
 
     /// What was recorded of the signed-in user, newest first.
@@ -298,6 +298,7 @@ extension AuthUserData: ContractMessage {
             FieldDescriptor(name: "events", number: 6, kind: .message({ AuthAuditEvent.contractDescriptor }), arity: .list),
             FieldDescriptor(name: "next_page_token", number: 7, kind: .string),
             FieldDescriptor(name: "passkeys", number: 8, kind: .message({ AuthPasskey.contractDescriptor }), arity: .list),
+            FieldDescriptor(name: "known_agents", number: 9, kind: .message({ AuthKnownAgent.contractDescriptor }), arity: .list),
         ]
     )
 
@@ -308,6 +309,7 @@ extension AuthUserData: ContractMessage {
         check.messages("factors", factors)
         check.messages("events", events)
         check.messages("passkeys", passkeys)
+        check.messages("known_agents", knownAgents)
         return check.violations
     }
 
@@ -321,6 +323,30 @@ extension AuthUserData: ContractMessage {
         text.messages("events", events)
         text.text("next_page_token", nextPageToken)
         text.messages("passkeys", passkeys)
+        text.messages("known_agents", knownAgents)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthKnownAgent: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.KnownAgent",
+        fields: [
+            FieldDescriptor(name: "digest", number: 1, kind: .string, dataClass: .pii),
+            FieldDescriptor(name: "sign_ins", number: 2, kind: .uint64),
+            FieldDescriptor(name: "last_seen_at", number: 3, kind: .timestamp),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("KnownAgent")
+        text.hidden("digest", .pii, if: !digest.isEmpty)
+        text.value("sign_ins", signIns, if: signIns != 0)
+        text.time("last_seen_at", lastSeenAt, if: hasLastSeenAt)
         return text.description
     }
 

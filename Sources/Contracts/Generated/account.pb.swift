@@ -114,11 +114,41 @@ package nonisolated struct AuthUserData: Sendable {
 
   package var passkeys: [AuthPasskey] = []
 
+  /// Newest first.
+  package var knownAgents: [AuthKnownAgent] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _user: AuthUser? = nil
+}
+
+/// A program that the user has signed in with lately. A sign-in with another one is told by mail.
+package nonisolated struct AuthKnownAgent: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// SHA-256 of its name for itself, in hexadecimal: the name is not kept.
+  package var digest: String = String()
+
+  package var signIns: UInt64 = 0
+
+  package var lastSeenAt: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_lastSeenAt ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_lastSeenAt = newValue}
+  }
+  /// Returns true if `lastSeenAt` has been explicitly set.
+  package var hasLastSeenAt: Bool {self._lastSeenAt != nil}
+  /// Clears the value of `lastSeenAt`. Subsequent reads from it will return its default value.
+  package mutating func clearLastSeenAt() {self._lastSeenAt = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _lastSeenAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
 }
 
 package nonisolated struct AuthConfirmPasswordRequest: Sendable {
@@ -379,7 +409,7 @@ nonisolated extension AuthExportUserDataRequest: SwiftProtobuf.Message, SwiftPro
 
 nonisolated extension AuthUserData: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".UserData"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}user\0\u{1}roles\0\u{1}tier\0\u{1}sessions\0\u{1}factors\0\u{1}events\0\u{3}next_page_token\0\u{1}passkeys\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}user\0\u{1}roles\0\u{1}tier\0\u{1}sessions\0\u{1}factors\0\u{1}events\0\u{3}next_page_token\0\u{1}passkeys\0\u{3}known_agents\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -395,6 +425,7 @@ nonisolated extension AuthUserData: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.events) }()
       case 7: try { try decoder.decodeSingularStringField(value: &self.nextPageToken) }()
       case 8: try { try decoder.decodeRepeatedMessageField(value: &self.passkeys) }()
+      case 9: try { try decoder.decodeRepeatedMessageField(value: &self.knownAgents) }()
       default: break
       }
     }
@@ -429,6 +460,9 @@ nonisolated extension AuthUserData: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if !self.passkeys.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.passkeys, fieldNumber: 8)
     }
+    if !self.knownAgents.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.knownAgents, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -441,6 +475,51 @@ nonisolated extension AuthUserData: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.events != rhs.events {return false}
     if lhs.nextPageToken != rhs.nextPageToken {return false}
     if lhs.passkeys != rhs.passkeys {return false}
+    if lhs.knownAgents != rhs.knownAgents {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension AuthKnownAgent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".KnownAgent"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}digest\0\u{3}sign_ins\0\u{3}last_seen_at\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.digest) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.signIns) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._lastSeenAt) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.digest.isEmpty {
+      try visitor.visitSingularStringField(value: self.digest, fieldNumber: 1)
+    }
+    if self.signIns != 0 {
+      try visitor.visitSingularUInt64Field(value: self.signIns, fieldNumber: 2)
+    }
+    try { if let v = self._lastSeenAt {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: AuthKnownAgent, rhs: AuthKnownAgent) -> Bool {
+    if lhs.digest != rhs.digest {return false}
+    if lhs.signIns != rhs.signIns {return false}
+    if lhs._lastSeenAt != rhs._lastSeenAt {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -25,7 +25,7 @@ package enum AuthServiceContract {
             recordDenial,
             checkSession,
         ],
-        fingerprint: 0x9f0c677363d011cc
+        fingerprint: 0x2edb7e87303b13c2
     )
 
     /// Makes an account and sends a link to confirm its address. A known address gets the same answer after the same work.
@@ -891,6 +891,7 @@ extension AuthResetPasswordRequest: ContractMessage {
         fields: [
             FieldDescriptor(name: "token", number: 1, kind: .string, dataClass: .secret, isRequired: true, maxLength: 200),
             FieldDescriptor(name: "new_password", number: 2, kind: .string, dataClass: .secret, isRequired: true, maxLength: 1024),
+            FieldDescriptor(name: "remove_passkeys", number: 3, kind: .bool),
         ]
     )
 
@@ -905,6 +906,7 @@ extension AuthResetPasswordRequest: ContractMessage {
         var text = RedactedText("ResetPasswordRequest")
         text.hidden("token", .secret, if: !token.isEmpty)
         text.hidden("new_password", .secret, if: !newPassword.isEmpty)
+        text.value("remove_passkeys", removePasskeys, if: removePasskeys)
         return text.description
     }
 

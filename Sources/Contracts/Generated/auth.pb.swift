@@ -371,6 +371,10 @@ package nonisolated struct AuthResetPasswordRequest: Sendable {
 
   package var newPassword: String = String()
 
+  /// Removes all passkeys of the account, too: for who finds one there that is not theirs, or has lost them. Otherwise they go
+  /// on to sign in.
+  package var removePasskeys: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1200,7 +1204,7 @@ nonisolated extension AuthRequestPasswordResetResponse: SwiftProtobuf.Message, S
 
 nonisolated extension AuthResetPasswordRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ResetPasswordRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}token\0\u{3}new_password\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}token\0\u{3}new_password\0\u{3}remove_passkeys\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1210,6 +1214,7 @@ nonisolated extension AuthResetPasswordRequest: SwiftProtobuf.Message, SwiftProt
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.token) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.newPassword) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.removePasskeys) }()
       default: break
       }
     }
@@ -1222,12 +1227,16 @@ nonisolated extension AuthResetPasswordRequest: SwiftProtobuf.Message, SwiftProt
     if !self.newPassword.isEmpty {
       try visitor.visitSingularStringField(value: self.newPassword, fieldNumber: 2)
     }
+    if self.removePasskeys != false {
+      try visitor.visitSingularBoolField(value: self.removePasskeys, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: AuthResetPasswordRequest, rhs: AuthResetPasswordRequest) -> Bool {
     if lhs.token != rhs.token {return false}
     if lhs.newPassword != rhs.newPassword {return false}
+    if lhs.removePasskeys != rhs.removePasskeys {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -54,6 +54,9 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
 
   /// The password counted only beside second factors, and those were removed: it is no good any more.
   case passwordNeeded // = 11
+
+  /// A passkey was refused since its counter went back: there may be a copy. user_agent, address, time.
+  case passkeyCopied // = 12
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -74,6 +77,7 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
     case 9: self = .addressChanged
     case 10: self = .accountDeleted
     case 11: self = .passwordNeeded
+    case 12: self = .passkeyCopied
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -92,6 +96,7 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
     case .addressChanged: return 9
     case .accountDeleted: return 10
     case .passwordNeeded: return 11
+    case .passkeyCopied: return 12
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -110,6 +115,7 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
     .addressChanged,
     .accountDeleted,
     .passwordNeeded,
+    .passkeyCopied,
   ]
 
 }
@@ -232,7 +238,7 @@ package nonisolated struct EmailGetMessageResponse: Sendable {
 fileprivate nonisolated let _protobuf_package = "lockstep.email.v1"
 
 nonisolated extension EmailTemplate: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TEMPLATE_UNSPECIFIED\0\u{1}EMAIL_VERIFICATION\0\u{1}PASSWORD_RESET\0\u{1}NEW_SIGN_IN\0\u{1}PASSWORD_CHANGED\0\u{1}ALREADY_REGISTERED\0\u{1}SECOND_FACTOR_CHANGED\0\u{1}ADDRESS_CHANGE\0\u{1}ADDRESS_CHANGE_APPROVAL\0\u{1}ADDRESS_CHANGED\0\u{1}ACCOUNT_DELETED\0\u{1}PASSWORD_NEEDED\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TEMPLATE_UNSPECIFIED\0\u{1}EMAIL_VERIFICATION\0\u{1}PASSWORD_RESET\0\u{1}NEW_SIGN_IN\0\u{1}PASSWORD_CHANGED\0\u{1}ALREADY_REGISTERED\0\u{1}SECOND_FACTOR_CHANGED\0\u{1}ADDRESS_CHANGE\0\u{1}ADDRESS_CHANGE_APPROVAL\0\u{1}ADDRESS_CHANGED\0\u{1}ACCOUNT_DELETED\0\u{1}PASSWORD_NEEDED\0\u{1}PASSKEY_COPIED\0")
 }
 
 nonisolated extension EmailSendRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

@@ -19,7 +19,8 @@ package enum FactorServiceContract {
         fingerprint: 0xfe931bf7b0ba3f1a
     )
 
-    /// Begins to enrol an authenticator app (TOTP, RFC 6238). It counts once one of its codes has confirmed it.
+    /// Begins to enrol an authenticator app (TOTP, RFC 6238). It counts once one of its codes has confirmed it. Needs
+    /// the current password, and where there is a second factor or a passkey, one of them shown lately in this session.
     package static let createFactor = MethodDescriptor(
         id: 0xe5ef2e6c,
         service: "lockstep.auth.v1.FactorService",
@@ -41,7 +42,8 @@ package enum FactorServiceContract {
         response: AuthCreateFactorResponse.contractDescriptor
     )
 
-    /// Confirms a factor with one of its codes and ends the user's other sessions. The first brings recovery codes.
+    /// Confirms a factor with one of its codes and ends the user's other sessions. The first brings recovery codes. Needs what
+    /// was shown for CreateFactor, still.
     package static let confirmFactor = MethodDescriptor(
         id: 0x6aa36894,
         service: "lockstep.auth.v1.FactorService",
@@ -107,7 +109,8 @@ package enum FactorServiceContract {
         response: AuthDeleteFactorResponse.contractDescriptor
     )
 
-    /// Makes new recovery codes; the old ones are no good any more. Needs a second factor shown lately in this session.
+    /// Makes new recovery codes; the old ones are no good any more, and the user's other sessions end. Needs a second
+    /// factor shown lately in this session.
     package static let createRecoveryCodes = MethodDescriptor(
         id: 0xba818dfe,
         service: "lockstep.auth.v1.FactorService",
@@ -176,15 +179,18 @@ package enum FactorServiceContract {
 
 /// `lockstep.auth.v1.FactorService`.
 package protocol FactorServiceHandler: AsyncServiceHandler {
-    /// Begins to enrol an authenticator app (TOTP, RFC 6238). It counts once one of its codes has confirmed it.
+    /// Begins to enrol an authenticator app (TOTP, RFC 6238). It counts once one of its codes has confirmed it. Needs
+    /// the current password, and where there is a second factor or a passkey, one of them shown lately in this session.
     func createFactor(_ request: AuthCreateFactorRequest, _ context: CallContext) async throws -> AuthCreateFactorResponse
-    /// Confirms a factor with one of its codes and ends the user's other sessions. The first brings recovery codes.
+    /// Confirms a factor with one of its codes and ends the user's other sessions. The first brings recovery codes. Needs what
+    /// was shown for CreateFactor, still.
     func confirmFactor(_ request: AuthConfirmFactorRequest, _ context: CallContext) async throws -> AuthConfirmFactorResponse
     func listFactors(_ request: AuthListFactorsRequest, _ context: CallContext) async throws -> AuthListFactorsResponse
     /// Removes a factor; the recovery codes go with the last one. Needs a second factor shown lately in this session. The last
     /// one is not removed (409 `password_needs_factor`) while the password is too short to be enough by itself.
     func deleteFactor(_ request: AuthDeleteFactorRequest, _ context: CallContext) async throws -> AuthDeleteFactorResponse
-    /// Makes new recovery codes; the old ones are no good any more. Needs a second factor shown lately in this session.
+    /// Makes new recovery codes; the old ones are no good any more, and the user's other sessions end. Needs a second
+    /// factor shown lately in this session.
     func createRecoveryCodes(_ request: AuthCreateRecoveryCodesRequest, _ context: CallContext) async throws -> AuthCreateRecoveryCodesResponse
     /// The second step of a sign-in: the token that CreateSession gave, and a code of an app or a recovery code.
     func completeSession(_ request: AuthCompleteSessionRequest, _ context: CallContext) async throws -> AuthSessionTokens

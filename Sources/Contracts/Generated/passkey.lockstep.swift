@@ -15,11 +15,11 @@ package enum PasskeyServiceContract {
             beginPasskeySession,
             createPasskeySession,
         ],
-        fingerprint: 0x2e10b885e5a42a5a
+        fingerprint: 0xb665425939bf543b
     )
 
-    /// What `navigator.credentials.create()` needs. Needs the current password, and a second factor shown lately where there is
-    /// one.
+    /// What `navigator.credentials.create()` needs. Needs the current password, and where there is a second factor or a passkey,
+    /// one of them shown lately in this session.
     package static let beginPasskey = MethodDescriptor(
         id: 0x93caf177,
         service: "lockstep.auth.v1.PasskeyService",
@@ -41,7 +41,7 @@ package enum PasskeyServiceContract {
         response: AuthPasskeyCreation.contractDescriptor
     )
 
-    /// Registers what the device made.
+    /// Registers what the device made, and ends the user's other sessions.
     package static let createPasskey = MethodDescriptor(
         id: 0x6393b005,
         service: "lockstep.auth.v1.PasskeyService",
@@ -84,7 +84,7 @@ package enum PasskeyServiceContract {
         response: AuthListPasskeysResponse.contractDescriptor
     )
 
-    /// Needs a second factor shown lately in this session, or the password, where there is none.
+    /// Needs a second factor or a passkey shown lately in this session; signing in with one counts.
     package static let deletePasskey = MethodDescriptor(
         id: 0x7999c406,
         service: "lockstep.auth.v1.PasskeyService",
@@ -153,13 +153,13 @@ package enum PasskeyServiceContract {
 
 /// What is binary is text here, in base64url without padding, as WebAuthn's own JSON has it.
 package protocol PasskeyServiceHandler: AsyncServiceHandler {
-    /// What `navigator.credentials.create()` needs. Needs the current password, and a second factor shown lately where there is
-    /// one.
+    /// What `navigator.credentials.create()` needs. Needs the current password, and where there is a second factor or a passkey,
+    /// one of them shown lately in this session.
     func beginPasskey(_ request: AuthBeginPasskeyRequest, _ context: CallContext) async throws -> AuthPasskeyCreation
-    /// Registers what the device made.
+    /// Registers what the device made, and ends the user's other sessions.
     func createPasskey(_ request: AuthCreatePasskeyRequest, _ context: CallContext) async throws -> AuthPasskey
     func listPasskeys(_ request: AuthListPasskeysRequest, _ context: CallContext) async throws -> AuthListPasskeysResponse
-    /// Needs a second factor shown lately in this session, or the password, where there is none.
+    /// Needs a second factor or a passkey shown lately in this session; signing in with one counts.
     func deletePasskey(_ request: AuthDeletePasskeyRequest, _ context: CallContext) async throws -> AuthDeletePasskeyResponse
     /// What `navigator.credentials.get()` needs. The device knows whose passkeys it has, so nobody says who they are.
     func beginPasskeySession(_ request: AuthBeginPasskeySessionRequest, _ context: CallContext) async throws -> AuthPasskeyAssertion
@@ -276,6 +276,7 @@ extension AuthPasskey: ContractMessage {
             FieldDescriptor(name: "created_at", number: 3, kind: .timestamp),
             FieldDescriptor(name: "last_used_at", number: 4, kind: .timestamp),
             FieldDescriptor(name: "synced", number: 5, kind: .bool),
+            FieldDescriptor(name: "credential_id", number: 6, kind: .string),
         ]
     )
 
@@ -288,6 +289,7 @@ extension AuthPasskey: ContractMessage {
         text.time("created_at", createdAt, if: hasCreatedAt)
         text.time("last_used_at", lastUsedAt, if: hasLastUsedAt)
         text.value("synced", synced, if: synced)
+        text.text("credential_id", credentialID)
         return text.description
     }
 

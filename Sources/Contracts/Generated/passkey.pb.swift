@@ -114,6 +114,9 @@ package nonisolated struct AuthPasskey: Sendable {
   /// It may be on more than one device, as its authenticator says.
   package var synced: Bool = false
 
+  /// As the device calls it, for `excludeCredentials` and the signal methods of WebAuthn Level 3, section 5.1.10.
+  package var credentialID: String = String()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -354,7 +357,7 @@ nonisolated extension AuthCreatePasskeyRequest: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension AuthPasskey: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Passkey"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}passkey_id\0\u{1}name\0\u{3}created_at\0\u{3}last_used_at\0\u{1}synced\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}passkey_id\0\u{1}name\0\u{3}created_at\0\u{3}last_used_at\0\u{1}synced\0\u{3}credential_id\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -367,6 +370,7 @@ nonisolated extension AuthPasskey: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 3: try { try decoder.decodeSingularMessageField(value: &self._createdAt) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._lastUsedAt) }()
       case 5: try { try decoder.decodeSingularBoolField(value: &self.synced) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.credentialID) }()
       default: break
       }
     }
@@ -392,6 +396,9 @@ nonisolated extension AuthPasskey: SwiftProtobuf.Message, SwiftProtobuf._Message
     if self.synced != false {
       try visitor.visitSingularBoolField(value: self.synced, fieldNumber: 5)
     }
+    if !self.credentialID.isEmpty {
+      try visitor.visitSingularStringField(value: self.credentialID, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -401,6 +408,7 @@ nonisolated extension AuthPasskey: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs._createdAt != rhs._createdAt {return false}
     if lhs._lastUsedAt != rhs._lastUsedAt {return false}
     if lhs.synced != rhs.synced {return false}
+    if lhs.credentialID != rhs.credentialID {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

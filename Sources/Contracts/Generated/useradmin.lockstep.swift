@@ -19,7 +19,7 @@ package enum UserAdminServiceContract {
             raiseTokenVersion,
             searchAuditEvents,
         ],
-        fingerprint: 0xcafa5bec02dd54a1
+        fingerprint: 0x8243f107e1078114
     )
 
     /// Accounts in the order of their addresses. A search has a body, since addresses do not belong into URLs (ASVS 14.2.1).
@@ -175,8 +175,8 @@ package enum UserAdminServiceContract {
         response: AuthAccount.contractDescriptor
     )
 
-    /// Removes the second factors of somebody who has lost them, and ends their sessions. A password that is too short to be
-    /// enough by itself is no good from then on; a mail tells its owner to choose another.
+    /// Removes the second factors and passkeys of somebody who has lost them, and ends their sessions. A password that is too
+    /// short to be enough by itself is no good from then on; a mail tells its owner to choose another.
     package static let resetFactors = MethodDescriptor(
         id: 0x96990f2b,
         service: "lockstep.auth.v1.UserAdminService",
@@ -259,8 +259,8 @@ package protocol UserAdminServiceHandler: AsyncServiceHandler {
     /// Says how many sessions a user may have: basic 2, essential 3, plus 5, premium 10, pro as many as they like; empty: what
     /// auth is configured for. Sessions beyond that end at once, those unused for longest.
     func setTier(_ request: AuthSetTierRequest, _ context: CallContext) async throws -> AuthAccount
-    /// Removes the second factors of somebody who has lost them, and ends their sessions. A password that is too short to be
-    /// enough by itself is no good from then on; a mail tells its owner to choose another.
+    /// Removes the second factors and passkeys of somebody who has lost them, and ends their sessions. A password that is too
+    /// short to be enough by itself is no good from then on; a mail tells its owner to choose another.
     func resetFactors(_ request: AuthResetFactorsRequest, _ context: CallContext) async throws -> AuthAccount
     /// The answer to a breach: raises the minimum token version of one user, or of everybody. Sessions that began before end
     /// when the grace is over, with their access tokens; whoever signs in afterwards, even within the grace, is not affected.
@@ -304,7 +304,7 @@ package enum UserOperatorServiceContract {
             raiseTokenVersion,
             searchAuditEvents,
         ],
-        fingerprint: 0xe3b827c5fb10ddce
+        fingerprint: 0x25cf2ac7c09d19b6
     )
 
     package static let searchUsers = MethodDescriptor(
@@ -507,6 +507,7 @@ extension AuthAccount: ContractMessage {
             FieldDescriptor(name: "last_sign_in_at", number: 9, kind: .timestamp),
             FieldDescriptor(name: "second_factor", number: 10, kind: .bool),
             FieldDescriptor(name: "tier", number: 11, kind: .string),
+            FieldDescriptor(name: "passkeys", number: 12, kind: .uint32),
         ]
     )
 
@@ -525,6 +526,7 @@ extension AuthAccount: ContractMessage {
         text.time("last_sign_in_at", lastSignInAt, if: hasLastSignInAt)
         text.value("second_factor", secondFactor, if: secondFactor)
         text.text("tier", tier)
+        text.value("passkeys", passkeys, if: passkeys != 0)
         return text.description
     }
 

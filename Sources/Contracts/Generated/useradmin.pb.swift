@@ -67,6 +67,9 @@ package nonisolated struct AuthAccount: Sendable {
 
   package var tier: String = String()
 
+  /// Passkeys that sign in.
+  package var passkeys: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -297,7 +300,7 @@ fileprivate nonisolated let _protobuf_package = "lockstep.auth.v1"
 
 nonisolated extension AuthAccount: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Account"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}user_id\0\u{1}email\0\u{1}name\0\u{3}email_verified\0\u{3}created_at\0\u{1}roles\0\u{1}disabled\0\u{1}sessions\0\u{3}last_sign_in_at\0\u{3}second_factor\0\u{1}tier\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}user_id\0\u{1}email\0\u{1}name\0\u{3}email_verified\0\u{3}created_at\0\u{1}roles\0\u{1}disabled\0\u{1}sessions\0\u{3}last_sign_in_at\0\u{3}second_factor\0\u{1}tier\0\u{1}passkeys\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -316,6 +319,7 @@ nonisolated extension AuthAccount: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 9: try { try decoder.decodeSingularMessageField(value: &self._lastSignInAt) }()
       case 10: try { try decoder.decodeSingularBoolField(value: &self.secondFactor) }()
       case 11: try { try decoder.decodeSingularStringField(value: &self.tier) }()
+      case 12: try { try decoder.decodeSingularUInt32Field(value: &self.passkeys) }()
       default: break
       }
     }
@@ -359,6 +363,9 @@ nonisolated extension AuthAccount: SwiftProtobuf.Message, SwiftProtobuf._Message
     if !self.tier.isEmpty {
       try visitor.visitSingularStringField(value: self.tier, fieldNumber: 11)
     }
+    if self.passkeys != 0 {
+      try visitor.visitSingularUInt32Field(value: self.passkeys, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -374,6 +381,7 @@ nonisolated extension AuthAccount: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs._lastSignInAt != rhs._lastSignInAt {return false}
     if lhs.secondFactor != rhs.secondFactor {return false}
     if lhs.tier != rhs.tier {return false}
+    if lhs.passkeys != rhs.passkeys {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -17,6 +17,8 @@ package enum ConfigOrigin: Sendable, Hashable, CustomStringConvertible {
 package enum ConfigProblem: Error, Sendable, Hashable, CustomStringConvertible {
     /// `value` is nil when it is secret.
     case wrong(key: String, value: String?, origin: ConfigOrigin, allowed: String)
+    /// Allowed by itself, and not beside another key's value; the problem begins with a verb.
+    case inconsistent(key: String, value: String, problem: String)
     case unknown(key: String, origin: ConfigOrigin, suggestion: String?)
     /// The file as a whole.
     case file(path: String, problem: String)
@@ -27,6 +29,7 @@ package enum ConfigProblem: Error, Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .wrong(let key, let value, let origin, let allowed):
             "\(key) \(value.map { "is \"\($0)\"" } ?? "is not usable") (\(origin)); allowed: \(allowed)"
+        case .inconsistent(let key, let value, let problem): "\(key): \"\(value)\" \(problem)"
         case .unknown(let key, let origin, let suggestion):
             "\(key) is not a key (\(origin))" + (suggestion.map { "; did you mean \($0)?" } ?? "")
         case .file(let path, let problem): "\(path) \(problem)"

@@ -38,6 +38,7 @@ struct Mailer: Sendable {
         if let token { variables["token"] = token.text.exposed }
         let telling: [Notification.Kind] = [
             .newSignIn, .verification, .secondFactorChanged, .addressChangeApproval, .addressChanged, .accountDeleted,
+            .passkeyCopied,
         ]
         guard telling.contains(notification.kind) else { return variables }
         variables["address"] = notification.address
@@ -62,6 +63,7 @@ extension Notification.Kind {
         case .addressChanged: .addressChanged
         case .accountDeleted: .accountDeleted
         case .passwordNeeded: .passwordNeeded
+        case .passkeyCopied: .passkeyCopied
         case .nothing: nil
         }
     }

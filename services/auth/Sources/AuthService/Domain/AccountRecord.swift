@@ -52,6 +52,7 @@ struct AccountRecord: Sendable, Hashable {
     let roles: [String]
     let isDisabled: Bool
     let hasSecondFactor: Bool
+    let passkeys: Int
     let tier: Tier?
     let liveSessions: Int
     let lastSignInAt: Timestamp?

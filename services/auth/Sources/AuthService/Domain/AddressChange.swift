@@ -5,6 +5,13 @@ enum AddressChangeProgress: String, Sendable {
     case changed
 }
 
+/// A program that a user has signed in with lately: the digest of its name for itself.
+struct KnownAgent: Sendable, Hashable {
+    let hash: [UInt8]
+    let signIns: Int64
+    let lastSeenAt: Timestamp
+}
+
 /// Everything that auth keeps of a user and can tell them.
 struct UserData: Sendable {
     let account: AccountRecord
@@ -12,6 +19,7 @@ struct UserData: Sendable {
     let sessions: [Session]
     let factors: [Factor]
     let passkeys: [StoredPasskey]
+    let knownAgents: [KnownAgent]
     /// Newest first; more are in the audit trail.
     let events: [AuditRecord]
     let search: AuditSearch

@@ -33,7 +33,7 @@ package enum AuthError: Error, Sendable, Equatable {
     case wrongSecondFactor
     /// The token of a sign-in that waits for its second step is no token, used or too old.
     case invalidChallenge
-    /// The user has a second factor and has not shown it in this session lately.
+    /// The user has a second factor, or a passkey, and has not shown it in this session lately.
     case stepUpRequired
     /// The user has no second factor and has not shown the password in this session lately.
     case reauthenticationRequired
@@ -139,7 +139,7 @@ extension AuthError: RPCErrorConvertible {
         case .stepUpRequired:
             (
                 .permissionDenied, "step_up_required",
-                "Show your second factor first: POST /v1/sessions/current/second-factors."
+                "Show your second factor first: POST /v1/sessions/current/second-factors. Or sign in with a passkey."
             )
         case .reauthenticationRequired:
             (

@@ -61,6 +61,8 @@ package struct AuthPolicy: Sendable {
     static let addressChangeWindow: Duration = .seconds(86_400)
     /// Rows of the audit trail in an export; more come in pages.
     static let exportedEvents = 1000
+    /// User agents in an export, which has a bound.
+    static let exportedAgents = 1000
     /// How long a sign-in waits for its second step.
     static let challengeLifetime: Duration = .seconds(300)
     /// Sign-ins of one user that wait at once; of more the oldest go.

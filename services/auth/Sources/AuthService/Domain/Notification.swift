@@ -15,6 +15,7 @@ package struct Notification: Sendable {
         case accountDeleted = "account_deleted"
         /// The password is no good any more: it counted only beside second factors that were removed.
         case passwordNeeded = "password_needed"
+        case passkeyCopied = "passkey_copied"
         /// Nobody to write to: the row that makes unknown addresses cost the same.
         case nothing
 
@@ -26,7 +27,7 @@ package struct Notification: Sendable {
             case .addressChange: .addressChange
             case .addressChangeApproval: .addressApproval
             case .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .addressChanged, .accountDeleted,
-                .passwordNeeded, .nothing:
+                .passwordNeeded, .passkeyCopied, .nothing:
                 nil
             }
         }
@@ -36,7 +37,7 @@ package struct Notification: Sendable {
             switch self {
             case .passwordReset: .seconds(900)
             case .verification, .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .addressChange,
-                .addressChangeApproval, .addressChanged, .accountDeleted, .passwordNeeded:
+                .addressChangeApproval, .addressChanged, .accountDeleted, .passwordNeeded, .passkeyCopied:
                 .seconds(86_400)
             case .nothing: .zero
             }

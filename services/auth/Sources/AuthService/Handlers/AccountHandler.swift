@@ -1,4 +1,5 @@
 package import Contracts
+internal import LibCrypto
 package import RPCCore
 internal import ServiceKit
 
@@ -80,8 +81,19 @@ extension UserData {
         message.sessions = sessions.map { $0.message(current: $0.id == session, idleAfter: idleAfter) }
         message.factors = factors.map(\.message)
         message.passkeys = passkeys.map(\.message)
+        message.knownAgents = knownAgents.map(\.message)
         message.events = trail.events
         message.nextPageToken = trail.nextPageToken
+        return message
+    }
+}
+
+extension KnownAgent {
+    fileprivate var message: AuthKnownAgent {
+        var message = AuthKnownAgent()
+        message.digest = Hex.encode(hash)
+        message.signIns = UInt64(clamping: signIns)
+        message.lastSeenAt = lastSeenAt.message
         return message
     }
 }

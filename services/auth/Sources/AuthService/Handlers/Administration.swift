@@ -107,6 +107,7 @@ extension AccountRecord {
         message.roles = roles
         message.disabled = isDisabled
         message.secondFactor = hasSecondFactor
+        message.passkeys = UInt32(clamping: passkeys)
         message.tier = tier?.rawValue ?? ""
         message.sessions = UInt32(clamping: liveSessions)
         if let lastSignInAt { message.lastSignInAt = lastSignInAt.message }

@@ -46,7 +46,7 @@ extension AuthHandler {
         guard let token = OpaqueToken(request.token, .passwordReset) else { throw AuthError.invalidLinkToken }
         let credentials = try await store.passwordResetCredentials(token)
         let new = try await accepted(request.newPassword, for: credentials, context.outgoing())
-        try await store.resetPassword(token, to: new, context.rowOrigin)
+        try await store.resetPassword(token, to: new, removingPasskeys: request.removePasskeys, context.rowOrigin)
         return AuthResetPasswordResponse()
     }
 

@@ -16,9 +16,10 @@ package struct AuthHandler: AuthServiceHandler {
     /// Whoever does this had better be the user: the current password, and a second factor shown in this session lately
     /// if there is one.
     ///
+    /// - Parameter binding: Whether this adds a way to sign in, see `AuthStore.requireStepUp`.
     /// - Throws: `AuthError.stepUpRequired`, `.wrongCurrentPassword`.
-    func reauthenticate(_ user: UserIdentity, password: String, _ context: CallContext) async throws {
-        try await store.requireStepUp(user.sessionID, of: user.subject)
+    func reauthenticate(_ user: UserIdentity, password: String, binding: Bool = false, _ context: CallContext) async throws {
+        try await store.requireStepUp(user.sessionID, of: user.subject, binding: binding)
         try await requirePassword(password, of: user, context)
     }
 

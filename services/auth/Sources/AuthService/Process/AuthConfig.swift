@@ -38,12 +38,14 @@ package enum AuthConfig {
         "auth.factor_key", default: "auth-factors",
         doc: "The name of the key in Encryption that seals the secrets of authenticator apps.")
     static let passkeyDomain = ConfigKey(
-        "auth.passkey_domain", default: "localhost",
-        doc: "The domain that passkeys are bound to (the RP ID): that of the pages that ask for them, or one above it.")
+        "auth.passkey_domain", default: "localhost", allowed: "`localhost`, or a domain such as example.com, in lower case",
+        doc: "The domain that passkeys are bound to (the RP ID): that of the pages that ask for them, or one above it."
+    ) { PageOrigin.isDomain($0) }
     static let passkeyOrigins = ConfigKey(
-        "auth.passkey_origins", default: ["https://localhost:8443"], allowed: "origins such as https://login.example.com",
+        "auth.passkey_origins", default: ["https://localhost:8443"],
+        allowed: "origins such as https://login.example.com, of that domain or below it; `http` for localhost alone",
         doc: "Where pages that ask for passkeys stand, as browsers write it."
-    ) { $0.allSatisfy { $0.hasPrefix("https://") || $0.hasPrefix("http://localhost") } }
+    ) { !$0.isEmpty && $0.allSatisfy { PageOrigin($0) != nil } }
     static let audience = ConfigKey(
         "auth.audience", default: "lockstep",
         doc: "The audience (`aud`) of access tokens; `gateway.audience` must say the same.")
@@ -59,7 +61,7 @@ package enum AuthConfig {
 }
 
 extension AuthPolicy {
-    /// - Throws: only for a key that is missing in `AuthConfig.keys`.
+    /// - Throws: `ConfigProblem` where keys do not go together, or for one that is missing in `AuthConfig.keys`.
     package init(_ configuration: Configuration) throws {
         self.init()
         accessTokenLifetime = try configuration[AuthConfig.accessTokenLifetime]
@@ -77,5 +79,16 @@ extension AuthPolicy {
         passkeyOrigins = try configuration[AuthConfig.passkeyOrigins]
         audience = try configuration[AuthConfig.audience]
         signingKey = try configuration[AuthConfig.signingKey]
+        try checkOrigins()
+    }
+
+    /// No browser makes a passkey of a domain for a page that is not of it (WebAuthn Level 3, section 5.1.3, step 7).
+    private func checkOrigins() throws(ConfigProblem) {
+        let foreign = passkeyOrigins.filter { PageOrigin($0)?.isOf(passkeyDomain) != true }
+        guard foreign.isEmpty else {
+            throw .inconsistent(
+                key: AuthConfig.passkeyOrigins.name, value: foreign.joined(separator: ","),
+                problem: "is neither of \(AuthConfig.passkeyDomain.name) (\"\(passkeyDomain)\") nor below it")
+        }
     }
 }

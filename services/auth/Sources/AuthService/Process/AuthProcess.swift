@@ -14,9 +14,10 @@ package enum AuthProcess {
     private static func compose(_ environment: ServiceEnvironment) async throws -> AsyncParts {
         let configuration = environment.configuration
         let clock = SystemClock(environment.clock)
+        let policy = try AuthPolicy(configuration)
         let database = try await Database.open(
             url: configuration.databaseURL(AuthConfig.database), telemetry: environment.telemetry)
-        let store = AuthStore(database: database, policy: try AuthPolicy(configuration), clock: clock)
+        let store = AuthStore(database: database, policy: policy, clock: clock)
         try await store.prepare()
         let peers = try Peers(environment)
         let encryption = peers.channel(to: .encryption)

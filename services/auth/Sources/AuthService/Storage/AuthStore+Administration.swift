@@ -123,6 +123,7 @@ extension AuthStore {
 private let accountColumns = """
     u.id, u.email, u.name, u.email_verified_at, u.created_at, u.roles, u.disabled_at, u.tier,
     EXISTS (SELECT 1 FROM factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor,
+    (SELECT count(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys,
     (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND \(LiveSession.condition)) AS live_sessions,
     (SELECT max(s.created_at) FROM sessions s WHERE s.user_id = u.id) AS last_sign_in_at
     """
@@ -131,7 +132,8 @@ private func decodeAccount(_ row: Row) throws -> AccountRecord {
     AccountRecord(
         user: try decodeUser(row), roles: try row.get("roles", as: String.self).roleList,
         isDisabled: try row.get("disabled_at", as: Timestamp?.self) != nil,
-        hasSecondFactor: try row.get("has_factor"), tier: Tier(rawValue: try row.get("tier")), liveSessions: try row.get("live_sessions"),
+        hasSecondFactor: try row.get("has_factor"), passkeys: try row.get("passkeys"),
+        tier: Tier(rawValue: try row.get("tier")), liveSessions: try row.get("live_sessions"),
         lastSignInAt: try row.get("last_sign_in_at"))
 }
 

@@ -29,7 +29,7 @@ extension AuthStore {
         }
     }
 
-    /// Everything that is kept of a user.
+    /// What is kept of a user, but for secrets and what is computed from them.
     ///
     /// - Throws: `AuthError.noSuchUser`.
     func data(of user: String) async throws -> UserData {
@@ -40,6 +40,21 @@ extension AuthStore {
         return UserData(
             account: account, tier: account.tier, sessions: try await sessions(of: user),
             factors: try await factors(of: user), passkeys: try await passkeys(of: user),
+            knownAgents: try await knownAgents(of: user),
             events: try await auditEvents(search), search: search)
+    }
+
+    private func knownAgents(of user: String) async throws -> [KnownAgent] {
+        try await read {
+            try $0.query(
+                """
+                SELECT agent_hash, sign_ins, last_seen_at FROM known_agents WHERE user_id = :user
+                ORDER BY last_seen_at DESC, agent_hash LIMIT :limit
+                """, ["user": user, "limit": AuthPolicy.exportedAgents]
+            ) {
+                KnownAgent(
+                    hash: try $0.get("agent_hash"), signIns: try $0.get("sign_ins"), lastSeenAt: try $0.get("last_seen_at"))
+            }
+        }
     }
 }

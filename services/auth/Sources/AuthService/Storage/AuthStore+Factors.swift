@@ -83,29 +83,32 @@ extension AuthStore {
         }
     }
 
-    /// Stores new recovery codes in place of the old ones.
+    /// Stores new recovery codes in place of the old ones, and ends the user's other sessions.
     ///
     /// - Throws: `AuthError.factorNotFound` for a user without a second factor.
     func replaceRecoveryCodes(_ codes: [[UInt8]], of user: String, session: String, _ origin: Origin) async throws {
         let change = Change(at: clock.now, origin: origin)
-        try await write(raising: notifications) { transaction in
+        try await write(raising: notifications, revocations) { transaction in
             guard try transaction.hasSecondFactor(user) else { throw AuthError.factorNotFound }
             try transaction.dropRecoveryCodes(of: user)
             try transaction.insertRecoveryCodes(codes, user: user, at: change.at)
+            try transaction.revokeSessions(of: user, except: session, at: change.at)
             try transaction.notify(.secondFactorChanged, user: user, change)
             try transaction.audit(.recoveryCodesMade, user: user, session: session, change)
         }
     }
 
-    /// Removes all factors of somebody who has lost them, and ends their sessions. A password that is not enough by itself is
-    /// no good from then on, see `GoodPassword`; its owner is told to choose another by mail.
+    /// Removes all factors and passkeys of somebody who has lost them, and ends their sessions. Passkeys, too: one that
+    /// somebody else registered would outlive whatever its owner does. A password that is not enough by itself is no good from
+    /// then on, see `GoodPassword`; its owner is told to choose another by mail.
     ///
     /// - Throws: `AuthError.noSuchUser`.
     func resetFactors(of user: String, by actor: Actor, _ origin: Origin) async throws -> AccountRecord {
         let account = try await change(user, origin) { transaction, change in
             try transaction.forgetCodes(of: user)
-            guard try transaction.hasSecondFactor(user) else { return }
+            guard try transaction.hasAuthenticator(user) else { return }
             try transaction.execute("DELETE FROM factors WHERE user_id = :user", ["user": user])
+            try transaction.execute("DELETE FROM passkeys WHERE user_id = :user", ["user": user])
             try transaction.dropRecoveryCodes(of: user)
             try transaction.dropChallenges(of: user)
             try transaction.revokeSessions(of: user, except: nil, at: change.at)
@@ -150,6 +153,12 @@ extension Queries where Self: ~Copyable {
 
     func hasSecondFactor(_ user: String) throws -> Bool {
         try first("SELECT 1 FROM factors WHERE user_id = :user AND confirmed_at IS NOT NULL LIMIT 1", ["user": user]) != nil
+    }
+
+    /// A second factor, or a passkey: what is above the password alone.
+    func hasAuthenticator(_ user: String) throws -> Bool {
+        if try hasSecondFactor(user) { return true }
+        return try first("SELECT 1 FROM passkeys WHERE user_id = :user LIMIT 1", ["user": user]) != nil
     }
 
     fileprivate func recoveryCodes(of user: String) throws -> Int {

@@ -50,10 +50,20 @@ extension AuthStore {
         }
     }
 
-    /// - Throws: `AuthError.tooManyPasskeys`, `.passkeyRefused` when somebody has the credential.
+    /// Adds a passkey and ends the user's other sessions.
+    ///
+    /// - Throws: `AuthError.sessionEnded` when the session is over or its user disabled, as may have happened since the device
+    ///   was asked; `.tooManyPasskeys`; `.passkeyRefused` when somebody has the credential.
     func add(_ passkey: StoredPasskey, session: String, _ origin: Origin) async throws {
         let change = Change(at: clock.now, origin: origin)
-        try await write(raising: notifications) { transaction in
+        let idle = policy.idleLimit(change.at)
+        try await write(raising: notifications, revocations) { transaction in
+            let isLive = try transaction.first(
+                """
+                SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id
+                WHERE s.id = :id AND s.user_id = :user AND u.disabled_at IS NULL AND \(LiveSession.condition)
+                """, ["id": session, "user": passkey.userID, "now": change.at, "idle": idle]) != nil
+            guard isLive else { throw AuthError.sessionEnded }
             let count: Int = try transaction.one(
                 "SELECT count(*) AS n FROM passkeys WHERE user_id = :user", ["user": passkey.userID]
             ).get("n")
@@ -69,6 +79,7 @@ extension AuthStore {
                     "count": passkey.signCount, "synced": passkey.isSynced ? 1 : 0, "name": passkey.name, "now": change.at,
                 ])
             guard added == 1 else { throw AuthError.passkeyRefused }
+            try transaction.revokeSessions(of: passkey.userID, except: session, at: change.at)
             try transaction.notify(.secondFactorChanged, user: passkey.userID, change)
             try transaction.audit(.passkeyAdded, user: passkey.userID, session: session, detail: passkey.id, change)
         }
@@ -89,9 +100,16 @@ extension AuthStore {
         }
     }
 
-    func recordPasskey(_ event: AuditEvent, user: String?, detail: String, _ origin: Origin) async throws {
+    /// - Parameter detail: A word, see `RelyingParty.Failure`.
+    func recordRefusedPasskey(user: String?, session: String? = nil, detail: String, _ origin: Origin) async throws {
         let change = Change(at: clock.now, origin: origin)
-        try await write { try $0.audit(event, user: user, detail: detail, change) }
+        try await write { try $0.audit(.passkeyRefused, user: user, session: session, detail: detail, change) }
+    }
+
+    /// A counter went back. Its owner is told.
+    func recordCopied(_ passkey: StoredPasskey, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        try await write(raising: notifications) { [policy] in try $0.reportCopy(of: passkey, policy, change) }
     }
 }
 
@@ -106,19 +124,47 @@ private func decodePasskey(_ row: Row) throws -> StoredPasskey {
 }
 
 extension Transaction {
-    /// Counts the use of a passkey that was right when it was looked at.
+    /// Counts the use of a passkey that was right when it was looked at. What is refused is written down here, so it is
+    /// returned and not thrown, which would take that back.
     ///
-    /// - Throws: `AuthError.invalidPasskey` when it was removed or used meanwhile, or its user may not sign in.
-    func use(_ proof: PasskeyProof, at now: Timestamp) throws {
+    /// - Returns: `AuthError.invalidPasskey` when the passkey was removed or used meanwhile, or its user may not sign in.
+    func use(_ proof: PasskeyProof, _ policy: AuthPolicy, _ change: Change) throws -> Result<Void, AuthError> {
+        let (id, user) = (proof.passkey.id, proof.passkey.userID)
         let changed = try execute(
             """
             UPDATE passkeys SET sign_count = :count, last_used_at = :now
             WHERE id = :id AND user_id = :user AND (sign_count < :count OR (:count = 0 AND sign_count = 0))
-                AND EXISTS (
-                    SELECT 1 FROM users u
-                    WHERE u.id = :user AND u.disabled_at IS NULL AND u.email_verified_at IS NOT NULL)
-            """,
-            ["id": proof.passkey.id, "user": proof.passkey.userID, "count": proof.signCount, "now": now])
-        guard changed == 1 else { throw AuthError.invalidPasskey }
+                AND EXISTS (SELECT 1 FROM users u WHERE \(maySignIn))
+            """, ["id": id, "user": user, "count": proof.signCount, "now": change.at])
+        guard changed == 0 else { return .success(()) }
+        if try first("SELECT 1 FROM passkeys WHERE id = :id AND user_id = :user", ["id": id, "user": user]) == nil {
+            try audit(.passkeyRefused, user: user, detail: RelyingParty.Failure.unknown.rawValue, change)
+        } else if try first("SELECT 1 FROM users u WHERE \(maySignIn)", ["user": user]) == nil {
+            try audit(.signInDisabled, user: user, change)
+        } else {
+            // Somebody was first with this count or a later one.
+            try reportCopy(of: proof.passkey, policy, change)
+        }
+        return .failure(.invalidPasskey)
+    }
+
+    /// Whoever has a copy can do this without end, so mails are counted.
+    fileprivate func reportCopy(of passkey: StoredPasskey, _ policy: AuthPolicy, _ change: Change) throws {
+        let isMailed = try mails(for: .passkeyCopied, user: passkey.userID, change).all < policy.mailsPerHour
+        if isMailed { try notify(.passkeyCopied, user: passkey.userID, change) }
+        try audit(.passkeyCopied, user: passkey.userID, detail: passkey.id, mailed: isMailed, change)
+    }
+
+    /// For who asked for it with a new password.
+    func removePasskeys(of user: String, _ change: Change) throws {
+        let removed = try query("DELETE FROM passkeys WHERE user_id = :user RETURNING id", ["user": user]) {
+            try $0.get("id", as: String.self)
+        }
+        guard !removed.isEmpty else { return }
+        try notify(.secondFactorChanged, user: user, change)
+        for id in removed.sorted() { try audit(.passkeyRemoved, user: user, detail: id, change) }
     }
 }
+
+/// A condition on a row `u` of users, with `:user`.
+private let maySignIn = "u.id = :user AND u.disabled_at IS NULL AND u.email_verified_at IS NOT NULL"

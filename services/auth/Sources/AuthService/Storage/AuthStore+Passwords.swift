@@ -33,9 +33,12 @@ extension AuthStore {
     /// Sets a new password with a link's token, and ends all sessions. Whoever reads the address's mail has confirmed
     /// it, too.
     ///
+    /// - Parameter removingPasskeys: Whether those go, too. Otherwise they sign in as before, as in Keycloak and Kratos.
     /// - Throws: `AuthError.invalidLinkToken`, `.expiredLinkToken`; `.weakPassword` as `changePassword`, and the link is still
     ///   good.
-    func resetPassword(_ token: OpaqueToken, to new: NewPassword, _ origin: Origin) async throws {
+    func resetPassword(
+        _ token: OpaqueToken, to new: NewPassword, removingPasskeys: Bool = false, _ origin: Origin
+    ) async throws {
         let hash = try token.hash
         let change = Change(at: clock.now, origin: origin)
         try await write(raising: notifications, revocations) { transaction -> Result<Void, AuthError> in
@@ -59,6 +62,7 @@ extension AuthStore {
             try transaction.revokeSessions(of: link.userID, except: nil, at: change.at)
             try transaction.notify(.passwordChanged, user: link.userID, change)
             try transaction.audit(.passwordReset, user: link.userID, change)
+            if removingPasskeys { try transaction.removePasskeys(of: link.userID, change) }
             return .success(())
         }.get()
     }

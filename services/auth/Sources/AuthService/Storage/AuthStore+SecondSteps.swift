@@ -80,11 +80,13 @@ extension AuthStore {
 
     /// Passes where the user has no second factor, or has shown one in this session lately.
     ///
+    /// - Parameter binding: For what adds or removes a way to sign in. Passkeys count there, too: such a change asks for the
+    ///   highest level that the account has (NIST SP 800-63B-4, 4.1.2).
     /// - Throws: `AuthError.stepUpRequired`.
-    func requireStepUp(_ session: String, of user: String) async throws {
+    func requireStepUp(_ session: String, of user: String, binding: Bool = false) async throws {
         let limit = clock.now - policy.stepUpAge
         let isGood = try await read { connection in
-            if try !connection.hasSecondFactor(user) { return true }
+            if try !(binding ? connection.hasAuthenticator(user) : connection.hasSecondFactor(user)) { return true }
             return try connection.first(
                 "SELECT 1 FROM sessions WHERE id = :id AND user_id = :user AND factor_at > :limit",
                 ["id": session, "user": user, "limit": limit]) != nil
@@ -185,9 +187,13 @@ extension Transaction {
         guard deleted == 1 else { throw AuthError.invalidChallenge }
     }
 
-    /// What was begun with a password or factors that are no more.
+    /// What was begun with a password or factors that are no more: sign-ins that wait, and passkeys that are being
+    /// registered.
     func dropChallenges(of user: String) throws {
         try execute("DELETE FROM challenges WHERE user_id = :user", ["user": user])
+        try execute(
+            "DELETE FROM passkey_challenges WHERE session_id IN (SELECT id FROM sessions WHERE user_id = :user)",
+            ["user": user])
     }
 
     func forgetCodes(of user: String) throws {

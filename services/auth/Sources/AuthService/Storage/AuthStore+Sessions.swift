@@ -29,13 +29,13 @@ enum SignInProof: Sendable {
 
 extension AuthStore {
     /// - Throws: `AuthError.invalidCredentials` when the password was changed while it was being checked;
-    ///   `.invalidChallenge`, `.wrongSecondFactor` when somebody else was first with the same.
+    ///   `.invalidChallenge`, `.wrongSecondFactor`, `.invalidPasskey` when somebody else was first with the same.
     func startSession(_ session: NewSession, _ origin: Origin) async throws {
         let change = Change(at: clock.now, origin: origin)
         let tokenHash = try session.refreshToken.hash
         let agentHash = try SHA256.hash(Array(origin.userAgent.utf8))
-        try await write(raising: notifications, revocations) { [policy] transaction in
-            try transaction.prove(session, at: change.at)
+        try await write(raising: notifications, revocations) { [policy] transaction -> Result<Void, AuthError> in
+            if case .failure(let error) = try transaction.prove(session, policy, change) { return .failure(error) }
             if let limit = policy.sessionLimit(try transaction.tier(of: session.userID)) {
                 try transaction.evictSessions(
                     of: session.userID, leaving: limit - 1, idle: policy.idleLimit(change.at), change)
@@ -47,7 +47,8 @@ extension AuthStore {
             }
             try transaction.audit(
                 .signedIn, user: session.userID, session: session.id, detail: session.proof.word, change)
-        }
+            return .success(())
+        }.get()
     }
 
     /// Records a sign-in that was refused; the same for known and unknown addresses.
@@ -191,7 +192,10 @@ extension Transaction {
     }
 
     /// Looks again, inside the transaction: whatever ended the right to sign in meanwhile wins.
-    fileprivate func prove(_ session: NewSession, at now: Timestamp) throws {
+    ///
+    /// - Returns: a refusal that was written down.
+    fileprivate func prove(_ session: NewSession, _ policy: AuthPolicy, _ change: Change) throws -> Result<Void, AuthError> {
+        let now = change.at
         // A role that was taken away meanwhile found no session to end, and stands in a token that is signed already.
         let roles = try first("SELECT roles FROM users WHERE id = :id", ["id": session.userID])?.get("roles", as: String.self)
         guard roles == session.roles else { throw AuthError.invalidCredentials }
@@ -205,8 +209,9 @@ extension Transaction {
             try consume(challenge, at: now)
             try use(proof, of: session.userID, at: now)
         case .passkey(let proof):
-            try use(proof, at: now)
+            return try use(proof, policy, change)
         }
+        return .success(())
     }
 
     func evictSessions(of user: String, leaving limit: Int, idle: Timestamp, _ change: Change) throws {

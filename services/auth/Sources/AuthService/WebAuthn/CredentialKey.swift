@@ -5,6 +5,14 @@ enum CredentialKey: Sendable {
     case es256(P256.PublicKey)
     case edDSA(Ed25519.PublicKey)
 
+    /// COSE's number of its algorithm (RFC 9053, section 2).
+    var algorithm: Int64 {
+        switch self {
+        case .es256: -7
+        case .edDSA: -8
+        }
+    }
+
     /// The preferred one first.
     static let algorithms: [Int32] = [-8, -7]
 

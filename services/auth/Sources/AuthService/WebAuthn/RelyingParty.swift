@@ -21,6 +21,12 @@ struct RelyingParty: Sendable {
         case key
         case signature
         case backup
+        /// Not one that was given out for this, or used, or too old.
+        case challenge
+        /// Nobody's passkey, or another user's.
+        case unknown
+        /// It is registered already.
+        case taken
     }
 
     enum Ceremony: String {
@@ -39,15 +45,33 @@ struct RelyingParty: Sendable {
         return challenge
     }
 
-    /// What was made, with attestation "none" (section 8.7).
-    func register(attestation bytes: [UInt8]) throws(Failure) -> AuthenticatorData {
+    /// What was made, with attestation "none" (section 8.7), or "packed" by the passkey's own key (section 8.2), which some
+    /// send whatever was asked for.
+    func register(attestation bytes: [UInt8], clientData: [UInt8]) throws(Failure) -> AuthenticatorData {
         guard let object = try? CBOR.decode(bytes), case .map(let members) = object, members.count == 3,
             let raw = object["authData"]?.asBytes, let data = AuthenticatorData(raw), let credential = data.credential
         else { throw .malformed }
-        guard object["fmt"] == .text("none"), object["attStmt"] == .map([:]) else { throw .attestation }
         try check(data)
-        guard let cose = try? CBOR.decode(credential.publicKey), CredentialKey(cose: cose) != nil else { throw .key }
+        guard let cose = try? CBOR.decode(credential.publicKey), let key = CredentialKey(cose: cose) else { throw .key }
+        switch object["fmt"] {
+        case .text("none"): guard object["attStmt"] == .map([:]) else { throw .attestation }
+        case .text("packed"):
+            guard let statement = object["attStmt"], Self.isSelfAttestation(statement, of: key, over: raw, clientData) else {
+                throw .attestation
+            }
+        default: throw .attestation
+        }
         return data
+    }
+
+    /// Without `x5c`: certificates would say who made the device, which nobody here asks.
+    private static func isSelfAttestation(
+        _ statement: CBOR, of key: CredentialKey, over authenticatorData: [UInt8], _ clientData: [UInt8]
+    ) -> Bool {
+        guard case .map(let members) = statement, members.count == 2, statement["alg"] == .int(key.algorithm),
+            let signature = statement["sig"]?.asBytes, let digest = try? SHA256.hash(clientData)
+        else { return false }
+        return key.isValid(signature, for: authenticatorData + digest)
     }
 
     /// That the holder of `passkey` has signed.
@@ -103,8 +127,7 @@ struct PasskeyProof: Sendable {
     let passkey: StoredPasskey
     let signCount: Int64
 
-    /// RFC 8176: a key that may leave its device is no hardware's; the user was verified, so two factors were shown.
-    var methods: AuthenticationMethods {
-        AuthenticationMethods([passkey.isSynced ? "swk" : "hwk", "user", "mfa"])
-    }
+    /// RFC 8176: a key was shown. Where it is kept nobody attests, so neither `hwk` nor `swk`; the user was verified, so two
+    /// factors were shown.
+    var methods: AuthenticationMethods { AuthenticationMethods(["pop", "user", "mfa"]) }
 }

@@ -13,13 +13,14 @@ package enum MailTemplate: String, Sendable, Hashable, Codable, CaseIterable, SQ
     case addressChanged = "address_changed"
     case accountDeleted = "account_deleted"
     case passwordNeeded = "password_needed"
+    case passkeyCopied = "passkey_copied"
 
     /// Values without which the mail makes no sense.
     package var requiredVariables: [String] {
         switch self {
         case .emailVerification, .passwordReset, .addressChange, .addressChangeApproval: ["token"]
         case .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .addressChanged, .accountDeleted,
-            .passwordNeeded:
+            .passwordNeeded, .passkeyCopied:
             []
         }
     }
@@ -27,7 +28,8 @@ package enum MailTemplate: String, Sendable, Hashable, Codable, CaseIterable, SQ
     /// Values that the mail shows when they are given.
     package var optionalVariables: [String] {
         switch self {
-        case .newSignIn, .passwordChanged, .secondFactorChanged, .addressChangeApproval, .addressChanged, .accountDeleted:
+        case .newSignIn, .passwordChanged, .secondFactorChanged, .addressChangeApproval, .addressChanged, .accountDeleted,
+            .passkeyCopied:
             ["time", "address", "user_agent"]
         // Nothing that whoever asks for the mail can choose.
         case .emailVerification: ["time", "address"]

@@ -58,6 +58,7 @@ extension MailTemplate {
         case .addressChanged: self = .addressChanged
         case .accountDeleted: self = .accountDeleted
         case .passwordNeeded: self = .passwordNeeded
+        case .passkeyCopied: self = .passkeyCopied
         case .unspecified, .UNRECOGNIZED: return nil
         }
     }

@@ -1,26 +1,57 @@
 /// Mails about second factors and about changes of the account itself.
 extension MailTexts {
     static let secondFactorChanged = MailTexts(
-        subject: "Your second factor was changed",
+        subject: "A second factor or passkey was changed",
         text: """
             Hello{{#name}} {{.}}{{/name}},
 
-            a second factor of your account was added, removed or renewed, and other sessions were ended.
+            a second factor, a passkey or the recovery codes of your account were added, removed or renewed, and other sessions
+            were ended.
             {{#facts}}
             {{label}}: {{value}}
             {{/facts}}
 
-            If it was not you, change your password at once and look at your second factors.
+            If it was not you, ask for a new password at once and have all passkeys removed with it. Then look at your second
+            factors; whoever runs this service can remove all of them.
             """,
         html: """
             <p>Hello{{#name}} {{.}}{{/name}},</p>
-            <p>a second factor of your account was added, removed or renewed, and other sessions were ended.</p>
+            <p>a second factor, a passkey or the recovery codes of your account were added, removed or renewed, and other
+            sessions were ended.</p>
             <ul>
             {{#facts}}
             <li>{{label}}: {{value}}</li>
             {{/facts}}
             </ul>
-            <p>If it was not you, change your password at once and look at your second factors.</p>
+            <p>If it was not you, ask for a new password at once and have all passkeys removed with it. Then look at your
+            second factors; whoever runs this service can remove all of them.</p>
+            """)
+
+    static let passkeyCopied = MailTexts(
+        subject: "A passkey was refused: there may be a copy of it",
+        text: """
+            Hello{{#name}} {{.}}{{/name}},
+
+            somebody signed in to your account with one of your passkeys and was refused: the passkey counts how often it was
+            used, and its count went back. There may be a copy of it.
+            {{#facts}}
+            {{label}}: {{value}}
+            {{/facts}}
+
+            Remove that passkey and make another one, even if it was you who signed in. If you cannot, ask for a new password
+            and have all passkeys removed with it.
+            """,
+        html: """
+            <p>Hello{{#name}} {{.}}{{/name}},</p>
+            <p>somebody signed in to your account with one of your passkeys and was refused: the passkey counts how often it
+            was used, and its count went back. There may be a copy of it.</p>
+            <ul>
+            {{#facts}}
+            <li>{{label}}: {{value}}</li>
+            {{/facts}}
+            </ul>
+            <p>Remove that passkey and make another one, even if it was you who signed in. If you cannot, ask for a new password
+            and have all passkeys removed with it.</p>
             """)
 
     static let passwordNeeded = MailTexts(

@@ -23,6 +23,7 @@ extension MailTemplate {
         case .addressChanged: .addressChanged
         case .accountDeleted: .accountDeleted
         case .passwordNeeded: .passwordNeeded
+        case .passkeyCopied: .passkeyCopied
         }
     }
 }
@@ -124,6 +125,9 @@ extension MailTexts {
             {{label}}: {{value}}
             {{/facts}}
 
+            A new password ends no passkey: those that your account has still sign in. Look at them and remove what is not
+            yours; whoever asks for a new password can have all of them removed with it.
+
             If it was not you, ask for a new password at once: your mailbox still lets you in.
             """,
         html: """
@@ -134,6 +138,8 @@ extension MailTexts {
             <li>{{label}}: {{value}}</li>
             {{/facts}}
             </ul>
+            <p>A new password ends no passkey: those that your account has still sign in. Look at them and remove what is not
+            yours; whoever asks for a new password can have all of them removed with it.</p>
             <p>If it was not you, ask for a new password at once: your mailbox still lets you in.</p>
             """)
 
