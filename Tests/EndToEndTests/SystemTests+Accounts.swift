@@ -191,6 +191,12 @@ extension SystemTests {
         #expect(try Self.claim("amr", of: signedIn["access_token"]) == #"["pop","user","mfa"]"#)
         let again = try await system.curl("/v1/sessions:passkey", "POST", json: "{\(fields.joined(separator: ","))}")
         #expect(again.status == 401 && again["code"] == "invalid_passkey", "\(again.body)")
+        let password = #"{"current_password":"\#(Self.password)"}"#
+        let alone = try await system.curl("/v1/users/me/passkey-challenges", "POST", json: password, token: token)
+        #expect(alone.status == 403 && alone["code"] == "step_up_required", "\(alone.body)")
+        let shownOne = try await system.curl(
+            "/v1/users/me/passkey-challenges", "POST", json: password, token: signedIn["access_token"])
+        #expect(shownOne.status == 201, "\(shownOne.body)")
     }
 
     @Test("RFC 6749 4.4, RFC 7662, RFC 7009: a machine client, from the command line to the end of its token")
