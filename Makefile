@@ -22,6 +22,9 @@ FILTER ?=
 # How long `make fuzz` and `make sim` go on: 90s, 10m, 1h. SEED replays one world of `make sim`.
 DURATION ?= 10m
 SEED ?=
+# `make bench ROUNDS=1 SAMPLES=150` is the short one, of a quarter of an hour; without, each part takes as many as it needs.
+ROUNDS ?=
+SAMPLES ?=
 
 .PHONY: help run demo test build check compat baseline contract bench checklist tsan asan fuzz sim generate generate-with clean deps release
 
@@ -103,6 +106,7 @@ baseline: deps ## Take the present contract as the released one, which the next 
 GO_PACKAGES := golang-go golang-google-grpc-dev golang-goprotobuf-dev gcc libc6-dev
 PEERS := .build-peers
 
+bench: SHORT = $(if $(ROUNDS),--rounds $(ROUNDS))
 bench: deps release ## Measure a system under load; the RPC and the services against floors and others; overload, tails, scale
 	@$(MAKE) -s deps PACKAGES="$(PACKAGES) $(GO_PACKAGES)"
 	$(OPTIMIZED) --scratch-path $(RELEASE) --product lockstep-load
@@ -118,8 +122,11 @@ bench: deps release ## Measure a system under load; the RPC and the services aga
 	@$(PEERS)/python/bin/pip install --quiet --disable-pip-version-check -r Tests/Benchmarks/Peers/fastapi/requirements.txt
 	@cp $(PEERS)/swift/release/grpc-swift-echo $(RELEASE)/release/
 	@BIN=$(RELEASE)/release Tests/Benchmarks/bench.sh
-	@$(PYTHON)/bin/python3 Tests/Benchmarks/echo.py --bin $(RELEASE)/release --counter $(PEERS)/malloc-count.so
-	@for part in overload tail scale services; do $(PYTHON)/bin/python3 Tests/Benchmarks/$$part.py --bin $(RELEASE)/release; done
+	@$(PYTHON)/bin/python3 Tests/Benchmarks/echo.py --bin $(RELEASE)/release --counter $(PEERS)/malloc-count.so $(SHORT)
+	@failed=0; for part in overload tail scale; do \
+	  $(PYTHON)/bin/python3 Tests/Benchmarks/$$part.py --bin $(RELEASE)/release $(SHORT) || failed=1; done; \
+	  $(PYTHON)/bin/python3 Tests/Benchmarks/services.py --bin $(RELEASE)/release $(SHORT) $(if $(SAMPLES),--samples $(SAMPLES)) || failed=1; \
+	  exit $$failed
 
 # Where the plugins are; `make generate` builds them.
 PLUGINS := $(DEBUG)/debug
