@@ -6,6 +6,7 @@ import Foundation
 import RPCCore
 import RPCInProcess
 import SQL
+import ServiceKit
 import TestSupport
 import Testing
 
@@ -135,6 +136,128 @@ import Testing
         await database.close()
         #expect(throws: CommandFailure.self) { try KeyRewrap(key: "k", table: "a;b", column: "c", id: "id", context: "") }
         #expect(throws: CommandFailure.self) { try KeyRewrap(key: "k", table: "a", column: "c", id: "id", context: "{id") }
+    }
+
+    /// Services that share a keyring.
+    private struct Shared {
+        let directory: TemporaryDirectory
+        let url: String
+
+        init() async throws {
+            directory = try TemporaryDirectory()
+            url = try await Engine.current.freshURL(directory.path("keyring.sqlite"))
+        }
+
+        /// - Parameters: Both in microseconds.
+        func open(_ name: String, poll: Int64, lease: Int64 = 60_000_000) throws -> Composition {
+            var settings = EncryptionSettings(
+                location: KeyringLocation(
+                    keyring: directory.path("keyring-\(name)"), masterKey: directory.path("master.key"), database: Redacted(url)),
+                keys: ["token-vault:AEAD"].compactMap(KeySpecification.init), mayCreate: true,
+                policy: try KeyPolicy(json: KeyPolicy.standardText), rounds: 10, minimumPassword: 15,
+                issuer: "https://lockstep.local", skew: 5, publishLead: 300)
+            settings.sharing = Sharing(poll: poll, lease: lease)
+            return try Composition.make(settings, report: { _ in })
+        }
+
+        func desk(_ composition: Composition, _ peer: String, patience: Duration = .seconds(60)) throws -> KeyDesk {
+            KeyDesk(channel: try InProcessChannel(sync: composition.handlers, peer: peer), patience: patience)
+        }
+
+        /// A process that says nothing more, as the database knows it.
+        func addSilentProcess() async throws {
+            let database = try await Database.open(url: url)
+            try await database.write { transaction in
+                _ = try transaction.execute(
+                    "INSERT INTO keyring_replicas (id, label, beat, revision) VALUES ('silent', 'silent/1', 1, 1)")
+            }
+            await database.close()
+        }
+    }
+
+    /// Questions go to one process and batches to the other, as with connections to several.
+    private struct Split: RPCChannel {
+        let questions: InProcessChannel
+        let batches: InProcessChannel
+
+        func call(_ method: MethodDescriptor, request: [UInt8], options: CallOptions) async throws(RPCError) -> [UInt8] {
+            let channel = method.fullName.hasSuffix("BatchRewrap") ? batches : questions
+            return try await channel.call(method, request: request, options: options)
+        }
+    }
+
+    /// A table with ciphertexts of a key's first version.
+    private func table(_ directory: TemporaryDirectory, sealedBy composition: Composition) async throws -> Database {
+        let token = EncryptionServiceClient(try InProcessChannel(sync: composition.handlers, peer: "token"))
+        let results = try await token.batchEncrypt(
+            .with {
+                $0.keyName = "token-vault"
+                $0.items = (0..<50).map { number in .with { $0.plaintext = Data("secret \(number)".utf8) } }
+            }
+        ).results
+        let rows: [[Value]] = results.enumerated().map { [.text("con_\($0)"), .bytes(Array($1.ciphertext))] }
+        let database = try await Database.open(url: "sqlite:\(directory.path("t.sqlite"))")
+        let sql = "CREATE TABLE sealed (id TEXT PRIMARY KEY, access_token BLOB);"
+        try await database.migrate([Migration(version: 1, name: "sealed", sql: sql)])
+        try await database.write { transaction in
+            _ = try transaction.insert(into: "sealed", columns: ["id", "access_token"], rows: rows)
+        }
+        return database
+    }
+
+    private func versions(_ database: Database) async throws -> Set<UInt8> {
+        let found = try await database.read { connection in
+            try connection.query("SELECT access_token FROM sealed") { try $0.get("access_token", as: [UInt8].self) }
+        }
+        return Set(found.map { $0[4] })
+    }
+
+    /// `rotate` returns when the version is in use: what follows it in a script moves rows to it.
+    @Test(.everyEngine) func aRotationOfASharedKeyIsWaitedFor() async throws {
+        composition.keeper.stop()
+        let shared = try await Shared()
+        let service = try shared.open("a", poll: 2_000, lease: 1_000_000)
+        defer { service.keeper.stop() }
+        try await shared.addSilentProcess()
+        let key = try await shared.desk(service, "operator").rotate("token-vault")
+        #expect(key.primaryVersion == 2 && key.pendingVersion == 0)
+    }
+
+    @Test(.everyEngine) func nothingIsMovedBeforeTheVersionIsInUse() async throws {
+        composition.keeper.stop()
+        let shared = try await Shared()
+        let service = try shared.open("a", poll: 2_000)
+        defer { service.keeper.stop() }
+        let database = try await table(shared.directory, sealedBy: service)
+        try await shared.addSilentProcess()
+        _ = try? await shared.desk(service, "operator", patience: .milliseconds(1)).rotate("token-vault")
+        try await until { service.keeper.keyring["token-vault"]?.next == 3 }
+        let rewrap = try KeyRewrap(key: "token-vault", table: "sealed", column: "access_token", id: "id", context: "")
+        let refusal = await #expect(throws: CommandFailure.self) {
+            try await rewrap.run(database, shared.desk(service, "token", patience: .milliseconds(1))) { _ in }
+        }
+        #expect(refusal?.status == 75 && refusal?.description.contains("Version 2 of") == true)
+        await database.close()
+    }
+
+    /// The process that is asked learns of the version later than the one that let it be used.
+    @Test(.everyEngine) func whatAnOlderVersionSealedIsNotMoved() async throws {
+        composition.keeper.stop()
+        let shared = try await Shared()
+        let service = try shared.open("a", poll: 2_000)
+        let late = try shared.open("b", poll: 2_000_000)
+        defer { for each in [service, late] { each.keeper.stop() } }
+        let database = try await table(shared.directory, sealedBy: service)
+        _ = try await shared.desk(service, "operator").rotate("token-vault")
+        try await until { service.keeper.keyring["token-vault"]?.primary(at: .max / 4).number == 2 }
+        let rewrap = try KeyRewrap(key: "token-vault", table: "sealed", column: "access_token", id: "id", context: "")
+        let channel = Split(
+            questions: try InProcessChannel(sync: service.handlers, peer: "token"),
+            batches: try InProcessChannel(sync: late.handlers, peer: "token"))
+        let tally = try await rewrap.run(database, KeyDesk(channel: channel, patience: .seconds(60))) { _ in }
+        #expect(tally.rewrapped == 50 && tally.failed == 0, "\(tally)")
+        #expect(try await versions(database) == [2])
+        await database.close()
     }
 
     @Test func theAuditLogIsChecked() async throws {

@@ -69,7 +69,7 @@ struct CreateKey: KeyCommand {
     @OptionGroup var options: KeysOptions
 
     func lines(_ desk: KeyDesk) async throws -> [String] {
-        let key = try await desk.changed(name) { () throws(RPCError) in
+        _ = try await desk.changed(name) { () throws(RPCError) in
             _ = try await desk.keys.createKey(
                 .with {
                     $0.keyName = name
@@ -81,6 +81,7 @@ struct CreateKey: KeyCommand {
                     $0.rotateAfterUses = rotateAfterUses ?? 0
                 }, .question)
         }
+        let key = try await desk.inUse(name)
         guard !options.json else { return try shown(key) }
         return try shown(key) + ["No service may use it before `encryption.policy` says which may do what with it."]
     }

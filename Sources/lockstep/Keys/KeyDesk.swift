@@ -9,9 +9,10 @@ struct KeyDesk: Sendable {
 
     let keys: KeyServiceClient
     private let crypto: EncryptionServiceClient
-    private let patience: Duration
+    /// How long to wait for the keyring thread; for other processes that share a keyring three times as long, since one that is
+    /// gone is waited for until its lease is over.
+    let patience: Duration
 
-    /// - Parameter patience: How long to wait for the keyring thread.
     init(channel: any RPCChannel, patience: Duration = .seconds(10)) {
         keys = KeyServiceClient(channel)
         crypto = EncryptionServiceClient(channel)
@@ -28,9 +29,28 @@ struct KeyDesk: Sendable {
         return results
     }
 
+    /// Makes the next version, and returns when it is in use; that of a signing key when it is published.
     func rotate(_ name: String) async throws -> EncryptionDescribeKeyResponse {
-        try await changed(name) { () throws(RPCError) in
+        _ = try await changed(name) { () throws(RPCError) in
             _ = try await crypto.rotateKey(.with { $0.keyName = name }, .question)
+        }
+        return try await inUse(name)
+    }
+
+    /// The key, once its newest version is the one that seals: where processes share the keyring, all of them have it then.
+    func inUse(_ name: String) async throws -> EncryptionDescribeKeyResponse {
+        let end = ContinuousClock.now + patience * 3
+        while true {
+            let key = try await describe(name)
+            // A signing key's next version waits for verifiers too, which takes minutes and nobody waits for.
+            if key.usage == .sign || key.pendingVersion == 0 { return key }
+            guard ContinuousClock.now < end else {
+                throw CommandFailure(
+                    "Version \(key.pendingVersion) of \(name) is there, and not in use yet: a process that shares the keyring does not "
+                        + "have it. It is waited for until its lease is over (encryption.keyring.lease). Call this again then.",
+                    status: 75)
+            }
+            try await Task.sleep(for: .milliseconds(20))
         }
     }
 

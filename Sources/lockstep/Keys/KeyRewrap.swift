@@ -120,13 +120,14 @@ struct KeyRewrap: Sendable {
     func run(
         _ database: Database, _ desk: KeyDesk, progress: @Sendable (String) -> Void
     ) async throws -> Tally {
-        var tally = Tally(version: try await desk.describe(key).primaryVersion)
+        // A version that is not in use yet is none to move to, and the one before it is about to be the old one.
+        var tally = Tally(version: try await desk.inUse(key).primaryVersion)
         var after: Value?
         while true {
             let rows = try await read(database, after: after)
             guard let last = rows.last else { return tally }
             after = last.id
-            let old = rows.filter { Self.version(of: $0.ciphertext) != tally.version }
+            let old = rows.filter { Self.version(of: $0.ciphertext) ?? 0 < tally.version }
             tally.current += rows.count - old.count
             for part in Self.parts(old) { try await rewrap(part, database, desk, &tally) }
             progress("\(table): \(tally.rows) rows, \(tally.rewrapped) moved to version \(tally.version) ...")
@@ -159,7 +160,26 @@ struct KeyRewrap: Sendable {
         }
     }
 
+    /// Again, where a process that has not looked since has sealed under the version before: that would move nothing.
     private func rewrap(_ rows: ArraySlice<Row>, _ database: Database, _ desk: KeyDesk, _ tally: inout Tally) async throws {
+        var rows = rows
+        let end = ContinuousClock.now + desk.patience
+        while true {
+            rows = try await rewrapped(rows, database, desk, &tally)
+            guard !rows.isEmpty else { return }
+            guard ContinuousClock.now < end else {
+                throw CommandFailure(
+                    "A process seals under an older version than \(tally.version) of \(key) still. What is moved stays moved; call this "
+                        + "again.", status: 75)
+            }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
+    /// - Returns: What was sealed under an older version than is wanted, and is as it was.
+    private func rewrapped(
+        _ rows: ArraySlice<Row>, _ database: Database, _ desk: KeyDesk, _ tally: inout Tally
+    ) async throws -> ArraySlice<Row> {
         let results = try await desk.rewrap(
             .with {
                 $0.keyName = key
@@ -171,7 +191,9 @@ struct KeyRewrap: Sendable {
                 }
             })
         let pairs = Array(zip(rows, results))
-        let good = pairs.filter { !$0.1.hasError }
+        let version = tally.version
+        let good = pairs.filter { !$0.1.hasError && $0.1.keyVersion >= version }
+        let late = pairs.filter { !$0.1.hasError && $0.1.keyVersion < version }
         let sql = """
             UPDATE "\(table)" SET "\(column)" = :new WHERE "\(id)" = :id AND "\(column)" = :old
             """
@@ -190,6 +212,7 @@ struct KeyRewrap: Sendable {
             guard tally.failures.count < Self.named else { continue }
             tally.failures.append("\((try? Self.text(row.id)) ?? "?"): \(result.error.message)")
         }
+        return ArraySlice(late.map(\.0))
     }
 
     /// Pieces that fit a call.
