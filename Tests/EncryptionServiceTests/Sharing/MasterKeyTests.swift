@@ -157,6 +157,33 @@ import Testing
         #expect(parts.problem() == nil)
     }
 
+    /// Two commands at once: the slower one takes no step that the other has taken already.
+    @Test(arguments: [false, true]) func aStepThatWasTakenIsNotTakenAgain(shared: Bool) async throws {
+        let parts = try await place(shared: shared)
+        try parts.open(create: true).stop()
+        let rotation = MasterKeyRotation(parts.location)
+        let late = try rotation.next()
+        for step in [MasterKeyRotation.Step.add, .promote] { #expect(try rotation.take(step)) }
+        let before = try text(parts)
+        #expect(try late == .add && rotation.take(late))
+        #expect(try text(parts) == before, "the old key, under which the keyring is sealed, is there still")
+        #expect(parts.problem() == nil)
+    }
+
+    /// Somebody put another file there too early: the process still opens what is sealed under the key that it had.
+    @Test func theKeyInUseIsNotForgotten() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path("master.key")
+        let file = MasterKeyInFile(path: path)
+        let first = try file.create().key
+        let keys = try MasterKeys.open(file, keyring: nil, mayCreate: false)
+        keys.note(present: first.id)
+        try PrivateFile.replace(path, MasterKeyFile(token: nil).text)
+        #expect(try keys.look(), "the keyring is to be sealed under the new one")
+        #expect(try keys.key(first.id) != nil, "which opens it first")
+        #expect(keys.sealing.id != first.id)
+    }
+
     /// A process elsewhere has a file of its own, which is prepared, and replaced much later.
     @Test func aProcessOnAnotherMachine() async throws {
         let parts = try await SharedParts()

@@ -100,6 +100,24 @@ import Testing
         #expect(parts.problem() == nil)
     }
 
+    /// Tokens lock themselves after some tries: a PIN that was refused is not tried again before somebody changes something.
+    @Test func aRefusedPINIsTriedOnce() throws {
+        let parts = try parts("once")
+        try parts.open(create: true).stop()
+        let keys = try MasterKeys.open(parts.location.masterKeySource, keyring: nil, mayCreate: false)
+        let unknown = [UInt8](repeating: 7, count: 8)
+        let (pin, file) = (parts.directory.path("pin"), try Data(contentsOf: URL(filePath: parts.location.masterKey)))
+        try PrivateFile.replace(pin, Array("999999\n".utf8))
+        try PrivateFile.replace(parts.location.masterKey, Array(file))
+        #expect(throws: KeyringProblem.self) { try keys.look() }
+        for _ in 0..<20 {
+            #expect(try !keys.look())
+            #expect(try keys.key(unknown) == nil)
+        }
+        try PrivateFile.replace(pin, Array("1234\n".utf8))
+        #expect(try !keys.look() && keys.key(unknown) == nil)
+    }
+
     /// What is missing is named, with the next step; the PIN never is.
     @Test func whatIsMissingIsNamed() throws {
         let parts = try parts("errors")

@@ -134,7 +134,7 @@ extension KeyringProblem: LoggableError, ExitStatusProviding {
     package var exitStatus: Int32 {
         switch self {
         case .inUse, .io, .crypto: ExitStatus.failure
-        case .unreachable, .superseded: ExitStatus.failure
+        case .unreachable, .superseded, .masterKeyLocked: ExitStatus.failure
         default: ExitStatus.configuration
         }
     }

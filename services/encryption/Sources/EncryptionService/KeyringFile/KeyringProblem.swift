@@ -19,6 +19,16 @@ package enum KeyringProblem: Error, Equatable, Sendable {
     case inUse(path: String)
     /// The file was replaced by an earlier one while it was in use.
     case older(path: String, generation: UInt64, known: UInt64)
+    /// The database holds an earlier keyring than the one that this process uses.
+    case sharedOlder(generation: UInt64, known: UInt64)
+    /// The database holds a keyring that somebody made of an earlier one than this process uses.
+    case sharedForked(generation: UInt64)
+    /// The database holds an earlier keyring than a process of this host has seen: the mark says so.
+    case sharedPutBack(generation: UInt64, known: UInt64, mark: String)
+    /// Another command replaces the master key.
+    case masterKeyLocked(path: String)
+    /// The token refused the PIN: it is not tried again before somebody changes something.
+    case pinRefused(module: String, reason: String)
     /// Another process has changed the keyring: whoever wants to change it loads it first. Never seen outside.
     case superseded
     /// The database that holds the keyring does not answer.
@@ -88,6 +98,21 @@ extension KeyringProblem: CustomStringConvertible {
             "The keyring \(path) was replaced by an earlier one (generation \(generation), and \(known) is in use). The one "
                 + "in use goes on, and the next change of a key replaces the file. To go back to the earlier one stop the "
                 + "service first."
+        case .sharedOlder(let generation, let known):
+            "The database of encryption.keyring.database was put back: its keyring has generation \(generation), and \(known) is in "
+                + "use. The one in use goes on in this process, and holds what may be the only copies of its newest keys: do not stop "
+                + "it before the database holds generation \(known) again."
+        case .sharedForked(let generation):
+            "The database of encryption.keyring.database holds a keyring that was made of an earlier one than generation "
+                + "\(generation), which is in use here. The one in use goes on in this process, and holds what may be the only copies "
+                + "of its newest keys. Decide which of the two is to stay; to take over the one in the database stop this process first."
+        case .sharedPutBack(let generation, let known, let mark):
+            "The database of encryption.keyring.database was put back: its keyring has generation \(generation), and a process of "
+                + "this host has used \(known). Restore the later one. Without it, what was sealed under keys that it alone has is lost; "
+                + "only if that is acceptable, stop all processes, remove \(mark) on each host, start again, and rotate all AEAD keys."
+        case .masterKeyLocked(let path):
+            "Another command replaces the master key (it holds \(path)). Wait until it has ended, then call this again."
+        case .pinRefused(let module, let reason): "PKCS #11, \(module): \(reason)."
         case .superseded: "Another process has changed the keyring meanwhile."
         case .unreachable(let reason):
             "The database of encryption.keyring.database does not answer as it should: \(reason)."

@@ -1,4 +1,5 @@
 import Glibc
+import LibCrypto
 import Synchronization
 
 /// Files that only this process's user may use, written so that a crash leaves the old one or the new one, whole.
@@ -15,16 +16,25 @@ enum PrivateFile {
         }
         defer { close(descriptor) }
         try checkPrivate(descriptor, path)
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 64 << 10)
-        while true {
-            let count = Glibc.read(descriptor, &chunk, chunk.count)
+        let size = Int(lseek(descriptor, 0, SEEK_END))
+        guard size >= 0, lseek(descriptor, 0, SEEK_SET) == 0 else { throw failure(path, "inspect") }
+        guard size <= maximumCount else { throw .corrupt(path: path, reason: "it is too long") }
+        return try read(descriptor, path, count: size)
+    }
+
+    /// Straight into one array, so that no copy of a secret is left behind: callers wipe what they are given.
+    private static func read(_ descriptor: Int32, _ path: String, count size: Int) throws(KeyringProblem) -> [UInt8] {
+        var (bytes, end) = ([UInt8](repeating: 0, count: size), 0)
+        while end < size {
+            let count = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress.map { $0 + end }, size - end) }
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw failure(path, "read") }
-            guard count > 0 else { return bytes }
-            bytes += chunk[..<count]
-            guard bytes.count <= maximumCount else { throw .corrupt(path: path, reason: "it is too long") }
+            guard count > 0 else {
+                bytes.withUnsafeMutableBytes { wipe($0) }
+                throw count < 0 ? failure(path, "read") : .corrupt(path: path, reason: "it became shorter while it was read")
+            }
+            end += count
         }
+        return bytes
     }
 
     /// Makes a file that must not exist yet, with mode 0600, durable when this returns.
@@ -46,8 +56,9 @@ enum PrivateFile {
 
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
-    static func failure(_ path: String, _ operation: String) -> KeyringProblem {
-        .io(path: path, operation: operation, reason: String(cString: strerror(errno)))
+    /// - Parameter code: The system's number of what went wrong.
+    static func failure(_ path: String, _ operation: String, code: Int32 = errno) -> KeyringProblem {
+        .io(path: path, operation: operation, reason: String(cString: strerror(code)))
     }
 
     static func checkPrivate(_ descriptor: Int32, _ path: String) throws(KeyringProblem) {

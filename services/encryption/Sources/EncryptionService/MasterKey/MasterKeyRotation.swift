@@ -37,8 +37,14 @@ package struct MasterKeyRotation: Sendable {
 
     /// Takes one step.
     ///
-    /// - Returns: False for a step that a running service takes, which has not done so yet.
+    /// - Returns: False for a step that a running service takes, which has not done so yet. True also for one that another command
+    ///   has taken meanwhile.
+    /// - Throws: `KeyringProblem.masterKeyLocked` while another command takes one.
     package func take(_ step: Step) throws -> Bool {
+        // Two commands that both change what they have read could lose the only key that opens the keyring.
+        let lock = try lock()
+        defer { lock.release() }
+        guard try next() == step else { return true }
         switch step {
         case .seal: return try seal()
         case .add, .promote, .drop:
@@ -52,6 +58,16 @@ package struct MasterKeyRotation: Sendable {
             }
             try file.replace(keys)
             return true
+        }
+    }
+
+    private func lock() throws(KeyringProblem) -> ProcessLock {
+        let path = location.masterKey + ".lock"
+        do throws(KeyringProblem) {
+            return try ProcessLock(path)
+        } catch {
+            if case .inUse = error { throw .masterKeyLocked(path: path) }
+            throw error
         }
     }
 

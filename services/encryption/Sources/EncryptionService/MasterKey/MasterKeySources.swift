@@ -38,7 +38,9 @@ struct MasterKeyInFile: MasterKeySource {
         try PrivateFile.replace(path, text)
     }
 
-    var stamp: String? {
+    var stamp: String? { Self.stamp(of: path) + (token?.pinFile.map { " " + Self.stamp(of: $0) } ?? "") }
+
+    private static func stamp(of path: String) -> String {
         var status = stat()
         guard lstat(path, &status) == 0 else { return "none" }
         return "\(status.st_ino) \(status.st_size) \(status.st_mtim.tv_sec) \(status.st_mtim.tv_nsec)"

@@ -37,6 +37,10 @@ final class MasterKeys: Sendable {
         var stamp: String?
         /// The key under which the durable keyring is sealed, as far as this process knows.
         var present: [UInt8]
+        /// The same, where the source does not have it any more.
+        var kept: MasterKey?
+        /// The source as it was when a token refused the PIN.
+        var refused: String?
     }
 
     let source: any MasterKeySource
@@ -83,17 +87,37 @@ final class MasterKeys: Sendable {
     }
 
     private func known(_ id: [UInt8]) -> MasterKey? {
-        state.withLock { state in state.set.all.first { constantTimeEqual($0.id, id) } }
+        state.withLock { state in
+            (state.set.all + [state.kept].compactMap(\.self)).first { constantTimeEqual($0.id, id) }
+        }
     }
 
-    /// What cannot be read leaves those that are known.
+    /// What cannot be read leaves those that are known. The key under which the keyring is sealed stays, whatever the source has:
+    /// without it nothing could be sealed under another one.
     private func reload() throws(KeyringProblem) {
         // Before it is read: what changes meanwhile is read again at the next look.
         let stamp = source.stamp
-        guard stamp != nil, let set = try source.read() else { return }
+        // Tokens lock themselves after some tries: a PIN that was refused is not tried again before something has changed.
+        guard stamp != nil, stamp != state.withLock({ $0.refused }) else { return }
+        let found: MasterKeySet?
+        do throws(KeyringProblem) {
+            found = try source.read()
+        } catch {
+            if case .pinRefused = error {
+                state.withLock { state in
+                    state.stamp = stamp
+                    state.refused = stamp
+                }
+            }
+            throw error
+        }
+        guard let set = found else { return }
         state.withLock { state in
+            let present = ([state.kept].compactMap(\.self) + state.set.all).first { $0.id == state.present }
+            state.kept = set.all.contains { $0.id == state.present } ? nil : present
             state.set = set
             state.stamp = stamp
+            state.refused = nil
         }
     }
 }

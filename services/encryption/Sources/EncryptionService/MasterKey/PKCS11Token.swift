@@ -100,6 +100,9 @@ package struct PKCS11Token: Sendable, Hashable {
         return text
     }
 
+    /// Where the PIN is read from at each use.
+    var pinFile: String? { if case .file(let path) = pin { path } else { nil } }
+
     private func problem(_ reason: String) -> KeyringProblem { .token(module: module, reason: reason) }
 
     private func check(_ result: Int32, _ code: UInt) throws(KeyringProblem) {
@@ -115,7 +118,9 @@ package struct PKCS11Token: Sendable, Hashable {
                 "there is no token labelled \(token) in any slot; correct encryption.pkcs11.token or initialize one\(suffix)")
         case LOCKSTEP_TOKEN_NO_SESSION: throw problem("the token \(token) opens no session\(suffix)")
         case LOCKSTEP_TOKEN_PIN_REFUSED:
-            throw problem("the token \(token) refuses the PIN\(suffix). It was tried once; tokens lock themselves after some tries")
+            throw .pinRefused(
+                module: module,
+                reason: "the token \(token) refuses the PIN\(suffix). It was tried once; tokens lock themselves after some tries")
         case LOCKSTEP_TOKEN_NO_KEY:
             throw problem(
                 "the token \(token) has no AES key labelled \(key); encryption.keyring.create makes one at a first start\(suffix)")
