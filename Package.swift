@@ -187,7 +187,9 @@ let package = Package(
         // MARK: Services
         + service(
             "encryption", library: "EncryptionService",
-            data: ["Passwords/common-passwords.txt", "KeyringStore/Migrations/0001_keyring.sql"],
+            data: [
+                "Passwords/common-passwords.txt", "KeyringStore/Migrations/0001_keyring.sql", "KeyringStore/Migrations/0002_lease.sql",
+            ],
             [
                 "Contracts", "RPCCore", "RPCTransport", "ServiceKit", "LibCrypto", "JOSE", "CXCrypt", "CPKCS11", "SQL", protobuf, logging,
                 lifecycle,

@@ -1,5 +1,7 @@
 import Foundation
+import Glibc
 import RPCCore
+import Synchronization
 import TestSupport
 import Testing
 
@@ -288,6 +290,34 @@ import Testing
         _ = try again.requestRotation(of: "token-vault")
         again.stop()
         #expect(again.keyring["token-vault"]?.versions.count == 2)
+    }
+
+    /// A full disk: the file stays open, so that the next try does not follow all of it again.
+    @Test func afterAFullDiskTheFileGoesOn() throws {
+        let parts = try Parts()
+        let isFull = Atomic(false)
+        var system = AuditLog.System()
+        system.write = { descriptor, bytes in
+            guard isFull.load(ordering: .relaxed) else { return Glibc.write(descriptor, bytes.baseAddress, bytes.count) }
+            // Half of it, then no more.
+            guard bytes.count < 100 else { return Glibc.write(descriptor, bytes.baseAddress, bytes.count / 2) }
+            errno = ENOSPC
+            return -1
+        }
+        let log = AuditLog(path: parts.location.audit, clock: parts.clock.read, system: system)
+        defer { log.close() }
+        let entry = AuditEntry(action: "ROTATE", key: "k", actor: "operator")
+        let head = try log.append([entry, entry], known: .none)
+        isFull.store(true, ordering: .relaxed)
+        for _ in 0..<3 {
+            #expect(throws: KeyringProblem.self) { try log.append([entry], known: head) }
+            #expect(try lines(parts).count == 2, "what is not whole is gone")
+        }
+        // Whoever opens a file of that name now finds none: this one is held.
+        try FileManager.default.moveItem(atPath: parts.location.audit, toPath: parts.directory.path("elsewhere"))
+        isFull.store(false, ordering: .relaxed)
+        #expect(try log.append([entry], known: head).sequence == 3)
+        #expect(!FileManager.default.fileExists(atPath: parts.location.audit))
     }
 
     /// The log's folder comes back while the process runs: what was asked for is done then.

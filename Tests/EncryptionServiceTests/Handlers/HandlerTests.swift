@@ -5,7 +5,9 @@ import JOSE
 import LibCrypto
 import RPCCore
 import RPCInProcess
+import ServiceKit
 import SwiftProtobuf
+import TestSupport
 import Testing
 
 @testable import EncryptionService
@@ -63,6 +65,26 @@ func failure(_ call: () async throws -> some Sendable) async -> RPCError? {
             $0.ciphertext = ciphertext
             $0.context = Data(context.utf8)
         }
+    }
+
+    /// A version that waits for another process has no time yet: the answer can be written as JSON.
+    @Test func aVersionThatIsAwaited() async throws {
+        let shared = try await SharedParts()
+        let service = try Service { settings in
+            settings.location.database = Redacted(shared.url)
+            settings.sharing = SharedParts.sharing
+        }
+        defer { service.composition.keeper.stop() }
+        let database = try SQLKeyringStore.database(shared.url)
+        try database.write { transaction in
+            _ = try transaction.execute("INSERT INTO keyring_replicas (id, label, beat, revision) VALUES ('slow', 'slow/1', 1, 1)")
+        }
+        _ = try await service.keys(as: "operator").rotateKey(.with { $0.keyName = "token-vault" })
+        try await until { service.composition.keeper.keyring["token-vault"]?.isAwaited == true }
+        let key = try await service.keys(as: "operator").describeKey(.with { $0.keyName = "token-vault" })
+        #expect(key.primaryVersion == 1 && key.pendingVersion == 2)
+        #expect(key.versions.map(\.hasActiveAt) == [true, false])
+        #expect(throws: Never.self) { try key.jsonString() }
     }
 
     @Test func roundTrip() async throws {

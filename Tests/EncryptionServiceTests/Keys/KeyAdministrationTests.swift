@@ -41,7 +41,7 @@ private struct Desk {
         #expect(events.change())
     }
 
-    func configure(_ name: String, _ change: (inout KeySettings) -> Void) throws {
+    func configure(_ name: String, _ change: (inout KeySettingsChange) -> Void) throws {
         try administration.configure(name, caller: operatorCaller, change: change)
         #expect(events.change())
     }
@@ -138,6 +138,20 @@ private struct Desk {
         #expect(try desk.open(old, "a") == [1, 2, 3])
     }
 
+    /// The clock is set back to before the newest version: what nobody could open is not sealed either.
+    @Test func aClockThatIsSetBackSealsNothingThatNobodyOpens() throws {
+        let desk = try Desk()
+        defer { desk.keeper.stop() }
+        try desk.create("a")
+        desk.parts.clock.advance(seconds: 100)
+        try desk.rotate("a")
+        try desk.configure("a") { $0.minDecryption = 2 }
+        desk.parts.clock.advance(seconds: -50)
+        let sealed = try desk.seal("a")
+        #expect(sealed[4] == 2)
+        #expect(try desk.open(sealed, "a") == [1, 2, 3])
+    }
+
     @Test func leastEncryptionVersion() throws {
         let desk = try Desk()
         defer { desk.keeper.stop() }
@@ -157,7 +171,7 @@ private struct Desk {
         defer { desk.keeper.stop() }
         try desk.create("a")
         try desk.rotate("a")
-        let wrong: [(inout KeySettings) -> Void] = [
+        let wrong: [(inout KeySettingsChange) -> Void] = [
             { $0.minDecryption = 0 }, { $0.minDecryption = 3 }, { $0.minEncryption = 3 },
             { ($0.minDecryption, $0.minEncryption) = (2, 1) }, { $0.rotateAfter = 86_399 }, { $0.rotateAfter = 315_360_001 },
             { $0.rotateAfterUses = 1 << 31 + 1 },

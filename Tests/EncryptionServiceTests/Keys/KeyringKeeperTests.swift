@@ -75,6 +75,26 @@ import Testing
         #expect(keeper.pendingVersion(of: "token-vault") == nil)
     }
 
+    /// What is asked for meanwhile does not end the pause between two tries.
+    @Test func aDiskThatIsFullIsLeftAlone() throws {
+        let tries = Atomic(0)
+        let isFull = Atomic(false)
+        let keeper = try keeper(limits: UsageLimits(block: 10, rotateAt: 1000, maximum: 2000)) { _ in
+            guard isFull.load(ordering: .acquiring) else { return }
+            tries.add(1, ordering: .relaxed)
+            throw DiskFull()
+        }
+        try keeper.start()
+        isFull.store(true, ordering: .releasing)
+        let start = ContinuousClock.now
+        repeat {
+            for name in ["token-vault", "email-outbox"] { keeper.requestReserve(for: name) }
+        } while ContinuousClock.now - start < .milliseconds(400)
+        let most = 3 + Int((ContinuousClock.now - start) / .milliseconds(100))
+        #expect(tries.load(ordering: .relaxed) <= most)
+        keeper.stop()
+    }
+
     /// A reserve that is asked for while another is written is not forgotten.
     @Test func aReserveAskedForMeanwhile() throws {
         let slot = Mutex<KeyringKeeper?>(nil)

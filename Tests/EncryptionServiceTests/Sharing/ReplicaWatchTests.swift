@@ -26,6 +26,17 @@ import Testing
         #expect(!watch.allHold(2, at: 102) && watch.lapsed.isEmpty, "it is back")
     }
 
+    /// Processes with other leases, as while a setting is rolled out: each knows by its own when it is waited for no more.
+    @Test func eachIsWaitedForByItsOwnLease() {
+        var watch = ReplicaWatch(lease: 100)
+        var patient = replica("a", beat: 1, holds: 1)
+        patient.lease = 300
+        watch.look([patient, replica("b", beat: 1, holds: 2)], at: 0)
+        watch.look([patient, replica("b", beat: 1, holds: 2)], at: 250)
+        #expect(!watch.allHold(2, at: 250) && watch.lapsed.map(\.id) == ["b"])
+        #expect(watch.allHold(2, at: 301))
+    }
+
     /// Whatever the two clocks say: whoever is no longer waited for has known it for a while.
     @Test func itsOwnLeaseEndsFirst() {
         var watch = ReplicaWatch(lease: 100)

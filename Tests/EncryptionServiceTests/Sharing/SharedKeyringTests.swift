@@ -345,6 +345,29 @@ import Testing
         #expect(problem { try parts.open("a") } == nil)
     }
 
+    /// The settings that were not asked for stay as they are, not as they were when this process last looked.
+    @Test func twoProcessesConfigureOneKey() async throws {
+        let parts = try await SharedParts()
+        let (events, late) = (Events(), Events())
+        let a = try parts.open("a", create: true, report: events.report)
+        // It looks when it is asked for something, and hardly ever else.
+        let b = try KeyringKeeper.open(
+            parts.location("b"), wanted: Parts.wanted, mayCreate: false, maker: KeyMaker(publishLead: Parts.publishLead),
+            sharing: Sharing(poll: 3_600_000_000), clock: parts.clock.read, uptime: parts.uptime.read, report: late.report)
+        defer { for keeper in [a, b] { keeper.stop() } }
+        func desk(_ keeper: KeyringKeeper) throws -> KeyAdministration {
+            KeyAdministration(keeper: keeper, policy: try KeyPolicy(json: KeyPolicy.standardText), clock: parts.clock.read)
+        }
+        try desk(a).configure("email-outbox", caller: administrator()) { $0.rotateAfterUses = 1000 }
+        #expect(events.change())
+        try #require(b.keyring["email-outbox"]?.settings.rotateAfterUses == 0, "it has not looked yet")
+        try desk(b).configure("email-outbox", caller: administrator()) { $0.rotateAfter = 86_400 }
+        #expect(late.change())
+        let settings = try #require(b.keyring["email-outbox"]?.settings)
+        #expect(settings.rotateAfterUses == 1000 && settings.rotateAfter == 86_400)
+        #expect(try parts.auditLog().last?.contains(#""detail":"rotate_after_s 0 to 86400""#) == true)
+    }
+
     @Test func theDatabaseShowsNoKey() async throws {
         let parts = try await SharedParts()
         let keeper = try parts.open("a", create: true)
@@ -358,6 +381,89 @@ import Testing
                 #expect(row.firstRange(of: key.withUnsafeBytes { Data($0) }) == nil)
             }
         }
+    }
+
+    /// What was done to the log between two starts is found at the second; put back, it is the log again.
+    @Test("ASVS 16.4.2: a shared log that was changed anywhere stops administration, and nothing else",
+        arguments: ["emptied", "first removed", "replaced"])
+    func aLogThatWasChangedIsFoundAtTheStart(how: String) async throws {
+        let parts = try await SharedParts()
+        let keeper = try parts.open("a", create: true)
+        for state in [KeyChange.disable, .enable] {
+            try keeper.request(state, of: "email-outbox", by: KeyActor(name: "operator"))
+            try await until { keeper.pendingChanges.isEmpty }
+        }
+        keeper.stop()
+        let database = try SQLKeyringStore.database(parts.url)
+        let lines = try SQLKeyringStore.auditLines(database, after: 0)
+        try #require(lines.count >= 5)
+        let forged = try AuditRecord.next(
+            AuditEntry(action: "CREATE", key: "email-outbox", actor: "nobody"), after: AuditRecord(line: lines[0].line.utf8).head,
+            time: 1
+        ).line.dropLast()
+        func write(_ lines: [(sequence: Int64, line: String)]) throws {
+            try database.write { transaction in
+                try transaction.execute("DELETE FROM key_audit")
+                for line in lines {
+                    try transaction.execute(
+                        "INSERT INTO key_audit (sequence, line) VALUES (:sequence, :line)",
+                        ["sequence": line.sequence, "line": line.line])
+                }
+            }
+        }
+        switch how {
+        case "emptied": try write([])
+        case "first removed": try write(Array(lines.dropFirst()))
+        default:
+            try write(lines.map { ($0.sequence, $0.sequence == 2 ? String(decoding: forged, as: UTF8.self) : $0.line) })
+        }
+        let events = Events()
+        let again = try parts.open("a", report: events.report)
+        defer { again.stop() }
+        #expect(events.stop())
+        #expect(throws: EncryptionError.administrationStopped) { try again.requestRotation(of: "token-vault") }
+        _ = try parts.vault(again).encrypt([1], key: "token-vault", context: [], caller: service("token"))
+        try write(lines)
+        #expect(events.resume())
+        _ = try again.requestRotation(of: "token-vault")
+        #expect(events.change())
+        #expect(try parts.auditLog().contains { $0.contains("RESUME") })
+    }
+
+    /// Emptied under a running process: it is no log that may begin anywhere.
+    @Test func aLogThatWasEmptiedStopsTheNextChange() async throws {
+        let parts = try await SharedParts()
+        let events = Events()
+        let keeper = try parts.open("a", create: true, report: events.report)
+        defer { keeper.stop() }
+        let database = try SQLKeyringStore.database(parts.url)
+        try database.write { transaction in _ = try transaction.execute("DELETE FROM key_audit") }
+        try keeper.request(.disable, of: "email-outbox", by: KeyActor(name: "operator"))
+        try await until { !events.told.isEmpty || (try? keeper.requestRotation(of: "token-vault")) == nil }
+        #expect(events.told.isEmpty, "the change is not made")
+        #expect(events.stop())
+    }
+
+    /// A log that was moved away goes on where it ended, when configuration says so.
+    @Test func aLogThatIsBegunAnew() async throws {
+        let parts = try await SharedParts()
+        let keeper = try parts.open("a", create: true)
+        keeper.stop()
+        let head = keeper.keyring.audit
+        let database = try SQLKeyringStore.database(parts.url)
+        try database.write { transaction in _ = try transaction.execute("DELETE FROM key_audit") }
+        var location = parts.location("a")
+        location.auditBeginsAfter = head.sequence
+        let events = Events()
+        let again = try KeyringKeeper.open(
+            location, wanted: Parts.wanted, mayCreate: false, maker: KeyMaker(publishLead: 0), sharing: SharedParts.sharing,
+            clock: parts.clock.read, uptime: parts.uptime.read, report: events.report)
+        defer { again.stop() }
+        try again.request(.disable, of: "email-outbox", by: KeyActor(name: "operator"))
+        #expect(events.change())
+        let records = try SQLKeyringStore.auditLines(database, after: 0).map { try AuditRecord(line: $0.line.utf8) }
+        #expect(records.prefix(2).map(\.entry.action) == ["BEGIN", "DISABLE"])
+        #expect(records.first?.previous == head.hash)
     }
 
     /// A log that was cut stops administration and nothing else.

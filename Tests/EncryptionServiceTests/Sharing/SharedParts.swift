@@ -85,14 +85,19 @@ final class CutLine: KeyringStore {
     let isShared = true
     private let store: SQLKeyringStore
     private let isCut = Atomic(false)
+    private let calls = Atomic(0)
 
     init(_ store: SQLKeyringStore) { self.store = store }
+
+    /// How often something was asked of it while it was in reach.
+    var attempts: Int { calls.load(ordering: .sequentiallyConsistent) }
 
     func cut() { isCut.store(true, ordering: .sequentiallyConsistent) }
     func mend() { isCut.store(false, ordering: .sequentiallyConsistent) }
 
     private func check() throws {
         if isCut.load(ordering: .sequentiallyConsistent) { throw KeyringProblem.unreachable(reason: "the line is cut") }
+        calls.add(1, ordering: .sequentiallyConsistent)
     }
 
     func save(_ keyring: Keyring, records: [AuditRecord.Line]) throws {
@@ -113,6 +118,11 @@ final class CutLine: KeyringStore {
     func meet(holding generation: UInt64, forgetting gone: [Replica]) throws -> Meeting {
         try check()
         return try store.meet(holding: generation, forgetting: gone)
+    }
+
+    func followAudit(to head: AuditHead) throws {
+        try check()
+        try store.followAudit(to: head)
     }
 
     func isToBeSealedAnew() throws -> Bool {

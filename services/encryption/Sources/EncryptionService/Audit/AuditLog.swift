@@ -8,6 +8,11 @@ import Synchronization
 /// someone who may write the file. Nor can the file be emptied, or lose its beginning: a file begins with record 1, or with a
 /// record that says where the ones before it are, and such a file is begun only when configuration says after which record.
 final class AuditLog: Sendable {
+    /// What writes: the system's own, but for tests of what a disk does.
+    struct System: Sendable {
+        var write: @Sendable (Int32, UnsafeRawBufferPointer) -> Int = { Glibc.write($0, $1.baseAddress, $1.count) }
+    }
+
     private struct File {
         let descriptor: Int32
         let isRegular: Bool
@@ -20,9 +25,11 @@ final class AuditLog: Sendable {
     /// The record after which a new file may begin; 0 for none.
     private let beginsAfter: UInt64
     private let clock: MicrosecondClock
+    private let system: System
     private let file = Mutex<File?>(nil)
 
-    init(path: String, beginsAfter: UInt64 = 0, clock: @escaping MicrosecondClock) {
+    init(path: String, beginsAfter: UInt64 = 0, clock: @escaping MicrosecondClock, system: System = System()) {
+        self.system = system
         self.path = path
         self.beginsAfter = beginsAfter
         self.clock = clock
@@ -38,14 +45,16 @@ final class AuditLog: Sendable {
     ///
     /// - Parameter known: What the keyring knows of the log.
     /// - Returns: Where the log stands then.
-    /// - Throws: `KeyringProblem`: `io`, `auditMismatch` or `notPrivate`. The next call tries anew.
+    /// - Throws: `KeyringProblem`: `io`, `auditMismatch` or `notPrivate`. The next call tries anew. After a full disk it goes on
+    ///   with the file as it was: following a long one from its first line at each try would help nobody.
     func append(_ entries: [AuditEntry], known: AuditHead) throws(KeyringProblem) -> AuditHead {
         let opened = self.file.withLock { $0.take() }
         var file = if let opened { opened } else { try open(known: known) }
+        var isAsBefore = false
         do {
-            try write(entries, to: &file)
+            try write(entries, to: &file, isAsBefore: &isAsBefore)
         } catch {
-            Glibc.close(file.descriptor)
+            if isAsBefore { self.file.withLock { $0 = file } } else { Glibc.close(file.descriptor) }
             throw error
         }
         self.file.withLock { $0 = file }
@@ -53,6 +62,12 @@ final class AuditLog: Sendable {
     }
 
     private func write(_ entries: [AuditEntry], to file: inout File) throws(KeyringProblem) {
+        var isAsBefore = false
+        try write(entries, to: &file, isAsBefore: &isAsBefore)
+    }
+
+    /// - Parameter isAsBefore: Becomes true when it throws and the file is known to be what it was.
+    private func write(_ entries: [AuditEntry], to file: inout File, isAsBefore: inout Bool) throws(KeyringProblem) {
         guard !entries.isEmpty else { return }
         var (head, bytes): (AuditHead, [UInt8]) = (file.head, [])
         let now = clock()
@@ -61,27 +76,31 @@ final class AuditLog: Sendable {
             bytes += next.line
             head = next.record.head
         }
-        do throws(KeyringProblem) {
-            try Self.write(bytes, to: file.descriptor, path)
-            // A device has no sync.
-            guard fsync(file.descriptor) == 0 || !file.isRegular else { throw PrivateFile.failure(path, "sync") }
-        } catch {
+        let code = write(bytes, to: file.descriptor)
+        // A device has no sync.
+        let isSynced = code == 0 && (fsync(file.descriptor) == 0 || !file.isRegular)
+        guard isSynced else {
+            let problem = code == 0 ? PrivateFile.failure(path, "sync") : PrivateFile.failure(path, "write", code: code)
             // What is not whole goes, so that the next record begins a line. Should that fail, opening does it.
-            if file.isRegular { _ = ftruncate(file.descriptor, off_t(file.end)) }
-            throw error
+            let isCut = file.isRegular && ftruncate(file.descriptor, off_t(file.end)) == 0
+            isAsBefore = isCut && [ENOSPC, EDQUOT].contains(code)
+            throw problem
         }
         file.end += bytes.count
         file.head = head
     }
 
-    private static func write(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws(KeyringProblem) {
+    /// 0, or the system's number of what went wrong.
+    private func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
         var written = 0
         while written < bytes.count {
-            let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw PrivateFile.failure(path, "write") }
+            let count = bytes[written...].withUnsafeBytes { system.write(descriptor, $0) }
+            let code = errno
+            if count < 0, code == EINTR { continue }
+            guard count > 0 else { return count < 0 ? code : EIO }
             written += count
         }
+        return 0
     }
 
     // MARK: Opening
@@ -99,9 +118,7 @@ final class AuditLog: Sendable {
             var (file, undone) = try settled(descriptor, known: known, mayBegin: mayBegin)
             if isNew { try PrivateFile.syncDirectory(of: path) }
             if file.isRegular, file.end == 0, known.sequence > 0 {
-                let begin = AuditEntry(
-                    action: AuditEntry.begin, actor: "configuration", detail: "records 1 to \(known.sequence) are in other files")
-                try write([begin], to: &file)
+                try write([.beginning(after: known)], to: &file)
             }
             if !undone.isEmpty {
                 // Written, and then the process ended before the keyring was: none of it happened.
@@ -175,7 +192,7 @@ final class AuditLog: Sendable {
 ///
 /// The hashes are no secret: whoever may write the file can chain records of their own. Only the known record's hash is out of
 /// their reach, and each record's is part of the next one's text, so that one hash vouches for every line before it.
-private struct AuditFollower {
+struct AuditFollower {
     let known: AuditHead
     /// Whether the file may begin right after the known record.
     let mayBegin: Bool

@@ -52,6 +52,11 @@ extension AuditEntry {
     /// Uses that are not listed one by one.
     static let countedUses = "USES_COUNTED"
 
+    /// The first entry of a log whose records up to `head` are elsewhere.
+    static func beginning(after head: AuditHead) -> AuditEntry {
+        AuditEntry(action: begin, actor: "configuration", detail: "records 1 to \(head.sequence) are in other files")
+    }
+
     /// Whether it tells of a change of a key, which a keyring that does not know of it did not make.
     var isChange: Bool { KeyChange.actions.contains(action) }
 }

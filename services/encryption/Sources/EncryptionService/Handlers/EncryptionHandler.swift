@@ -184,7 +184,8 @@ extension EncryptionKeyVersion {
         self.init()
         self.version = version.number
         createdAt = Google_Protobuf_Timestamp(microseconds: version.createdAt)
-        activeAt = Google_Protobuf_Timestamp(microseconds: version.activeAt)
+        // One that waits for other processes has no time yet; what stands for that is no time of the calendar.
+        if !version.isAwaited { activeAt = Google_Protobuf_Timestamp(microseconds: version.activeAt) }
         if case .aead(_, let meter) = version.material { uses = meter.count }
     }
 }

@@ -53,15 +53,15 @@ package struct KeyringMove: Sendable {
         guard let found = try store.load(otherThan: .max), try codec.isSame(found, moved),
             try SQLKeyringStore.auditCount(database) == old.count + told.count
         else { throw KeyringProblem.movedOtherwise(path: location.keyring) }
-        let path = try setAside()
+        let path = try setAside(moved.generation)
         return Report(
             keys: found.count, versions: found.keys.reduce(0) { $0 + $1.versions.count }, records: old.count + told.count,
             file: path)
     }
 
     /// What a crash between the two leaves, a keyring in both places, the next start with the database does not mind.
-    private func setAside() throws -> String {
-        if !PrivateFile.exists(location.sharedMark) { try PrivateFile.create(location.sharedMark, []) }
+    private func setAside(_ generation: UInt64) throws -> String {
+        try SharedMark(path: location.sharedMark).raise(to: generation)
         let path = location.keyring + ".moved"
         guard rename(location.keyring, path) == 0 else { throw PrivateFile.failure(location.keyring, "rename") }
         try PrivateFile.syncDirectory(of: path)

@@ -17,12 +17,19 @@ protocol KeyringStore: Sendable {
     func reserve(_ requests: [ReserveRequest], of keyring: Keyring) throws -> (keyring: Keyring, blocks: [ReservedBlock])
 
     /// The durable keyring; nil when it is of this generation.
+    ///
+    /// - Throws: `KeyringProblem` for one that does not come after what this process knows: nothing of it is taken over.
     func load(otherThan generation: UInt64) throws -> Keyring?
 
     /// Looks at the master key, and says whether the keyring is to be sealed anew, under another one.
     func isToBeSealedAnew() throws -> Bool
     /// The master key under which this process seals; nil for a store that seals nothing.
     var sealing: MasterKey? { get }
+
+    /// Follows the audit log, where the store keeps it, from its first line to this record.
+    ///
+    /// - Throws: `KeyringProblem.auditMismatch`.
+    func followAudit(to head: AuditHead) throws
 
     /// Says that this process lives and has the keyring of this generation, and looks who else does.
     ///
@@ -68,6 +75,8 @@ struct Replica: Sendable, Hashable {
     let beat: Int64
     /// The generation that it has.
     let holds: UInt64
+    /// How long it is to be waited for, in microseconds; 0 for as long as the looker's own lease.
+    var lease: Int64 = 0
 }
 
 /// What a look at a shared store tells.
@@ -97,6 +106,8 @@ extension KeyringStore {
     }
 
     func load(otherThan generation: UInt64) throws -> Keyring? { nil }
+
+    func followAudit(to head: AuditHead) throws {}
 
     func isToBeSealedAnew() throws -> Bool { false }
     var sealing: MasterKey? { nil }

@@ -1,10 +1,10 @@
 /// Which of the processes that share a keyring live, as one of them sees it: a value, told what the store says and the time.
 ///
-/// No two clocks are compared. A process counts as lapsed when its beat has stood still for a lease, on the clock of whoever
-/// looks; and it takes itself for lapsed earlier, nine tenths of a lease after the beginning of the last meeting in which it
+/// No two clocks are compared. A process counts as lapsed when its beat has stood still for its lease, on the clock of whoever
+/// looks; and it takes itself for lapsed earlier, nine tenths of its lease after the beginning of the last meeting in which it
 /// had the newest keyring. So whoever is not waited for any more knows it already.
 struct ReplicaWatch: Sendable {
-    /// In microseconds.
+    /// This process's own, in microseconds; also that of processes that do not say theirs.
     let lease: Int64
 
     private struct Sighting {
@@ -43,6 +43,6 @@ struct ReplicaWatch: Sendable {
     }
 
     private func isLapsed(_ id: String, at uptime: Int64) -> Bool {
-        sightings[id].map { uptime - $0.since > lease } ?? true
+        sightings[id].map { uptime - $0.since > ($0.replica.lease > 0 ? $0.replica.lease : lease) } ?? true
     }
 }

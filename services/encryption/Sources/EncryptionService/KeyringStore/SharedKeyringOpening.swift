@@ -8,15 +8,21 @@ struct SharedKeyringOpening {
     private let wanted: [KeySpecification]
     private let mayCreate: Bool
     let maker: KeyMaker
+    private let lease: Int64
     private let now: Int64
 
-    init(location: KeyringLocation, wanted: [KeySpecification], mayCreate: Bool, maker: KeyMaker, now: Int64) {
+    /// - Parameter lease: How long others are to wait for this process, in microseconds.
+    init(
+        location: KeyringLocation, wanted: [KeySpecification], mayCreate: Bool, maker: KeyMaker, lease: Int64 = Sharing().lease,
+        now: Int64
+    ) {
         self.location = location
         self.wanted = wanted
         self.mayCreate = mayCreate
         var maker = maker
         maker.isShared = true
         self.maker = maker
+        self.lease = lease
         self.now = now
     }
 
@@ -31,7 +37,9 @@ struct SharedKeyringOpening {
         let masterKeys = try MasterKeys.open(
             location.masterKeySource, keyring: holdsKeyring ? SQLKeyringStore.place : nil, mayCreate: mayCreate)
         let codec = KeyringCodec(path: SQLKeyringStore.place, masterKeys: masterKeys, maker: maker)
-        let store = try SQLKeyringStore(database, codec: codec)
+        let store = try SQLKeyringStore(
+            database, codec: codec, lease: lease, memory: SharedMark(path: location.sharedMark),
+            beginsAfter: location.auditBeginsAfter)
         do {
             return (store, try opened(store))
         } catch {
@@ -52,7 +60,7 @@ struct SharedKeyringOpening {
         for _ in 0..<Self.attempts {
             do {
                 let keyring = try completed(store)
-                if !PrivateFile.exists(location.sharedMark) { try PrivateFile.create(location.sharedMark, []) }
+                try SharedMark(path: location.sharedMark).raise(to: keyring.generation)
                 return keyring
             } catch KeyringProblem.superseded {
                 continue
@@ -63,12 +71,20 @@ struct SharedKeyringOpening {
 
     /// The keyring with every wanted key in it, durable.
     private func completed(_ store: SQLKeyringStore) throws -> Keyring {
+        // Read before: the store writes there what it loads.
+        let (mark, seen) = (location.sharedMark, try SharedMark(path: location.sharedMark).read())
         let found = try store.load(otherThan: .max)
+        if let found, found.generation < seen {
+            throw KeyringProblem.sharedPutBack(generation: found.generation, known: seen, mark: mark)
+        }
         guard found != nil || mayCreate else { throw KeyringProblem.missing(path: SQLKeyringStore.place) }
         let present = found ?? Keyring(generation: 0, keys: [])
         let made = try present.missing(wanted, mayCreate: mayCreate, place: SQLKeyringStore.place, maker: maker, now: now)
-        if let found, made.isEmpty { return found }
-        let records = try AuditRecord.lines(made.map(\.entry), after: present.audit, time: now)
+        let beginning = try store.auditBeginning(after: present.audit)
+        if let found, made.isEmpty, beginning == nil { return found }
+        if found != nil, beginning == nil { try store.followAudit(to: present.audit) }
+        let entries = [beginning].compactMap(\.self) + made.map(\.entry)
+        let records = try AuditRecord.lines(entries, after: present.audit, time: now)
         let keyring = present.changed(audit: records.last?.record.head) { byName in
             for var key in made {
                 if found != nil { key.hold() }

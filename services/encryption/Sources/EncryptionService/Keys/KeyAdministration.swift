@@ -93,16 +93,14 @@ package struct KeyAdministration: Sendable {
     }
 
     package func configure(
-        _ name: String, caller: Caller, change: (inout KeySettings) -> Void
+        _ name: String, caller: Caller, change: (inout KeySettingsChange) -> Void
     ) throws(EncryptionError) {
         try policy.check(caller.peer, .configure, name)
         guard let key = keeper.keyring[name] else { throw .unknownKey(name) }
-        var settings = key.settings
+        var settings = KeySettingsChange()
         change(&settings)
-        guard settings != key.settings else { return }
-        if key.usage != .aead, settings.rotateAfterUses > 0 {
-            throw .invalid(field: "rotate_after_uses", "Only the messages of a key of usage AEAD are counted.")
-        }
+        // Where others share the keyring, what changes nothing of what this process knows may change something.
+        guard settings != KeySettingsChange(), keeper.store.isShared || settings.applied(to: key.settings) != key.settings else { return }
         try keeper.request(.configure(settings), of: name, by: caller.actor)
     }
 

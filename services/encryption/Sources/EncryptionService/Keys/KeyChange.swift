@@ -6,7 +6,7 @@ package enum KeyChange: Sendable {
     /// With the material that came from elsewhere.
     case importKey(KeyMaterial, KeyOptions, KeySettings)
     case rotate
-    case configure(KeySettings)
+    case configure(KeySettingsChange)
     case disable
     case enable
     case scheduleDestruction(at: Int64)
@@ -98,7 +98,7 @@ extension KeyChange {
             // A second version would be a random one, which whoever brought the first does not have.
             if key.options.isImported { throw .importedKey(name) }
             if key.isAwaited { throw .changePending(key: name, action) }
-        case (.configure(let settings), _): try settings.check(against: key, now: now)
+        case (.configure(let change), _): try change.applied(to: key.settings).check(against: key, now: now)
         case (.export(let version), _):
             guard key.options.isExportable else { throw .notExportable(key: name) }
             guard key.version(version) != nil else { throw .unknownVersion(key: name, version) }
@@ -128,10 +128,10 @@ extension KeyChange {
         case .rotate:
             key.append(try maker.next(of: key, now: now))
             return (key, "version \(key.next - 1)")
-        case .configure(let settings):
+        case .configure(let change):
             let before = key.settings
-            key.settings = settings
-            return (key, before.difference(settings))
+            key.settings = change.applied(to: before)
+            return (key, before.difference(key.settings))
         case .disable:
             key.state = .disabled
             return (key, "")
@@ -171,6 +171,9 @@ extension KeySettings {
             throw .invalid(
                 field: "min_encryption_version",
                 "It must be 0, or from \(minDecryption), the min_decryption_version, to \(primary), the primary version.")
+        }
+        if key.usage != .aead, rotateAfterUses > 0 {
+            throw .invalid(field: "rotate_after_uses", "Only the messages of a key of usage AEAD are counted.")
         }
         try checkRotation(isImported: key.options.isImported)
     }

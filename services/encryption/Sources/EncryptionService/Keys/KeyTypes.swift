@@ -167,6 +167,25 @@ package struct KeySettings: Sendable, Hashable {
     package static let rotateAfterUsesBounds: ClosedRange<UInt64> = 1...(1 << 31)
 }
 
+/// A change of some of a key's settings: what is nil stays as it is, whatever that is by then.
+package struct KeySettingsChange: Sendable, Hashable {
+    package var minDecryption: UInt32?
+    package var minEncryption: UInt32?
+    package var rotateAfter: UInt64?
+    package var rotateAfterUses: UInt64?
+
+    package init() {}
+
+    package func applied(to settings: KeySettings) -> KeySettings {
+        var next = settings
+        next.minDecryption = minDecryption ?? settings.minDecryption
+        next.minEncryption = minEncryption ?? settings.minEncryption
+        next.rotateAfter = rotateAfter ?? settings.rotateAfter
+        next.rotateAfterUses = rotateAfterUses ?? settings.rotateAfterUses
+        return next
+    }
+}
+
 /// Whether a key may be used. Times are microseconds since 1970.
 package enum KeyState: Sendable, Hashable {
     case enabled
@@ -201,8 +220,13 @@ package struct NamedKey: Sendable {
 
     package var usage: KeyUsage { kind.usage }
 
-    /// The newest version that is active at `now`; the first one when the clock stands before all of them.
-    package func primary(at now: Int64) -> KeyVersion { versions.last { $0.activeAt <= now } ?? versions[0] }
+    /// The newest version that is active at `now`; the first one when the clock stands before all of them. Never one that may not
+    /// seal or open any more: a clock that is set back does not bring it back.
+    package func primary(at now: Int64) -> KeyVersion {
+        let newest = versions.last { $0.activeAt <= now } ?? versions[0]
+        let least = max(settings.minDecryption, settings.minEncryption)
+        return newest.number < least ? version(least) ?? newest : newest
+    }
 
     /// The version of that number.
     package func version(_ number: UInt32) -> KeyVersion? {

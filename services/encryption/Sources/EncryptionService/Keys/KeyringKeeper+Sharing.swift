@@ -63,6 +63,8 @@ extension KeyringKeeper {
     }
 
     /// Says that this process lives and what it has, until that is the newest.
+    ///
+    /// - Throws: also what the store says of a keyring that does not come after the one in use, which then stays in use.
     func gather() throws {
         guard store.isShared else { return }
         for _ in 0..<Self.attempts {
@@ -118,7 +120,9 @@ extension KeyringKeeper {
     }
 
     /// Reserves messages of versions that this process has none of, before it says that it has them: a version that becomes
-    /// primary can be used at once, everywhere.
+    /// primary can be used at once, everywhere. What others have reserved does not count against that first block: a key that is
+    /// rotated after few messages would have none left for the second process. Nor does it while the next version is awaited:
+    /// until then this one is all there is.
     private func prepare() throws {
         try unlessSuperseded {
             let (keyring, now) = (keyring, clock())
@@ -127,7 +131,8 @@ extension KeyringKeeper {
                 return key.versions.compactMap { version -> ReserveRequest? in
                     guard version.number == primary || version.isAwaited, case .aead(_, let meter) = version.material, meter.isLow
                     else { return nil }
-                    return request(version, of: key, isPrimary: true, isRotated: key.canBeRotated || key.isAwaited)
+                    let isBounded = !meter.isFresh && !key.isAwaited
+                    return request(version, of: key, isPrimary: isBounded, isRotated: key.canBeRotated)
                 }
             }
             try reserve(requests, of: keyring)

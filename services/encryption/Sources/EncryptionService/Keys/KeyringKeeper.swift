@@ -156,7 +156,8 @@ package final class KeyringKeeper: Sendable {
         if location.database != nil {
             // Each process's uses in one chain of all would have them wait for one another.
             guard uses == nil else { throw KeyringProblem.usesNotShared }
-            let opening = SharedKeyringOpening(location: location, wanted: wanted, mayCreate: mayCreate, maker: maker, now: clock())
+            let opening = SharedKeyringOpening(
+                location: location, wanted: wanted, mayCreate: mayCreate, maker: maker, lease: sharing.lease, now: clock())
             let (store, keyring) = try opening.open()
             let keeper = KeyringKeeper(
                 keyring, in: store, maker: opening.maker, audit: nil, wanted: Set(wanted.map(\.name)), sharing: sharing,
@@ -220,9 +221,9 @@ package final class KeyringKeeper: Sendable {
             try gather()
             try settleAudit()
             // Where others share it, `gather` has done so before it said that this process has the keyring.
-            try step(Inbox(reserves: store.isShared ? [] : reserves))
+            if let failure = try step(Inbox(reserves: store.isShared ? [] : reserves)) { throw failure }
         } catch where published.withLock({ $0.isStopped }) {
-            try reserve(reserves, isRotating: false)
+            if !store.isShared { try reserve(reserves, isRotating: false) }
             report(.failed(error))
             wake.signal()
         }
@@ -237,8 +238,10 @@ package final class KeyringKeeper: Sendable {
 extension KeyringKeeper {
     private func run() {
         var delay = Self.retryDelays.first
+        // When that is tried again which failed and can wait. Reserves cannot: until then they alone are written.
+        var retry: DispatchTime?
         while true {
-            sleep()
+            sleep(until: retry)
             // Reserves are taken out before they are written: what is asked for meanwhile is a request of its own.
             let work = inbox.withLock { inbox in
                 defer { (inbox.reserves, inbox.wantsReload) = ([], false) }
@@ -246,31 +249,58 @@ extension KeyringKeeper {
             }
             do {
                 try keepUp(work)
-                try step(work)
+                let isEarly = work.phase != .stopping && retry.map { DispatchTime.now() < $0 } ?? false
+                let failure = try step(work, isEarly: isEarly)
+                if isEarly { continue }
+                retry = nil
+                if let failure {
+                    guard work.phase != .stopping else { throw failure }
+                    report(.failed(failure))
+                    retry = .now() + delay
+                    delay = min(delay * 2, longestDelay)
+                } else {
+                    delay = Self.retryDelays.first
+                }
                 if work.phase == .stopping { break }
-                delay = Self.retryDelays.first
             } catch where work.phase == .stopping {
                 report(.abandoned(error))
                 break
             } catch {
                 // Told once, when it began.
                 if !published.withLock({ $0.isUnreachable }) { report(.failed(error)) }
-                _ = wake.wait(timeout: .now() + delay)
-                wake.signal()
-                delay = min(delay * 2, store.isShared ? Self.longestUnreachableDelay : Self.retryDelays.longest)
+                pause(delay)
+                retry = nil
+                delay = min(delay * 2, longestDelay)
             }
         }
         ended.signal()
     }
 
+    private var longestDelay: Double { store.isShared ? Self.longestUnreachableDelay : Self.retryDelays.longest }
+
+    /// Between two tries. What is asked for meanwhile waits: under load it would be no pause.
+    private func pause(_ seconds: Double) {
+        let end = DispatchTime.now() + seconds
+        repeat {
+            if inbox.withLock({ $0.phase }) == .stopping { break }
+        } while wake.wait(timeout: end) == .success
+        wake.signal()
+    }
+
     /// Until something is asked for, or due.
-    private func sleep() {
+    ///
+    /// - Parameter retry: Nil unless something failed, and nothing of what is due is done before.
+    private func sleep(until retry: DispatchTime?) {
         let due = keyring.keys.compactMap { key -> Int64? in
             if case .pendingDestruction(let time) = key.state { return time }
             return key.isDue(publishLead: maker.publishLead)
         }
         let pause = store.isShared ? Double(sharing.poll) / 1_000_000 : store.sealing == nil ? Self.longestSleep : Self.masterKeyPause
         let longest = uses == nil ? pause : min(pause, UseLog.interval)
+        if let retry {
+            _ = wake.wait(timeout: min(retry, .now() + pause))
+            return
+        }
         let isWatching = store.sealing != nil || uses != nil
         guard let due = due.min() ?? (isWatching ? .max : nil) else { return wake.wait() }
         let seconds = Double(max(0, due.subtractingReportingOverflow(clock()).partialValue)) / 1_000_000
@@ -278,28 +308,49 @@ extension KeyringKeeper {
     }
 
     /// Administration may fail without keeping reserves from being written.
-    private func step(_ work: Inbox) throws {
+    ///
+    /// - Parameter isEarly: Whether reserves alone are written, since the rest has just failed.
+    /// - Returns: What kept something else than reserves from being done.
+    /// - Throws: What kept reserves from being written.
+    private func step(_ work: Inbox, isEarly: Bool = false) throws -> (any Error)? {
         var (failure, rotated): ((any Error)?, Set<String>) = (nil, [])
-        do { rotated = try unlessSuperseded { try administer(work) } } catch { failure = error }
+        var obstacle: (any Error)?
+        // A log that does not work is looked at again before anything is told of, which takes long where it is long: messages do
+        // not wait for that.
+        let wasStopped = published.withLock { $0.isStopped }
+        if !wasStopped, !isEarly {
+            do { rotated = try unlessSuperseded { try administer(work) } } catch { failure = error }
+        }
         do {
             // A key that was changed has a version with a reserve of its own, or is no more.
             let reserves = work.reserves.filter { !rotated.contains($0.key) && isStillWanted($0) }
-            try unlessSuperseded { try reserve(reserves, isRotating: failure == nil) }
-            if failure == nil { try unlessSuperseded { try activate() } }
+            try unlessSuperseded { try reserve(reserves, isRotating: failure == nil && !wasStopped && !isEarly) }
         } catch {
             inbox.withLock { $0.reserves.formUnion(work.reserves) }
-            failure = error
+            obstacle = error
         }
         if work.wantsWrappingKey {
             do { try makeWrappingKey() } catch { failure = failure ?? error }
         }
+        guard !isEarly else {
+            if let obstacle { throw obstacle }
+            return nil
+        }
+        if wasStopped {
+            do { _ = try unlessSuperseded { try administer(work) } } catch { failure = failure ?? error }
+        }
+        if failure == nil, obstacle == nil {
+            do { try unlessSuperseded { try activate() } } catch { failure = error }
+        }
         do {
-            try tellOfUses()
-            if failure == nil { try sealHead(isLast: work.phase == .stopping) }
+            // Where it was just found not to work, looking at it a second time would tell nothing else.
+            if failure == nil || !published.withLock({ $0.isStopped }) { try tellOfUses() }
+            if failure == nil, obstacle == nil { try sealHead(isLast: work.phase == .stopping) }
         } catch {
             failure = failure ?? error
         }
-        if let failure { throw failure }
+        if let obstacle { throw obstacle }
+        return failure
     }
 
     /// Writes the uses that handlers left word of. While that fails they wait, up to `UseLog`'s bound.
@@ -381,6 +432,8 @@ extension KeyringKeeper {
         _ entries: [AuditEntry], known: AuditHead, isStopped: Bool
     ) throws -> (head: AuditHead?, records: [AuditRecord.Line]) {
         guard !store.isShared else {
+            // What it did not fit for may be anywhere in it.
+            if isStopped { try store.followAudit(to: known) }
             let resumed = isStopped ? [AuditEntry(action: "RESUME", actor: KeyActor.keyring.name)] : []
             let records = try AuditRecord.lines(entries + resumed, after: known, time: clock())
             return (records.last?.record.head, records)
@@ -420,11 +473,13 @@ extension KeyringKeeper {
     }
 
     func settleAudit() throws {
-        guard let audit else { return }
         do {
+            guard let audit else { return try store.followAudit(to: keyring.audit) }
             let head = try audit.append([], known: keyring.audit)
             audited.withLock { $0.head = head }
         } catch {
+            // A database that does not answer says nothing about the log in it.
+            if case .unreachable? = error as? KeyringProblem { throw error }
             setStopped(by: error)
             throw error
         }

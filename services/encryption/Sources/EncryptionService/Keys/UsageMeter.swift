@@ -20,6 +20,8 @@ package final class UsageMeter: Sendable {
     private let reserved: Atomic<UInt64>
     /// How much of the reserve is left when more should be asked for.
     private let low = Atomic<Int64>(0)
+    /// Whether this process was ever given messages of its own.
+    private let isBegun = Atomic(false)
 
     package init(used: UInt64) {
         self.reserved = Atomic(used)
@@ -35,6 +37,9 @@ package final class UsageMeter: Sendable {
 
     /// Whether more should be reserved.
     var isLow: Bool { left.load(ordering: .acquiring) <= low.load(ordering: .relaxed) }
+
+    /// Whether this process never had messages of its own.
+    var isFresh: Bool { !isBegun.load(ordering: .relaxed) }
 
     /// Counts one message, unless the reserve is used up.
     package func spend() -> Answer {
@@ -57,6 +62,7 @@ package final class UsageMeter: Sendable {
     package func allow(from start: UInt64, upTo end: UInt64, low: UInt64) {
         self.low.store(Int64(clamping: low), ordering: .relaxed)
         note(reserved: end)
+        if end > start { isBegun.store(true, ordering: .relaxed) }
         left.add(Int64(clamping: end - min(start, end)), ordering: .releasing)
     }
 
