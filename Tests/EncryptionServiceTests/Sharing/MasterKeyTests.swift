@@ -167,6 +167,11 @@ import Testing
         let before = try text(parts)
         #expect(try late == .add && rotation.take(late))
         #expect(try text(parts) == before, "the old key, under which the keyring is sealed, is there still")
+        // While one is at it, another one waits.
+        let path = parts.location.masterKey + ".lock"
+        let lock = try ProcessLock(path)
+        #expect(throws: KeyringProblem.masterKeyLocked(path: path)) { try rotation.take(.seal) }
+        lock.release()
         #expect(parts.problem() == nil)
     }
 
