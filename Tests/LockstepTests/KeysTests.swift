@@ -244,10 +244,12 @@ import Testing
     @Test(.everyEngine) func whatAnOlderVersionSealedIsNotMoved() async throws {
         composition.keeper.stop()
         let shared = try await Shared()
-        let service = try shared.open("a", poll: 2_000)
+        // The first one lets it be used when the silent process has lapsed, which the second one learns at its next look.
+        let service = try shared.open("a", poll: 2_000, lease: 1_000_000)
         let late = try shared.open("b", poll: 2_000_000)
         defer { for each in [service, late] { each.keeper.stop() } }
         let database = try await table(shared.directory, sealedBy: service)
+        try await shared.addSilentProcess()
         _ = try await shared.desk(service, "operator").rotate("token-vault")
         try await until { service.keeper.keyring["token-vault"]?.primary(at: .max / 4).number == 2 }
         let rewrap = try KeyRewrap(key: "token-vault", table: "sealed", column: "access_token", id: "id", context: "")
