@@ -1,7 +1,10 @@
 #ifndef LOCKSTEP_CLINUX_SHIM_H
 #define LOCKSTEP_CLINUX_SHIM_H
 
+#include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* What follows exists because Swift does not see functions with a variable number of arguments. */
 
@@ -9,5 +12,30 @@
 static inline int lockstep_set_dumpable(int value) { return prctl(PR_SET_DUMPABLE, value, 0, 0, 0); }
 
 static inline int lockstep_dumpable(void) { return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0); }
+
+/* sched_setattr(2); of a name of its own, since glibc declares it or not. */
+struct lockstep_sched_attributes {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t niceness;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+
+/* The calling thread's time slice in nanoseconds; 0 where the kernel knows none (before Linux 6.12), or on failure. */
+static inline uint64_t lockstep_slice(void) {
+    struct lockstep_sched_attributes attributes = {0};
+    return syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) == 0 ? attributes.runtime : 0;
+}
+
+/* Sets it, and leaves policy and niceness as they are. 0 on success. */
+static inline int lockstep_set_slice(uint64_t nanoseconds) {
+    struct lockstep_sched_attributes attributes = {0};
+    if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return -1;
+    attributes.size = sizeof attributes;
+    attributes.flags = 0;
+    attributes.runtime = nanoseconds;
+    return (int)syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
 
 #endif

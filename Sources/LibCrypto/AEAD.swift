@@ -44,7 +44,7 @@ package enum AEAD {
         return try opened.get()
     }
 
-    /// The same into memory of the caller's, which has `overhead` bytes less than `sealed`; zeros when it throws.
+    /// The same into memory of the caller's, which has `overhead` bytes less than `sealed`. What did not open is wiped from it.
     package static func open(
         _ sealed: UnsafeRawBufferPointer, key: SymmetricKey, aad: some ContiguousBytes, into target: UnsafeMutableRawBufferPointer
     ) throws(CryptoError) {

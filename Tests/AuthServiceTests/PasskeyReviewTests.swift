@@ -79,7 +79,10 @@ import Testing
         let waiting = try await factors.createFactor(create, CallOptions())
         let device = SoftAuthenticator.es256()
         let passkey = try await register(device, ada)
-        // The password alone from here on.
+        // It was shown by being made, for a while: a backup may follow. After that the password alone binds nothing.
+        let backup = try await register(.edDSA(), ada, name: "backup")
+        _ = try await ada.passkeys.deletePasskey(.with { $0.passkeyID = backup.passkeyID }, CallOptions())
+        fixture.clock.advance(by: .seconds(900))
         #expect(await refusal { _ = try await begin(ada) } == "step_up_required")
         #expect(await refusal { _ = try await factors.createFactor(create, CallOptions()) } == "step_up_required")
         let confirm = AuthConfirmFactorRequest.with {
@@ -96,6 +99,28 @@ import Testing
         #expect(await refusal { _ = try await shown.passkeys.deletePasskey(delete, CallOptions()) } == "step_up_required")
         let fresh = try await again(device, ada, fixture)
         _ = try await fresh.passkeys.deletePasskey(delete, CallOptions())
+    }
+
+    @Test("NIST SP 800-63B-4 4.1.2: an admin with a passkey changes nobody's account with the password alone, nor the own one")
+    func adminsWithAPasskeyShowIt() async throws {
+        let fixture = try await Fixture()
+        let ada = try await person(fixture)
+        let eve = try await fixture.member("eve@example.com")
+        let device = SoftAuthenticator.es256()
+        try await register(device, ada)
+        let session = try await fixture.signIn()
+        let admin = try fixture.admin(ada.user.userID, session)
+        for id in [ada.user.userID, eve.userID] {
+            let reset = AuthResetFactorsRequest.with { $0.userID = id }
+            #expect(await refusal { _ = try await admin.resetFactors(reset, CallOptions()) } == "step_up_required")
+        }
+        // Nor does the password make the session look fresh.
+        let confirm = AuthConfirmPasswordRequest.with { $0.currentPassword = Fixture.password }
+        let account = try fixture.account(session, ada.user.userID)
+        #expect(await refusal { _ = try await account.confirmPassword(confirm, CallOptions()) } == "step_up_required")
+        let shown = try await again(device, ada, fixture)
+        let disable = AuthDisableUserRequest.with { $0.userID = eve.userID }
+        _ = try await fixture.admin(ada.user.userID, shown.session).disableUser(disable, CallOptions())
     }
 
     @Test("ASVS 7.4.3: a registration that was begun ends with the password, session or factor that allowed it")
@@ -231,13 +256,20 @@ import Testing
                     $0.attestationObject = SoftAuthenticator.base64URL(object)
                 }
             }
-            let bad = [
-                try await request(over: [1, 2, 3]), try await request(algorithm: -9), try await request(x5c: true),
-                try await request({ $0.domain = "example.com" }),
+            // Each is begun and sent in turn: the next one's challenge ends the one before.
+            let bad: [(String, () async throws -> AuthCreatePasskeyRequest)] = [
+                ("registration attestation", { try await request(over: [1, 2, 3]) }),
+                ("registration attestation", { try await request(algorithm: -9) }),
+                ("registration attestation", { try await request(x5c: true) }),
+                ("registration relying_party", { try await request({ $0.domain = "example.com" }) }),
             ]
-            for (index, request) in bad.enumerated() {
+            for (index, (detail, make)) in bad.enumerated() {
+                let request = try await make()
                 let reason = await refusal { _ = try await ada.passkeys.createPasskey(request, CallOptions()) }
                 #expect(reason == "passkey_refused", "\(index)")
+                let search = AuthSearchAuditEventsRequest.with { $0.event = "authn_passkey_fail" }
+                let rows = try await fixture.operatorClient().searchAuditEvents(search, CallOptions()).events
+                #expect(rows.count == index + 1 && rows.contains { $0.detail == detail }, "\(index): \(rows.map(\.detail))")
             }
             for other in [-7, -8] {
                 let isOwn: Bool

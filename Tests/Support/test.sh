@@ -6,7 +6,7 @@ set -uo pipefail
 log=$1; shift
 mkdir -p "$(dirname "$log")"
 # Single tests that start or pass are in the log alone: they are thousands.
-"$@" 2>&1 | tee "$log" | awk '/^(◇|✔) Test / && !/^✔ Test run / { next } { print; fflush() }'
+"$@" 2>&1 | tee "$log" | grep --line-buffered -avE '^(◇ Test|✔ Test [^r]|✔ Test r[^u])'
 status=${PIPESTATUS[0]}
 [ "$status" = 0 ] && exit 0
 
@@ -17,7 +17,7 @@ awk '/^(◇|✔|✘) (Test|Suite|Passing)/ { shown = 0 }
      /^✘ .* recorded an issue / { shown = 16 }
      /error:|Fatal error|unexpected signal/ && !shown { shown = 1 }
      shown { print; shown-- }' "$log" | head -n 200
-if ! grep -aq '^. Test run with ' "$log"; then
+if ! grep -aqE '^(✔|✘) Test run with ' "$log"; then
   echo "The run did not come to its end. Its last lines:"
   tail -n 20 "$log"
 fi

@@ -1,4 +1,6 @@
+import CLinux
 import Glibc
+package import NIOCore
 
 /// How much of a core a thread claims beside the others: its scheduling policy and its niceness (sched(7)).
 package struct Scheduling: Sendable, Hashable {
@@ -22,6 +24,15 @@ package struct Scheduling: Sendable, Hashable {
     /// What CPU pools use: event loops take a core at once when they wake, and a pool that has one to itself loses nothing.
     /// Not `idle`: with that, who else is on the machine decides how long a thread that holds a lock is without a core.
     package static let standard = Scheduling(.batch, niceness: 10)
+
+    /// What an event loop asks to run at once, in nanoseconds: the shortest slice that Linux gives. Who asks for a short slice is let in
+    /// before who has a long one as soon as it wakes (EEVDF, sched(7)); kernels before 6.12 take no notice.
+    package static let loopSlice: UInt64 = 100_000
+
+    /// Has event loops take a core from threads that compute, once they have something to do.
+    package static func hasten(_ group: any EventLoopGroup) {
+        for loop in group.makeIterator() { loop.execute { _ = lockstep_set_slice(loopSlice) } }
+    }
 
     /// For the calling thread. Being refused this is no reason not to work.
     func apply() {

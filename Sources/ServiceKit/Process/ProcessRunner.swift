@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import NIOPosix
 import RPCCore
 import RPCTransport
 import ServiceLifecycle
@@ -21,6 +22,7 @@ struct ProcessRunner {
     func run(
         server: (any RPCServer)?, background: [any Service], ready: @Sendable (BoundAddress?) -> Void
     ) async throws {
+        Scheduling.hasten(MultiThreadedEventLoopGroup.singleton)
         let metrics = try await environment.telemetry?.start(environment)
         do {
             try await serve(server, background, ready)

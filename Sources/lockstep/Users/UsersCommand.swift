@@ -162,7 +162,7 @@ struct UsersCommand: AsyncParsableCommand {
 
     struct ResetFactors: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "reset-factors", abstract: "Remove the second factors of a user who has lost them.",
+            commandName: "reset-factors", abstract: "Remove the second factors and passkeys of a user who has lost them.",
             discussion: """
                 The user's sessions end, and the user is told by mail. A password that is too short to be enough by itself is no \
                 good from then on: its owner asks for a link to choose another.

@@ -8,6 +8,7 @@ internal import SQL
 /// | a code of an app (RFC 6238) | `otp` |
 /// | a recovery code | `otp`: a password that works once, which is the nearest word that the registry has |
 /// | two different factors | `mfa` beside them |
+/// | a passkey | `pop`, `user` and `mfa`: the possession of a key, and who has it |
 struct AuthenticationMethods: Sendable, Hashable, SQLValue {
     let words: [String]
 

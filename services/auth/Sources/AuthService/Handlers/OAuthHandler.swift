@@ -73,11 +73,9 @@ package struct OAuthHandler: OAuthServiceHandler {
 
     /// - Throws: `AuthError.invalidClient`.
     private func authenticate(_ id: String, _ secret: String, _ context: CallContext) async throws -> AuthenticatedClient {
-        guard Identifier.client.names(id), let secret = OpaqueToken(secret, .clientSecret) else {
-            try await store.recordRefusedClient(id, context.rowOrigin)
-            throw AuthError.invalidClient
-        }
-        return try await store.authenticate(client: id, secret: secret, context.rowOrigin)
+        // What is no client's name stands in no row.
+        guard Identifier.client.names(id) else { throw AuthError.invalidClient }
+        return try await store.authenticate(client: id, secret: OpaqueToken(secret, .clientSecret), context.rowOrigin)
     }
 
     private static let clientCredentials = "client_credentials"

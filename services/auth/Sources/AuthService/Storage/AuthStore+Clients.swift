@@ -75,10 +75,11 @@ extension AuthStore {
 extension AuthStore {
     /// The client whose secret it is. An id that no client has costs the same statements as a wrong secret.
     ///
+    /// - Parameter secret: Nil for what is none, by its prefix or checksum. It counts as a guess, so that it fills no audit trail.
     /// - Throws: `AuthError.invalidClient`, after counting the guess.
-    func authenticate(client id: String, secret: OpaqueToken, _ origin: Origin) async throws -> AuthenticatedClient {
+    func authenticate(client id: String, secret: OpaqueToken?, _ origin: Origin) async throws -> AuthenticatedClient {
         let change = Change(at: clock.now, origin: origin)
-        let hash = try secret.hash
+        let hash = try secret?.hash ?? []
         let subject = try ClientGuessLimit.subject(client: id, network: origin.network)
         let state = try await read { try $0.clientGuess(id, hash, subject, before: change.at - ClientGuessLimit.pause) }
         guard let client = state.client else {
@@ -96,7 +97,8 @@ extension AuthStore {
                         "subject": subject, "lane": GuessLane.client, "now": change.at, "burst": ClientGuessLimit.burst,
                         "before": change.at - ClientGuessLimit.pause,
                     ])
-                try transaction.audit(.clientRefused, user: state.isKnown ? id : nil, change)
+                try transaction.audit(
+                    .clientRefused, user: state.isKnown ? id : nil, detail: secret == nil ? "malformed" : "", change)
             }
             throw AuthError.invalidClient
         }
@@ -108,15 +110,6 @@ extension AuthStore {
             }
         }
         return client
-    }
-
-    /// What was shown as a secret is none, by its prefix or checksum, so nobody guesses with it: written down, not counted.
-    func recordRefusedClient(_ id: String, _ origin: Origin) async throws {
-        let change = Change(at: clock.now, origin: origin)
-        try await write { transaction in
-            let isKnown = try transaction.first("SELECT 1 FROM clients WHERE id = :id", ["id": id]) != nil
-            try transaction.audit(.clientRefused, user: isKnown ? id : nil, detail: "malformed", change)
-        }
     }
 
     /// Writes down that a token was issued; without that it is not live.

@@ -33,12 +33,20 @@ extension AuthStore {
     /// Makes a factor count, ends the user's other sessions, and stores recovery codes if there are none yet.
     ///
     /// - Returns: whether the codes were stored.
-    /// - Throws: `AuthError.wrongSecondFactor` when somebody else confirmed it first, or it has lapsed meanwhile.
+    /// - Throws: `AuthError.wrongSecondFactor` when somebody else confirmed it first, or it has lapsed meanwhile; `.sessionEnded`
+    ///   and `.stepUpRequired` for what has changed since the call came.
     func confirmFactor(
         _ id: String, step: Int64, codes: [[UInt8]], of user: String, keeping session: String, _ origin: Origin
     ) async throws -> Bool {
         let change = Change(at: clock.now, origin: origin)
+        let (idle, shown) = (policy.idleLimit(change.at), change.at - policy.stepUpAge)
         return try await write(raising: notifications, revocations) { transaction in
+            try transaction.requireLive(session, of: user, at: change.at, idle: idle)
+            if try transaction.hasAuthenticator(user) {
+                let isShown = try transaction.first(
+                    "SELECT 1 FROM sessions WHERE id = :id AND factor_at > :limit", ["id": session, "limit": shown]) != nil
+                guard isShown else { throw AuthError.stepUpRequired }
+            }
             let changed = try transaction.execute(
                 """
                 UPDATE factors SET confirmed_at = :now, last_used_at = :now, last_step = :step

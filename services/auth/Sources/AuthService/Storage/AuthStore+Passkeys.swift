@@ -50,7 +50,7 @@ extension AuthStore {
         }
     }
 
-    /// Adds a passkey and ends the user's other sessions.
+    /// Adds a passkey, which counts as shown then, and ends the user's other sessions.
     ///
     /// - Throws: `AuthError.sessionEnded` when the session is over or its user disabled, as may have happened since the device
     ///   was asked; `.tooManyPasskeys`; `.passkeyRefused` when somebody has the credential.
@@ -58,12 +58,7 @@ extension AuthStore {
         let change = Change(at: clock.now, origin: origin)
         let idle = policy.idleLimit(change.at)
         try await write(raising: notifications, revocations) { transaction in
-            let isLive = try transaction.first(
-                """
-                SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id
-                WHERE s.id = :id AND s.user_id = :user AND u.disabled_at IS NULL AND \(LiveSession.condition)
-                """, ["id": session, "user": passkey.userID, "now": change.at, "idle": idle]) != nil
-            guard isLive else { throw AuthError.sessionEnded }
+            try transaction.requireLive(session, of: passkey.userID, at: change.at, idle: idle)
             let count: Int = try transaction.one(
                 "SELECT count(*) AS n FROM passkeys WHERE user_id = :user", ["user": passkey.userID]
             ).get("n")
@@ -79,6 +74,9 @@ extension AuthStore {
                     "count": passkey.signCount, "synced": passkey.isSynced ? 1 : 0, "name": passkey.name, "now": change.at,
                 ])
             guard added == 1 else { throw AuthError.passkeyRefused }
+            // Its user was verified just now, and could sign in with it at once: a backup may follow without that.
+            try transaction.execute(
+                "UPDATE sessions SET factor_at = :now WHERE id = :id", ["id": session, "now": change.at])
             try transaction.revokeSessions(of: passkey.userID, except: session, at: change.at)
             try transaction.notify(.secondFactorChanged, user: passkey.userID, change)
             try transaction.audit(.passkeyAdded, user: passkey.userID, session: session, detail: passkey.id, change)
@@ -168,3 +166,17 @@ extension Transaction {
 
 /// A condition on a row `u` of users, with `:user`.
 private let maySignIn = "u.id = :user AND u.disabled_at IS NULL AND u.email_verified_at IS NOT NULL"
+
+extension Queries where Self: ~Copyable {
+    /// What binds something to an account asks this where it is stored: a session may have ended since its call came.
+    ///
+    /// - Throws: `AuthError.sessionEnded` when the session is over or its user disabled.
+    func requireLive(_ session: String, of user: String, at now: Timestamp, idle: Timestamp) throws {
+        let isLive = try first(
+            """
+            SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id
+            WHERE s.id = :id AND s.user_id = :user AND u.disabled_at IS NULL AND \(LiveSession.condition)
+            """, ["id": session, "user": user, "now": now, "idle": idle]) != nil
+        guard isLive else { throw AuthError.sessionEnded }
+    }
+}

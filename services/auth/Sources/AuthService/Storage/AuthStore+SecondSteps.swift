@@ -96,14 +96,14 @@ extension AuthStore {
 }
 
 extension AuthStore {
-    /// Passes where the user has shown a second factor in this session lately; or the password, for who has no factor.
+    /// Passes where the user has shown a second factor or a passkey in this session lately; or the password, for who has neither.
     ///
     /// - Throws: `AuthError.stepUpRequired`, `.reauthenticationRequired`.
     func requireRecentAuthentication(_ session: String, of user: String) async throws {
-        try await requireStepUp(session, of: user)
+        try await requireStepUp(session, of: user, binding: true)
         let limit = clock.now - policy.stepUpAge
         let isRecent = try await read { connection in
-            if try connection.hasSecondFactor(user) { return true }
+            if try connection.hasAuthenticator(user) { return true }
             return try connection.first(
                 "SELECT 1 FROM sessions WHERE id = :id AND user_id = :user AND authenticated_at > :limit",
                 ["id": session, "user": user, "limit": limit]) != nil
@@ -111,14 +111,14 @@ extension AuthStore {
         guard isRecent else { throw AuthError.reauthenticationRequired }
     }
 
-    /// Notes that the password was shown again in a session. Who has a second factor shows that instead: the password
-    /// alone must not make a session of two factors look fresh.
+    /// Notes that the password was shown again in a session. Who has a second factor or a passkey shows that instead: the
+    /// password alone must not make a session of two factors look fresh.
     ///
     /// - Throws: `AuthError.stepUpRequired`.
     func confirmPassword(in session: String, of user: String, _ origin: Origin) async throws -> Timestamp {
         let change = Change(at: clock.now, origin: origin)
         try await write { transaction in
-            guard try !transaction.hasSecondFactor(user) else { throw AuthError.stepUpRequired }
+            guard try !transaction.hasAuthenticator(user) else { throw AuthError.stepUpRequired }
             try transaction.execute(
                 "UPDATE sessions SET authenticated_at = :now WHERE id = :id AND user_id = :user",
                 ["id": session, "user": user, "now": change.at])
