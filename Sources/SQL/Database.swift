@@ -111,6 +111,8 @@ extension Database {
         package var bodyTimeout: Duration = .seconds(30)
         /// Compiled statements kept per connection.
         package var statementCacheLimit = 256
+        /// Of SQLite: whether a file that is not there is made. Otherwise that is an error of kind `.unavailable`.
+        package var mayCreate = true
         /// Nil when nobody wants to know.
         package var observer: Observer?
 

@@ -50,6 +50,23 @@ extension Database {
     package func migrate(_ migrations: [Migration]) async throws -> [Int] {
         try await migrating { try Migration.bringUp($0, migrations) }
     }
+
+    /// How many of the migrations the database has: none where no service has used it yet. Changes nothing.
+    ///
+    /// - Throws: `SQLError` of kind `.migration` as `migrate` does, which is so for another service's database, too.
+    package func applied(of migrations: [Migration]) async throws -> Int {
+        try await read { connection in
+            let table =
+                switch connection.handle.session.dialect {
+                case .sqlite: "SELECT 1 AS n FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'"
+                case .postgres: "SELECT 1 AS n WHERE to_regclass('schema_migrations') IS NOT NULL"
+                }
+            guard try connection.first(table) != nil else { return 0 }
+            let applied = try Migration.recorded(connection)
+            try Migration.check(applied, against: migrations)
+            return applied.count
+        }
+    }
 }
 
 extension Migration {
@@ -84,7 +101,11 @@ extension Migration {
             CREATE TABLE IF NOT EXISTS schema_migrations (
                 version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum BIGINT NOT NULL, applied_at BIGINT NOT NULL)
             """)
-        return try transaction.query("SELECT version, name, checksum FROM schema_migrations ORDER BY version") {
+        return try recorded(transaction)
+    }
+
+    fileprivate static func recorded<Source: Queries & ~Copyable>(_ source: borrowing Source) throws -> [Applied] {
+        try source.query("SELECT version, name, checksum FROM schema_migrations ORDER BY version") {
             Applied(version: try $0.get("version"), name: try $0.get("name"), checksum: try $0.get("checksum"))
         }
     }

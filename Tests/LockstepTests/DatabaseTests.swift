@@ -45,6 +45,8 @@ import Testing
         #expect(report.added == 9000 && report.known == 3000 && report.lines == 12_005)
         #expect(report.refused == [.notJSON: 1, .email: 1, .hash: 1, .name: 1])
         #expect(!report.refusals.contains("example.com"))
+        // The empty line is one of the file, too.
+        #expect(report.refusals.hasPrefix("Left out: 1 line: not a JSON object with an email (line 12002); 1 line: the address"))
         // Again, and from where it was.
         #expect(try await Self.add(file, to: url).added == 0)
         let rest = try await Self.add(file, to: url, skip: 11_000)
@@ -80,6 +82,66 @@ import Testing
         // Another file, even under that name, begins at its beginning.
         try "ab".write(toFile: file, atomically: true, encoding: .utf8)
         #expect(ImportMark(file: file, state: directory.url.path).lines == 0)
+    }
+
+    private static func command(_ directory: TemporaryDirectory, _ file: String, to database: String) throws -> ImportCommand.Users {
+        let arguments = [directory.path(file), "--to", "sqlite:\(directory.path(database))", "--state", directory.url.path]
+        return try #require(try ImportCommand.parseAsRoot(["users"] + arguments) as? ImportCommand.Users)
+    }
+
+    @Test func anImportIsReportedOnceAndNamesLines() async throws {
+        let directory = try TemporaryDirectory()
+        let lines = (1...12_000).map { $0 % 1500 == 0 ? "{}" : $0 == 7 ? Self.line("nobody") : Self.line("user\($0)@example.com") }
+        try lines.joined(separator: "\n").write(toFile: directory.path("users.jsonl"), atomically: true, encoding: .utf8)
+        var said: [String] = []
+        let report = try await Self.command(directory, "users.jsonl", to: "auth.sqlite").imported { said.append($0) }
+        // Three batches: the last one is in the answer.
+        #expect(said.count == 2 && !said.contains(report.line), "\(said)")
+        #expect(
+            report.refusals == "Left out: 8 lines: not a JSON object with an email (lines 1500, 3000, 4500, 6000, 7500, ...); "
+                + "1 line: the address is not valid (line 7).")
+    }
+
+    @Test func anImportThatCannotBeginMakesNothing() async throws {
+        let directory = try TemporaryDirectory()
+        let noFile = await #expect(throws: CommandFailure.self) {
+            _ = try await Self.command(directory, "nope.jsonl", to: "auth.sqlite").imported { _ in }
+        }
+        #expect(noFile?.status == 66 && noFile?.description == "\(directory.path("nope.jsonl")): no such file.")
+        let noText = await #expect(throws: CommandFailure.self) {
+            _ = try await Self.command(directory, "", to: "auth.sqlite").imported { _ in }
+        }
+        #expect(noText?.status == 66)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory.url.path).isEmpty)
+        try Self.line("a@example.com").write(toFile: directory.path("users.jsonl"), atomically: true, encoding: .utf8)
+        let noFolder = await #expect(throws: CommandFailure.self) {
+            _ = try await Self.command(directory, "users.jsonl", to: "nowhere/auth.sqlite").imported { _ in }
+        }
+        #expect(noFolder?.status == 66 && noFolder?.description.contains("`lockstep certs` makes") == true)
+        #expect(noFolder?.description.contains("goes on") == false)
+    }
+
+    /// A source that is mistyped, of nobody, or without rows leaves the target's rows where they are.
+    @Test func nothingDoesNotReplaceSomething() async throws {
+        let directory = try TemporaryDirectory()
+        let target = try await PostgresServer.shared.freshURL()
+        try Self.line("a@example.com").write(toFile: directory.path("users.jsonl"), atomically: true, encoding: .utf8)
+        _ = try await Self.add(directory.path("users.jsonl"), to: target)
+        await (try Database.open(url: "sqlite:\(directory.path("new.sqlite"))")).close()
+        let empty = try await Database.open(url: "sqlite:\(directory.path("empty.sqlite"))")
+        try await empty.migrate(AuthMigrations.all)
+        await empty.close()
+        for (file, status, text) in [
+            ("mistyped.sqlite", 66, "no such file"), ("new.sqlite", 65, "never used it"), ("empty.sqlite", 65, "holds no rows"),
+        ] as [(String, Int32, String)] {
+            let failure = await #expect(throws: CommandFailure.self) {
+                let copy = DatabaseCopy(service: .auth, isReplacing: true) { _ in }
+                _ = try await copy.run(from: "sqlite:\(directory.path(file))", to: target)
+            }
+            #expect(failure?.status == status && failure?.description.contains(text) == true, "\(file): \(String(describing: failure))")
+            #expect(try await Self.users(target).count == 1, "\(file)")
+        }
+        #expect(!FileManager.default.fileExists(atPath: directory.path("mistyped.sqlite")))
     }
 
     @Test func aCopyHoldsEverythingAndIsCompared() async throws {

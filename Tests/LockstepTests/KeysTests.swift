@@ -1,3 +1,4 @@
+import AuthService
 import ContractClients
 import Contracts
 import EncryptionService
@@ -260,6 +261,56 @@ import Testing
         #expect(tally.rewrapped == 50 && tally.failed == 0, "\(tally)")
         #expect(try await versions(database) == [2])
         await database.close()
+    }
+
+    @Test func aRewrapMakesNoDatabase() async throws {
+        defer { composition.keeper.stop() }
+        let name = "nope-\(UUID().uuidString).sqlite"
+        let failure = await #expect(throws: CommandFailure.self) {
+            _ = try await run(
+                RewrapKey.self, "token-vault", "--database", "sqlite:\(name)", "--table", "connections", "--column", "access_token")
+        }
+        // From the current folder on, and not from the root of all.
+        #expect(failure?.status == 66 && failure?.description.hasPrefix("./\(name): no such file.") == true)
+        #expect(!FileManager.default.fileExists(atPath: name) && !FileManager.default.fileExists(atPath: "/\(name)"))
+    }
+
+    @Test func anExportMakesNoDatabase() async throws {
+        composition.keeper.stop()
+        try #"{"encryption": {"keyring": {"database": "sqlite:shared.sqlite"}}}"#
+            .write(toFile: directory.path("config.json"), atomically: true, encoding: .utf8)
+        let export = try #require(
+            try AuditCommand.parseAsRoot(["export", "--state", directory.url.path]) as? AuditCommand.Export)
+        let failure = #expect(throws: CommandFailure.self) { try export.each { _ in } }
+        #expect(failure?.status == 66 && failure?.description.contains("no such file") == true)
+        #expect(!FileManager.default.fileExists(atPath: directory.path("shared.sqlite")))
+    }
+
+    @Test func anAuditTrailIsLookedForWhereThereIsOne() async throws {
+        composition.keeper.stop()
+        let path = directory.path("auth.sqlite")
+        func report() async throws -> AuditTrailReport {
+            let command = try AuditCommand.parseAsRoot(["verify", "--database", "sqlite:\(path)"])
+            return try await #require(command as? AuditCommand.Verify).trailReport()
+        }
+        func bring(to version: Int) async throws {
+            let database = try await Database.open(url: "sqlite:\(path)")
+            try await database.migrate(Array(AuthMigrations.all.prefix(version)))
+            await database.close()
+        }
+        let missing = await #expect(throws: CommandFailure.self) { _ = try await report() }
+        #expect(missing?.status == 66 && missing?.description.hasPrefix("\(path): no such file. `lockstep up` makes it") == true)
+        #expect(!FileManager.default.fileExists(atPath: path))
+        await (try Database.open(url: "sqlite:\(path)")).close()
+        let unused = await #expect(throws: CommandFailure.self) { _ = try await report() }
+        #expect(unused?.status == 66 && unused?.description.hasPrefix("\(path) has no audit trail: auth never used it.") == true)
+        try await bring(to: 1)
+        let old = await #expect(throws: CommandFailure.self) { _ = try await report() }
+        #expect(old?.status == 65 && old?.description.hasPrefix("\(path) has schema version 1, and this program needs") == true)
+        for failure in [missing, unused, old] { #expect(failure?.description.contains("\n") == false) }
+        try await bring(to: AuthMigrations.all.count)
+        let whole = try await report()
+        #expect(whole.isWhole && whole.entries == 0)
     }
 
     @Test func theAuditLogIsChecked() async throws {

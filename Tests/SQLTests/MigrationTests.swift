@@ -28,6 +28,17 @@ import Testing
         #expect(try await database.count() == 1)
     }
 
+    @Test func whatIsAppliedIsToldWithoutChangingIt() async throws {
+        let database = try await fixture.open()
+        #expect(try await database.applied(of: [.items]) == 0)
+        let tables = Self.tables
+        #expect(try await database.read { try $0.query(tables).count } == 0)
+        try await database.migrate([.items])
+        #expect(try await database.applied(of: [.items, second]) == 1)
+        let other = Migration(version: 1, name: "other", sql: "CREATE TABLE other (id BIGINT PRIMARY KEY);")
+        #expect(await failure { _ = try await database.applied(of: [other]) } == .migration)
+    }
+
     @Test func anEditedMigrationIsRefused() async throws {
         let database = try await fixture.openWithItems()
         let edited = Migration(version: 1, name: "items", sql: Migration.items.sql + "\n-- edited")

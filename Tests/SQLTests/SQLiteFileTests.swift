@@ -37,6 +37,16 @@ import Testing
         #expect(await failure { _ = try await fixture.open() } == .corrupt)
     }
 
+    @Test func aMissingFileIsMadeOnlyWhereItMay() async throws {
+        #expect(await failure { _ = try await fixture.open { $0.mayCreate = false } } == .unavailable)
+        #expect(!FileManager.default.fileExists(atPath: fixture.path))
+        let database = try await fixture.openWithItems()
+        try await database.insert(1)
+        await database.close()
+        let count = try await fixture.open { $0.mayCreate = false }.count()
+        #expect(count == 1)
+    }
+
     @Test func filesAreForTheirOwnerOnly() async throws {
         let database = try await fixture.openWithItems()
         try await database.insert(1)

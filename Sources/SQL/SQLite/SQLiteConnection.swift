@@ -13,9 +13,10 @@ final class SQLiteConnection: Session {
 
     /// - Throws: `SQLError` of kind `.unavailable` or `.corrupt`, naming the path.
     init(path: String, readOnly: Bool, options: Database.Options, counters: Counters) throws {
-        try Self.createPrivately(path)
+        if options.mayCreate { try Self.createPrivately(path) }
         var opened: OpaquePointer?
-        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+            | (options.mayCreate ? SQLITE_OPEN_CREATE : 0)
         let code = sqlite3_open_v2(path, &opened, flags, nil)
         guard code == SQLITE_OK, let opened else {
             defer { sqlite3_close_v2(opened) }

@@ -18,7 +18,7 @@ struct DatabaseCommand: AsyncParsableCommand {
             discussion: """
                 Stop the service first: what it writes meanwhile is not copied. The target's schema and tables are made; \
                 they must hold no rows, unless --replace removes them. Each table is read back and compared, rows and \
-                checksum; after a failure the target is empty.
+                checksum; after a failure in that the target is empty. A source that is missing or empty replaces nothing.
                 """)
 
         @Option(help: "Where the data is: sqlite:<path>.")

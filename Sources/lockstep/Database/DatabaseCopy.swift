@@ -28,15 +28,17 @@ struct DatabaseCopy {
         let parents: Set<String>
     }
 
-    /// - Throws: `SQLError`, `CommandFailure`; then the target has no rows.
+    /// - Throws: `SQLError`, `CommandFailure`. Where the source is missing or not what it should be, the target is as it was;
+    ///   after a later failure it has no rows.
     func run(from source: String, to target: String) async throws -> [Tally] {
         guard source.hasPrefix("sqlite:") else { throw CommandFailure("--from must be sqlite:<path>.") }
-        let from = try await Database.open(url: source)
+        let from = try await Database.existing(source, advice: "--from names the file from the current folder on.")
         let result: Result<[Tally], any Error>
         do {
+            let tables = try await tables(of: from, at: source)
             let to = try await Database.open(url: target)
             do {
-                result = .success(try await copy(from, to))
+                result = .success(try await copy(tables, from, to))
             } catch {
                 result = .failure(error)
             }
@@ -48,10 +50,29 @@ struct DatabaseCopy {
         return try result.get()
     }
 
-    private func copy(_ from: Database, _ to: Database) async throws -> [Tally] {
+    /// What there is to copy. Looked at before the target is opened: nothing must not take the place of something.
+    private func tables(of from: Database, at source: String) async throws -> [Table] {
+        guard try await from.applied(of: service.migrations) > 0 else {
+            throw CommandFailure(
+                "\(Database.shown(source)) holds no tables of \(service.rawValue): that service never used it. Nothing was changed.",
+                status: 65)
+        }
         try await from.migrate(service.migrations)
-        try await to.migrate(service.migrations)
         let tables = Self.parentsFirst(try await from.read { try Self.tables($0) })
+        guard isReplacing else { return tables }
+        for table in tables where !service.seeded.contains(table.name) {
+            if try await !isEmpty(table, in: from) { return tables }
+        }
+        throw CommandFailure(
+            "\(Database.shown(source)) holds no rows, and --replace would leave the target empty. Nothing was changed.", status: 65)
+    }
+
+    private func isEmpty(_ table: Table, in database: Database) async throws -> Bool {
+        try await database.read { try $0.first("SELECT 1 AS n FROM \(table.name) LIMIT 1") == nil }
+    }
+
+    private func copy(_ tables: [Table], _ from: Database, _ to: Database) async throws -> [Tally] {
+        try await to.migrate(service.migrations)
         try await makeRoom(tables, in: to)
         do {
             var tallies: [Tally] = []
@@ -99,8 +120,7 @@ struct DatabaseCopy {
     private func makeRoom(_ tables: [Table], in database: Database) async throws {
         if !isReplacing {
             for table in tables where !service.seeded.contains(table.name) {
-                let isEmpty = try await database.read { try $0.first("SELECT 1 AS n FROM \(table.name) LIMIT 1") == nil }
-                guard isEmpty else {
+                guard try await isEmpty(table, in: database) else {
                     throw CommandFailure("The target holds data already (\(table.name)); --replace removes it first.")
                 }
             }

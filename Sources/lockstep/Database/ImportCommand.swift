@@ -30,21 +30,30 @@ struct ImportCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await CommandFailure.reported {
-                do {
-                    let mark = ImportMark(file: file, state: state.directory)
-                    let run = UserImport(file: file, skip: mark.lines, clock: SystemClock(SystemWallClock()))
-                    let report = try await run.run(to: url()) { report in
-                        mark.keep(report.lines)
-                        StandardError.print(report.line)
-                    }
-                    mark.remove()
-                    print(report.line)
-                    guard report.refused.isEmpty else { throw CommandFailure(report.refusals) }
-                } catch let error as SQLError {
-                    throw CommandFailure("\(error); the same command goes on from here.")
-                } catch let error as any LoggableError {
-                    throw CommandFailure("\(error.logLine); the same command goes on from here.")
+                let report = try await imported { StandardError.print($0) }
+                print(report.line)
+                guard report.refused.isEmpty else { throw CommandFailure(report.refusals) }
+            }
+        }
+
+        /// - Parameter progress: told of what is done before the end; the last report is the answer.
+        func imported(_ progress: (String) -> Void) async throws -> UserImport.Report {
+            let mark = ImportMark(file: file, state: state.directory)
+            let place = try url()
+            let run = UserImport(file: file, skip: mark.lines, clock: SystemClock(SystemWallClock()))
+            var last: UserImport.Report?
+            do {
+                let report = try await run.run(to: place) { report in
+                    mark.keep(report.lines)
+                    if let last { progress(last.line) }
+                    last = report
                 }
+                mark.remove()
+                return report
+            } catch let error as SQLError {
+                throw CommandFailure("\(error)\(mark.continuation)")
+            } catch let error as any LoggableError {
+                throw CommandFailure("\(error.logLine)\(mark.continuation)")
             }
         }
 
@@ -80,6 +89,12 @@ struct ImportMark {
     var lines: Int {
         let parts = (try? String(contentsOfFile: path, encoding: .utf8))?.split(separator: "\n") ?? []
         return parts.count == 2 && parts[0] == name ? Int(parts[1]) ?? 0 : 0
+    }
+
+    /// What to say after a failure.
+    var continuation: String {
+        let lines = lines
+        return lines > 0 ? "; \(lines) lines are in, and the same command goes on from there." : "."
     }
 
     func keep(_ lines: Int) { try? "\(name)\n\(lines)".write(toFile: path, atomically: true, encoding: .utf8) }

@@ -11,6 +11,8 @@ struct UserImport {
 
     /// Accounts in one transaction.
     static let batch = 5000
+    /// Lines that are named for each reason to refuse them.
+    fileprivate static let named = 5
 
     struct Report: Sendable {
         /// Lines of the file that are done, from its beginning.
@@ -19,6 +21,8 @@ struct UserImport {
         /// Addresses that had an account, or stood in the file before.
         var known = 0
         var refused: [ImportedUser.Problem: Int] = [:]
+        /// Numbers of the first lines that were refused, from 1 on.
+        var refusedLines: [ImportedUser.Problem: [Int]] = [:]
         var took: Duration = .zero
         /// Lines of this run.
         var done = 0
@@ -30,7 +34,11 @@ struct UserImport {
 
         var refusals: String {
             let counts = ImportedUser.Problem.allCases.compactMap { problem in
-                refused[problem].map { "\($0) lines: \(problem.rawValue)" }
+                refused[problem].map { count in
+                    let numbers = (refusedLines[problem] ?? []).map { String($0) } + (count > UserImport.named ? ["..."] : [])
+                    let noun = count == 1 ? "line" : "lines"
+                    return "\(count) \(noun): \(problem.rawValue) (\(noun) \(numbers.joined(separator: ", ")))"
+                }
             }
             return "Left out: " + counts.joined(separator: "; ") + "."
         }
@@ -39,6 +47,8 @@ struct UserImport {
             added += batch.added
             known += batch.known
             refused.merge(batch.refused, uniquingKeysWith: +)
+            // Batches end in any order.
+            refusedLines.merge(batch.refusedLines) { Array(($0 + $1).sorted().prefix(UserImport.named)) }
         }
     }
 
@@ -48,16 +58,21 @@ struct UserImport {
         var added = 0
         var known = 0
         var refused: [ImportedUser.Problem: Int] = [:]
+        var refusedLines: [ImportedUser.Problem: [Int]] = [:]
     }
 
     /// - Parameter progress: told after each batch how far the file is done without a gap.
+    /// - Throws: `CommandFailure` with status 66 where the file or the database's folder is missing: then nothing is made.
     func run(to url: String, _ progress: (Report) -> Void) async throws -> Report {
+        var lines = try LineBatches(file: file)
+        defer { lines.close() }
+        try Self.checkFolder(of: url)
         let database = try await Database.open(url: url)
         let result: Result<Report, any Error>
         do {
             let store = AuthStore(database: database, policy: AuthPolicy(), clock: clock)
             try await store.prepare()
-            result = .success(try await add(to: store, progress))
+            result = .success(try await add(&lines, to: store, progress))
         } catch {
             result = .failure(error)
         }
@@ -65,15 +80,25 @@ struct UserImport {
         return try result.get()
     }
 
-    private func add(to store: AuthStore, _ progress: (Report) -> Void) async throws -> Report {
-        var lines = try LineBatches(file: file)
-        defer { lines.close() }
+    private static func checkFolder(of url: String) throws {
+        guard let path = Database.sqlitePath(url) else { return }
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        guard FileManager.default.fileExists(atPath: folder) else {
+            throw CommandFailure(
+                "There is no folder \(folder) for auth's database. `lockstep certs` makes the state directory; --state or --to name "
+                    + "another.", status: 66)
+        }
+    }
+
+    private func add(
+        _ lines: inout LineBatches, to store: AuthStore, _ progress: (Report) -> Void
+    ) async throws -> Report {
         try lines.skip(skip)
         let start = ContinuousClock.now
         var report = Report(lines: skip)
         // Batches that ended before an earlier one.
         var early: [Int: BatchReport] = [:]
-        var (next, awaited) = (0, 0)
+        var (next, awaited, line) = (0, 0, skip + 1)
         try await withThrowingTaskGroup(of: BatchReport.self) { group in
             func take(_ batch: BatchReport) {
                 report.add(batch)
@@ -88,9 +113,10 @@ struct UserImport {
             }
             while let batch = try lines.next(Self.batch) {
                 if next >= Self.parallelism, let done = try await group.next() { take(done) }
-                let index = next
-                group.addTask { try await Self.add(batch, index, to: store) }
+                let (index, first) = (next, line)
+                group.addTask { try await Self.add(batch, index, from: first, to: store) }
                 next += 1
+                line += batch.count
             }
             for try await done in group { take(done) }
         }
@@ -100,15 +126,19 @@ struct UserImport {
     /// One more than there are cores: while one waits for the database, another is parsed.
     private static let parallelism = ProcessInfo.processInfo.activeProcessorCount + 1
 
-    private static func add(_ lines: [ArraySlice<UInt8>], _ index: Int, to store: AuthStore) async throws -> BatchReport {
+    /// - Parameter first: the number of the batch's first line.
+    private static func add(
+        _ lines: [ArraySlice<UInt8>], _ index: Int, from first: Int, to store: AuthStore
+    ) async throws -> BatchReport {
         var report = BatchReport(index: index, lines: lines.count)
         var users: [ImportedUser] = []
         users.reserveCapacity(lines.count)
-        for line in lines where !line.isEmpty {
+        for (number, line) in zip(first..., lines) where !line.isEmpty {
             do {
                 users.append(try ImportedUser(json: line))
             } catch {
                 report.refused[error, default: 0] += 1
+                if report.refused[error, default: 0] <= named { report.refusedLines[error, default: []].append(number) }
             }
         }
         report.added = try await store.importUsers(users)
@@ -130,8 +160,12 @@ struct LineBatches {
     private static let longestLine = 1 << 20
 
     init(file: String) throws {
-        guard let handle = FileHandle(forReadingAtPath: file) else { throw CommandFailure("\(file) cannot be read.") }
-        let isCompressed = try handle.read(upToCount: 2) == Data([0x1f, 0x8b])
+        guard FileManager.default.fileExists(atPath: file) else { throw CommandFailure("\(file): no such file.", status: 66) }
+        // A folder opens, and fails when it is read.
+        guard let handle = FileHandle(forReadingAtPath: file), let mark = try? handle.read(upToCount: 2) ?? Data() else {
+            throw CommandFailure("\(file) cannot be read.", status: 66)
+        }
+        let isCompressed = mark == Data([0x1f, 0x8b])
         try handle.seek(toOffset: 0)
         guard isCompressed else {
             (input, process) = (handle, nil)

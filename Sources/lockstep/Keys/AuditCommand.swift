@@ -58,18 +58,7 @@ struct AuditCommand: AsyncParsableCommand {
         }
 
         private func verifyTrail() async throws {
-            let database: Database
-            let report: AuditTrailReport
-            do {
-                database = try await Database.open(url: url())
-                let store = AuthStore(database: database, policy: AuthPolicy(), clock: SystemClock(SystemWallClock()))
-                report = try await store.verifyAuditTrail(holding: try trailAnchor()) { StandardError.print("\($0) entries ...") }
-                await database.close()
-            } catch let error as SQLError {
-                throw CommandFailure("\(error)")
-            } catch let error as any LoggableError {
-                throw CommandFailure(error.logLine)
-            }
+            let report = try await trailReport()
             print(
                 "\(report.entries) entries, of which \(report.forgotten) rows were forgotten in their time; "
                     + "\(report.waiting) rows wait for the sealer.")
@@ -77,6 +66,43 @@ struct AuditCommand: AsyncParsableCommand {
             let head = report.head
             guard head.position > 0 else { return print("No entry yet.") }
             print("Each follows the one before it. The last is entry \(head.position):\(Hex.encode(head.hash))")
+        }
+
+        /// - Throws: `CommandFailure`, with status 66 where there is no database, or one that auth has not used yet.
+        func trailReport() async throws -> AuditTrailReport {
+            let place = try url()
+            let advice = "`lockstep up` makes it; --state and --database name another."
+            do {
+                let database = try await Database.existing(place, advice: advice)
+                let result: Result<AuditTrailReport, any Error>
+                do {
+                    result = .success(try await follow(database, place, advice))
+                } catch {
+                    result = .failure(error)
+                }
+                await database.close()
+                return try result.get()
+            } catch let error as SQLError {
+                throw CommandFailure("\(error)")
+            } catch let error as any LoggableError {
+                throw CommandFailure(error.logLine)
+            }
+        }
+
+        private func follow(_ database: Database, _ place: String, _ advice: String) async throws -> AuditTrailReport {
+            let (applied, known) = (try await database.applied(of: AuthMigrations.all), AuthMigrations.all.count)
+            guard applied > 0 else {
+                throw CommandFailure("\(Database.shown(place)) has no audit trail: auth never used it. \(advice)", status: 66)
+            }
+            let store = AuthStore(database: database, policy: AuthPolicy(), clock: SystemClock(SystemWallClock()))
+            do {
+                return try await store.verifyAuditTrail(holding: try trailAnchor()) { StandardError.print("\($0) entries ...") }
+            } catch where !(error is CommandFailure) && applied < known {
+                throw CommandFailure(
+                    "\(Database.shown(place)) has schema version \(applied), and this program needs \(known): "
+                        + "`lockstep up` brings it there.",
+                    status: 65)
+            }
         }
 
         private func trailAnchor() throws -> AuditChainLink? {
@@ -95,7 +121,11 @@ struct AuditCommand: AsyncParsableCommand {
                 }
                 return url.resolved(in: state.directory, schema: "auth")
             }
-            return try Configuration.load(AuthConfig.table, environment: state.environment).databaseURL(AuthConfig.database)
+            do {
+                return try Configuration.load(AuthConfig.table, environment: state.environment).databaseURL(AuthConfig.database)
+            } catch let error as ConfigurationError {
+                throw CommandFailure(error.description, status: ExitStatus.configuration)
+            }
         }
     }
 }
@@ -110,16 +140,22 @@ extension AuditCommand {
         @OptionGroup var state: StateOption
 
         func run() async throws {
-            try await CommandFailure.reported {
-                guard let database = try EncryptionSettings.operators(state).location.database else {
-                    throw CommandFailure(
-                        "encryption.keyring.database says `off`: the log is the file of encryption.audit.file.", status: 78)
-                }
-                do {
-                    try SharedAuditLog(database).each { print($0) }
-                } catch let problem as KeyringProblem {
-                    throw CommandFailure(problem.description, status: problem.exitStatus)
-                }
+            try await CommandFailure.reported { try each { print($0) } }
+        }
+
+        /// Hands over each line of the log.
+        func each(_ body: (String) throws -> Void) throws {
+            guard let database = try EncryptionSettings.operators(state).location.database else {
+                throw CommandFailure(
+                    "encryption.keyring.database says `off`: the log is the file of encryption.audit.file.", status: 78)
+            }
+            try database.withExposed {
+                try Database.requireFile(of: $0, advice: "encryption.keyring.database names it; `lockstep up` makes it.")
+            }
+            do {
+                try SharedAuditLog(database).each(body)
+            } catch let problem as KeyringProblem {
+                throw CommandFailure(problem.description, status: problem.exitStatus)
             }
         }
     }

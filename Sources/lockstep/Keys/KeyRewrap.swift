@@ -20,7 +20,8 @@ struct RewrapKey: KeyCommand {
             """)
 
     @Argument(help: "The key's name.") var name: String
-    @Option(help: "sqlite:<path>, or postgres://... with --schema. Default: LOCKSTEP_DATABASE_URL, which no list of processes shows.")
+    @Option(
+        help: "sqlite:<path>, or postgres://... with --schema. Default: LOCKSTEP_DATABASE_URL, which no list of processes shows.")
     var database: String?
     @Option(help: "Of PostgreSQL: the service's name.") var schema: String?
     @Option(help: "The table.") var table: String
@@ -38,7 +39,8 @@ struct RewrapKey: KeyCommand {
         if case .postgres = url, schema == nil { throw CommandFailure("Name the service with --schema.", status: 64) }
         let rewrap = try KeyRewrap(key: name, table: table, column: column, id: id, context: context)
         do {
-            let database = try await Database.open(url: url.resolved(in: "", schema: schema ?? ""))
+            let database = try await Database.existing(
+                url.resolved(in: ".", schema: schema ?? ""), advice: "--database names it from the current folder on.")
             let result: Result<KeyRewrap.Tally, any Error>
             do {
                 result = .success(try await rewrap.run(database, desk) { StandardError.print($0) })
