@@ -55,6 +55,13 @@ import TestSupport
         _ = try StateLock(directory: directory.path(""))
     }
 
+    @Test func aFreshFolderIsToldWhatComesFirst() throws {
+        let directory = try TemporaryDirectory()
+        let failure = #expect(throws: CommandFailure.self) { try StateLock(directory: directory.path("fresh")) }
+        #expect(failure?.status == 78 && failure?.description.contains("`lockstep certs` makes a new one") == true)
+        #expect(!FileManager.default.fileExists(atPath: directory.path("fresh")))
+    }
+
     @Test func aTargetIsFoundByMethodNameOrAddress() throws {
         let settings = try settings(["LOCKSTEP_PEERS_ENCRYPTION": "127.0.0.1:9"])
         let byMethod = try CallTarget(method: "PasswordService/Verify", target: nil, settings: settings)

@@ -1,4 +1,5 @@
 import Glibc
+import ServiceKit
 import Synchronization
 
 /// One `lockstep up` for each state directory: a second one would only fight the first for ports and databases. The
@@ -10,6 +11,11 @@ final class StateLock: Sendable {
     init(directory: String) throws {
         let path = "\(directory)/up.lock"
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 || errno != ENOENT else {
+            throw CommandFailure(
+                "There is no state directory \(directory). Run this where it is, or name it with --state; `lockstep certs` makes a "
+                    + "new one, with the certificates that the services need.", status: ExitStatus.configuration)
+        }
         guard descriptor >= 0 else {
             throw CommandFailure("\(path) cannot be opened: \(String(cString: strerror(errno))).", status: EX_CANTCREAT)
         }
