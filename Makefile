@@ -31,7 +31,10 @@ SAMPLES ?=
 help: ## List the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: deps release ## Build, start the five services, walk through them once, keep running
+# Asked first: a build takes minutes, and nothing of a running system is to be touched.
+run: ## Build, start the five services, walk through them once, keep running
+	@STATE=$(STATE) Tests/Walk/run.sh --check
+	@$(MAKE) --no-print-directory deps release
 	@STATE=$(STATE) BIN=$(RELEASE)/release PYTHON=$(PYTHON)/bin/python3 Tests/Walk/run.sh
 
 demo: deps ## Repeat the walk on a running system

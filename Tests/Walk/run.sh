@@ -1,15 +1,22 @@
 #!/usr/bin/env bash
 # `make run`: certificates, provider, five services, the walk, then wait until Ctrl-C. Everything started here ends here.
+# `run.sh --check` only says whether this state is free, with 1 when it is not.
 set -euo pipefail
 : "${STATE:=.lockstep}" "${BIN:=.build-release/release}" "${PYTHON:=python3}"
 here=$(cd "$(dirname "$0")" && pwd)
-mkdir -p "$STATE"
-# Before anything of a running system is touched. Held by all that is started here.
-exec 9> "$STATE/run.lock"
-flock --nonblock 9 || {
-  echo "run: Lockstep is running already with this state ($STATE): use it, or stop it with Ctrl-C where it runs." >&2
+taken() {
+  echo "run: Lockstep is running already with this state ($STATE): use it (\`make demo\`), or stop it with Ctrl-C where it runs." >&2
   exit 1
 }
+# Before anything is built or touched. A system that `lockstep up` started holds the second one.
+for lock in run.lock up.lock; do
+  [ ! -e "$STATE/$lock" ] || flock --nonblock --shared "$STATE/$lock" true || taken
+done
+[ "${1:-}" != --check ] || exit 0
+mkdir -p "$STATE"
+# Held by all that is started here.
+exec 9> "$STATE/run.lock"
+flock --nonblock 9 || taken
 
 "$BIN/lockstep" certs --state "$STATE"
 
@@ -35,7 +42,7 @@ done
 # In a session of its own: Ctrl-C reaches this script, which then asks once, and all finish what they have begun.
 setsid "$BIN/lockstep" up --state "$STATE" --bin "$BIN" &
 up=$!
-"$PYTHON" "$here/walk.py" --state "$STATE"
+"$PYTHON" "$here/walk.py" --starting --state "$STATE"
 
 # An address of its own each time, so that the lines work on a state that was used before.
 somebody="me-$(date +%s)@example.com"

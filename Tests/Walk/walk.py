@@ -30,11 +30,16 @@ class Failed(Exception):
 
 
 class Walk:
-    def __init__(self, url, state, provider):
+    def __init__(self, url, state, provider, starting=False):
         self.base = urllib.parse.urlsplit(url)
         self.state = pathlib.Path(state)
         self.provider = provider
-        self.context = ssl.create_default_context(cafile=str(self.state / "ca.pem"))
+        # Whether somebody is starting the system now: then it is waited for, though nobody listens yet.
+        self.starting = starting
+        authority = self.state / "ca.pem"
+        if not authority.exists():
+            raise Failed(f"There is no {authority}: start the system with `make run`, or name its state with --state.")
+        self.context = ssl.create_default_context(cafile=str(authority))
         self.address = f"ada-{secrets.token_hex(4)}@example.com"
         self.password = f"correct horse {secrets.token_hex(6)}"
         self.steps = 0
@@ -119,6 +124,10 @@ class Walk:
                 if status == 200:
                     return
                 last = f"{status} {answer}"
+            except ConnectionRefusedError as error:
+                if not self.starting:
+                    raise Failed(f"Nothing listens at {self.base.geturl()}. Start it with `make run`, in another shell.")
+                last = str(error)
             except OSError as error:
                 last = str(error)
             time.sleep(0.2)
@@ -198,11 +207,12 @@ def main():
     parser.add_argument("--address", help="address to register; a fresh one when absent")
     parser.add_argument("--password", help="read from WALK_PASSWORD; a fresh one when absent",
                         default=os.environ.get("WALK_PASSWORD"))
+    parser.add_argument("--starting", action="store_true", help="wait for a system that is being started")
     arguments = parser.parse_args()
-    walk = Walk(arguments.url, arguments.state, arguments.provider)
-    walk.address = arguments.address or walk.address
-    walk.password = arguments.password or walk.password
     try:
+        walk = Walk(arguments.url, arguments.state, arguments.provider, arguments.starting)
+        walk.address = arguments.address or walk.address
+        walk.password = arguments.password or walk.password
         walk.run()
     except (Failed, OSError, KeyError) as error:
         print(f"walk: {error}", file=sys.stderr)
