@@ -192,7 +192,8 @@ extension SystemTests {
         let again = try await system.curl("/v1/sessions:passkey", "POST", json: "{\(fields.joined(separator: ","))}")
         #expect(again.status == 401 && again["code"] == "invalid_passkey", "\(again.body)")
         let password = #"{"current_password":"\#(Self.password)"}"#
-        let alone = try await system.curl("/v1/users/me/passkey-challenges", "POST", json: password, token: token)
+        let withPassword = try await system.signIn(address, password: Self.password)["access_token"]
+        let alone = try await system.curl("/v1/users/me/passkey-challenges", "POST", json: password, token: withPassword)
         #expect(alone.status == 403 && alone["code"] == "step_up_required", "\(alone.body)")
         let shownOne = try await system.curl(
             "/v1/users/me/passkey-challenges", "POST", json: password, token: signedIn["access_token"])
