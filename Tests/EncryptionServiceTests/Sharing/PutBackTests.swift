@@ -28,15 +28,6 @@ import Testing
         }
     }
 
-    private func problem(_ open: () throws -> KeyringKeeper) -> KeyringProblem? {
-        do {
-            try open().stop()
-            return nil
-        } catch {
-            return error as? KeyringProblem
-        }
-    }
-
     @Test func aRunningProcessKeepsTheLaterKeyring() async throws {
         let parts = try await SharedParts()
         let events = Events()

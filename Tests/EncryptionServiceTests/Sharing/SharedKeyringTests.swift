@@ -286,15 +286,6 @@ import Testing
 
     // MARK: Starts
 
-    private func problem(_ open: () throws -> KeyringKeeper) -> KeyringProblem? {
-        do {
-            try open().stop()
-            return nil
-        } catch {
-            return error as? KeyringProblem
-        }
-    }
-
     @Test func anEmptyDatabaseIsNoFirstStartWhereThereWasAKeyring() async throws {
         let parts = try await SharedParts()
         #expect(problem { try parts.open("a") } == .masterKeyMissing(path: parts.directory.path("master.key")))

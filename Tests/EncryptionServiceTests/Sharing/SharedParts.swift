@@ -143,3 +143,13 @@ final class Tally: Sendable {
 
     func add() { number.add(1, ordering: .sequentiallyConsistent) }
 }
+
+/// What keeps a keyring from being opened; nil when nothing does.
+func problem(_ open: () throws -> KeyringKeeper) -> KeyringProblem? {
+    do {
+        try open().stop()
+        return nil
+    } catch {
+        return error as? KeyringProblem
+    }
+}
