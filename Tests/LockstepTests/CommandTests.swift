@@ -1,5 +1,7 @@
 import Foundation
 @testable import lockstep
+import NIOCore
+import NIOPosix
 import RPCCore
 import ServiceKit
 import Testing
@@ -72,11 +74,16 @@ import TestSupport
         let byAddress = try CallTarget(method: "PasswordService/Verify", target: "[::1]:7", settings: settings)
         #expect(byAddress.process == .encryption)
         #expect(byAddress.location == PeerLocation("[::1]:7"))
+        let byBoth = try CallTarget(method: "HealthService/Check", target: "token@127.0.0.1:8", settings: settings)
+        #expect(byBoth.process == .token)
+        #expect(byBoth.location == PeerLocation("127.0.0.1:8"))
     }
 
     @Test(arguments: [
         ("PasswordService/Verfy", nil, "Did you mean PasswordService/Verify?"), ("HealthService/Check", nil, "--target"),
         ("PasswordService/Verify", "gateway", "HTTPS"), ("PasswordService/Verify", "nowhere", "host:port"),
+        ("HealthService/Check", "127.0.0.1:7", "NAME@host:port"), ("HealthService/Check", "nobody@127.0.0.1:7", "NAME@host:port"),
+        ("HealthService/Check", "auth@nowhere", "NAME@host:port"), ("HealthService/Check", "@", "NAME@host:port"),
     ] as [(String, String?, String)])
     func aWrongTargetSaysWhatToWrite(method: String, target: String?, expected: String) throws {
         let settings = try settings([:])
@@ -85,6 +92,30 @@ import TestSupport
         }
         #expect(failure.description.contains(expected))
         #expect(failure.status == 64)
+    }
+
+    @Test("`up` refuses before it starts anything where somebody listens already")
+    func aPlaceThatIsTakenIsNamedWithItsSetting() async throws {
+        let group = MultiThreadedEventLoopGroup.singleton
+        let other = try await ServerBootstrap(group: group).bind(host: "127.0.0.1", port: 0).get()
+        let port = try #require(other.localAddress?.port)
+        func places(_ environment: [String: String]) throws -> ListenPlaces {
+            // Whatever else runs on this machine: any port that is free, but for the one in question.
+            let keys = ServiceName.allCases.flatMap { ["\($0.rawValue)_LISTEN", "\($0.rawValue)_METRICS"] } + ["gateway_OPERATIONS"]
+            let free = Dictionary(uniqueKeysWithValues: keys.map { ("LOCKSTEP_\($0.uppercased())", "127.0.0.1:0") })
+            return try settings(free.merging(environment) { $1 }).listenPlaces
+        }
+        for (variable, key) in [
+            ("LOCKSTEP_GATEWAY_LISTEN", "gateway.listen"), ("LOCKSTEP_GATEWAY_OPERATIONS", "gateway.operations"),
+            ("LOCKSTEP_TOKEN_LISTEN", "token.listen"), ("LOCKSTEP_EMAIL_METRICS", "email.metrics"),
+        ] {
+            let taken = try places([variable: "127.0.0.1:\(port)"])
+            let failure = await #expect(throws: CommandFailure.self) { try await taken.requireFree() }
+            #expect(failure?.status == 75 && failure?.description.contains(": 127.0.0.1:\(port) (\(key)). Stop it") == true)
+        }
+        try await places(["LOCKSTEP_AUTH_METRICS": "off"]).requireFree()
+        try await other.close()
+        try await places(["LOCKSTEP_GATEWAY_LISTEN": "127.0.0.1:\(port)"]).requireFree()
     }
 
     @Test("`up` gives a service as long to stop as configuration lets it drain")

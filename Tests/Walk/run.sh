@@ -27,6 +27,7 @@ rm -f "$STATE/providers.json"
   --providers "$STATE/providers.json" > "$STATE/provider.log" 2>&1 &
 provider=$!
 stop() {
+  [ -z "${walk:-}" ] || kill "$walk" 2>/dev/null || true
   if [ -n "${up:-}" ]; then kill -TERM "$up" 2>/dev/null || true; wait "$up" 2>/dev/null || true; fi
   kill "$provider" 2>/dev/null || true
 }
@@ -42,7 +43,16 @@ done
 # In a session of its own: Ctrl-C reaches this script, which then asks once, and all finish what they have begun.
 setsid "$BIN/lockstep" up --state "$STATE" --bin "$BIN" &
 up=$!
-"$PYTHON" "$here/walk.py" --starting --state "$STATE"
+"$PYTHON" "$here/walk.py" --starting --state "$STATE" &
+walk=$!
+# A system that cannot start has said why; nobody is to wait for it.
+wait -n -p first "$up" "$walk" && status=0 || status=$?
+if [ "$first" = "$up" ]; then
+  up=
+  exit $((status ? status : 1))
+fi
+walk=
+[ "$status" = 0 ] || exit "$status"
 
 # An address of its own each time, so that the lines work on a state that was used before.
 somebody="me-$(date +%s)@example.com"

@@ -35,7 +35,7 @@ struct Call: AsyncParsableCommand {
     @Option(help: ArgumentHelp("As whom: a certificate in the state directory.", valueName: "name"))
     var cert = "operator"
 
-    @Option(help: ArgumentHelp("Where: host:port or a service's name. Default: by configuration.", valueName: "target"))
+    @Option(help: ArgumentHelp("Where: a service's name, NAME@host:port or host:port. Default: by configuration.", valueName: "target"))
     var target: String?
 
     @Option(help: ArgumentHelp("How long to wait, such as 500ms or 10s. Default: the contract's.", valueName: "time"))
@@ -47,7 +47,9 @@ struct Call: AsyncParsableCommand {
         try await CommandFailure.reported {
             let settings = try OperatorSettings(environment: state.environment)
             let target = try CallTarget(method: method, target: target, settings: settings)
-            let options = CallOptions(timeout: try limit)
+            var options = CallOptions(timeout: try limit)
+            // A person waits: when nobody is there, that is the answer.
+            options.waitForReady = false
             let isStream = target.coding.descriptor.kind.streams
             let request = isStream ? [] : try RequestData.read(data)
             let lines = isStream ? try RequestLines.open(data) : nil

@@ -11,26 +11,34 @@ struct CallTarget {
 
     /// - Parameters:
     ///   - method: `PasswordService/Verify`, or with the package in front.
-    ///   - target: `host:port`, or a service's name; nil for the service that hosts the method.
+    ///   - target: A service's name, `NAME@host:port`, or `host:port` of the service that hosts the method; nil for that
+    ///     service where configuration has it.
     init(method: String, target: String?, settings: OperatorSettings) throws {
         coding = try Self.coding(method)
-        let named = target.flatMap(ServiceName.init(rawValue:))
-        guard let process = named ?? Self.host(of: coding.descriptor) else {
+        let host = Self.host(of: coding.descriptor)
+        let (named, address) = try Self.parts(target)
+        guard let process = named ?? host else {
             throw CommandFailure(
-                "Every service hosts \(coding.descriptor.service): say which one, with --target NAME.", status: 64)
+                "Every service hosts \(coding.descriptor.service): say which one, with --target NAME or NAME@host:port.", status: 64)
         }
-        guard process != .gateway || Self.host(of: coding.descriptor) == nil else {
+        guard process != .gateway || host == nil else {
             throw CommandFailure("The gateway does not host it: it answers HTTPS. Use curl.", status: 64)
         }
         self.process = process
-        guard let target, named == nil else {
-            location = try settings.location(of: process)
-            return
+        location = try address ?? settings.location(of: process)
+    }
+
+    /// Who and where, as far as `target` says it.
+    private static func parts(_ target: String?) throws -> (process: ServiceName?, location: PeerLocation?) {
+        guard let target else { return (nil, nil) }
+        if let process = ServiceName(rawValue: target) { return (process, nil) }
+        let parts = target.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let process = parts.count == 2 ? ServiceName(rawValue: parts[0]) : nil
+        guard let address = parts.last, parts.count == 1 || process != nil, let location = PeerLocation(address) else {
+            throw CommandFailure(
+                "--target is \"\(target)\"; it takes \(LiveTarget.names.joined(separator: ", ")), NAME@host:port or host:port.", status: 64)
         }
-        guard let location = PeerLocation(target) else {
-            throw CommandFailure("--target is \"\(target)\"; it takes host:port or a service's name.", status: 64)
-        }
-        self.location = location
+        return (process, location)
     }
 
     private static func coding(_ name: String) throws -> MethodCoding {

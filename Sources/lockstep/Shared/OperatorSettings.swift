@@ -5,9 +5,10 @@ import ServiceKit
 /// What the command line knows of the system: its addresses and whose certificate to show.
 struct OperatorSettings {
     private static let gateway = SharedKeys.listen("gateway")
+    private static let listeners = ServiceName.allCases.map { SharedKeys.listen($0.rawValue) } + [SharedKeys.gatewayOperations]
     private static let graces = ServiceName.allCases.map { SharedKeys.drainGrace($0.rawValue) }
     private static let metrics = ServiceName.allCases.map { SharedKeys.metrics($0.rawValue) }
-    private static let table = ConfigTable(service: "operator", keys: [gateway, SharedKeys.gatewayOperations] + graces + metrics)
+    private static let table = ConfigTable(service: "operator", keys: listeners + graces + metrics)
 
     private let configuration: Configuration
     let state: String
@@ -33,6 +34,17 @@ struct OperatorSettings {
             try zip(ServiceName.allCases, Self.metrics).compactMap { service, key in
                 try configuration[key].address.map { (service, $0.reachable) }
             }
+        }
+    }
+
+    /// Where the five listen, each place with the setting that moves it.
+    var listenPlaces: ListenPlaces {
+        get throws {
+            let calls = try Self.listeners.map { ListenPlaces.Place(key: $0.name, address: try configuration[$0]) }
+            let metrics = try Self.metrics.compactMap { key in
+                try configuration[key].address.map { ListenPlaces.Place(key: key.name, address: $0) }
+            }
+            return ListenPlaces(places: calls + metrics)
         }
     }
 

@@ -25,6 +25,7 @@ struct Up: AsyncParsableCommand {
             let settings = try OperatorSettings(environment: state.environment)
             let readiness = Readiness(settings: settings, identity: try settings.identity("operator"))
             let children = try Executables(bin).children(state.environment)
+            try await settings.listenPlaces.requireFree()
             let console = Console(names: children.map(\.name), environment: state.environment)
             let supervisor = ProcessSupervisor(
                 children, stopGrace: try settings.stopLimit, runDirectory: "\(state.directory)/run",
