@@ -14,32 +14,30 @@ package enum AdmissionLimit: Sendable, Hashable {
 /// lock that is tried, never waited for, so a call that ends while another teaches is not learnt from.
 package final class Admission: Sendable {
     private let gauge: LaneGauge
-    private let learner: Learner?
-    /// Nanoseconds that calls took at least of late.
-    private let least = Atomic<Int64>(0)
-    /// When that was learnt, nanoseconds of the clock.
-    private let learnt = Atomic<UInt64>(0)
+    private let gradient: Gradient?
+    /// Nil for what does not judge by time.
+    private let times: LeastLatency?
 
-    /// How long what was learnt is believed. Who is refused for it teaches nothing: a stall that is over, with one call of it
-    /// that still hangs, would keep everybody out.
-    private static let memory = Duration.seconds(1)
-
-    package init(_ limit: AdmissionLimit, now: MonotonicInstant = .now) {
+    /// - Parameter judgesTime: Whether calls that cannot end before their deadline are refused; an adaptive limit always does.
+    package init(_ limit: AdmissionLimit, judgesTime: Bool = false, now: MonotonicInstant = .now) {
         switch limit {
         case .fixed(let places):
             gauge = LaneGauge(limit: places)
-            learner = nil
+            gradient = nil
+            times = judgesTime ? LeastLatency(now: now) : nil
         case .adaptive(let policy):
             gauge = LaneGauge(limit: policy.initial)
-            learner = Learner(policy, now: now)
+            gradient = Gradient(policy, now: now)
+            times = LeastLatency(now: now)
         }
     }
 
     /// Calls under way.
     package var current: Int { gauge.current }
     /// Calls at once, as of now.
-    package var places: Int { gauge.places }
-    package var isAdaptive: Bool { learner != nil }
+    package var places: Int { gauge.shares.limit }
+    /// Whether calls that end teach it anything.
+    package var learns: Bool { times != nil }
 
     package func enter(_ lane: Lane) -> Bool { gauge.enter(lane) }
 
@@ -48,35 +46,29 @@ package final class Admission: Sendable {
     /// With nothing under way, or when the last that is known is old, a call is let in all the same: an estimate that is
     /// wrong must be able to heal.
     package func shortfall(_ remaining: @autoclosure () -> Duration, now: MonotonicInstant) -> Duration? {
-        guard learner != nil else { return nil }
-        let learnt = MonotonicInstant(nanoseconds: learnt.load(ordering: .relaxed))
-        guard learnt.duration(to: now) <= Self.memory else { return nil }
-        let needs = Duration.nanoseconds(least.load(ordering: .relaxed))
+        guard let needs = times?.value(now: now) else { return nil }
         let left = remaining()
         return needs > left && gauge.current > 0 ? needs - left : nil
     }
 
-    /// - Parameters:
-    ///   - latency: Since the call came; nil for one that says nothing of how busy the method is.
-    ///   - now: When it ended.
-    package func leave(_ lane: Lane, latency: Duration? = nil, now: @autoclosure () -> MonotonicInstant = .now) {
-        guard let learner, let latency else { return gauge.leave(lane) }
+    /// - Parameter ran: How long the call took since it came, and when it ended; nil for one that says nothing of how busy
+    ///   the method is.
+    package func leave(_ lane: Lane, ran: (latency: Duration, ended: MonotonicInstant)? = nil) {
+        guard let ran, let times else { return gauge.leave(lane) }
         let inFlight = gauge.current
         gauge.leave(lane)
-        let ended = now()
-        _ = learner.gradient.withLockIfAvailable { gradient in
-            gradient.record(latency, inFlight: inFlight, now: ended)
-            gauge.places = gradient.limit
-            learnt.store(gradient.learntAt?.nanoseconds ?? 0, ordering: .relaxed)
-            least.store(Int64(clamping: (gradient.leastLatency ?? .zero).wholeNanoseconds), ordering: .relaxed)
+        times.record(ran.latency, ended: ran.ended)
+        _ = gradient?.limiter.withLockIfAvailable { limiter in
+            limiter.record(ran.latency, inFlight: inFlight, now: ran.ended)
+            gauge.shares = limiter.shares
         }
     }
 
-    private final class Learner: Sendable {
-        let gradient: Mutex<LatencyGradient>
+    private final class Gradient: Sendable {
+        let limiter: Mutex<LatencyGradient>
 
         init(_ policy: LatencyGradient.Policy, now: MonotonicInstant) {
-            gradient = Mutex(LatencyGradient(policy, now: now))
+            limiter = Mutex(LatencyGradient(policy, now: now))
         }
     }
 }

@@ -4,13 +4,14 @@ import Synchronization
 package final class LaneGauge: Sendable {
     /// Routine in the lower half, emergency in the upper.
     private let counts = Atomic<UInt64>(0)
-    private let limit: Atomic<Int>
+    /// All places in the lower half, those for emergencies alone in the upper.
+    private let limits: Atomic<UInt64>
 
     /// The most that can be counted in a lane.
     package static let mostPlaces = Int(Int32.max)
 
     /// - Parameter limit: Places; nil for no limit.
-    package init(limit: Int?) { self.limit = Atomic(limit ?? Self.mostPlaces) }
+    package init(limit: Int?) { limits = Atomic(Self.packed(LaneShares(limit: limit ?? Self.mostPlaces))) }
 
     package var current: Int {
         let counts = counts.load(ordering: .relaxed)
@@ -18,15 +19,17 @@ package final class LaneGauge: Sendable {
     }
 
     /// Places now; calls under way beyond a limit that has shrunk go on.
-    package var places: Int {
-        get { limit.load(ordering: .relaxed) }
-        set { limit.store(newValue, ordering: .relaxed) }
+    package var shares: LaneShares {
+        get {
+            let limits = limits.load(ordering: .relaxed)
+            return LaneShares(limit: Self.routine(limits), reserve: Self.emergency(limits))
+        }
+        set { limits.store(Self.packed(newValue), ordering: .relaxed) }
     }
 
     /// Takes a place; false when the lane has none left.
     package func enter(_ lane: Lane) -> Bool {
         let before = counts.wrappingAdd(Self.one(lane), ordering: .relaxed).oldValue
-        let shares = LaneShares(limit: places)
         if shares.hasRoom(for: lane, routine: Self.routine(before), emergency: Self.emergency(before)) { return true }
         leave(lane)
         return false
@@ -40,6 +43,10 @@ package final class LaneGauge: Sendable {
         if enter(new) { return true }
         counts.wrappingAdd(Self.one(old), ordering: .relaxed)
         return false
+    }
+
+    private static func packed(_ shares: LaneShares) -> UInt64 {
+        UInt64(UInt32(clamping: shares.limit)) | UInt64(UInt32(clamping: shares.reserve)) << 32
     }
 
     private static func one(_ lane: Lane) -> UInt64 { lane == .emergency ? 1 << 32 : 1 }

@@ -7,16 +7,27 @@ package struct LaneShares: Sendable, Hashable {
     package static let emergencyShare = 5
 
     package let limit: Int
+    /// Places for emergencies alone: none of fewer than five.
+    package let reserve: Int
 
     /// - Parameter limit: Places.
-    package init(limit: Int) { self.limit = max(limit, 0) }
+    package init(limit: Int) { self.init(limit: limit, of: limit) }
 
-    /// Places for emergencies alone: none of fewer than five.
-    package var reserve: Int { limit / Self.emergencyShare }
+    /// - Parameters:
+    ///   - limit: Places, as long as something narrows them.
+    ///   - whole: How many there are otherwise: emergencies keep a fifth of these.
+    package init(limit: Int, of whole: Int) { self.init(limit: limit, reserve: max(limit, whole) / Self.emergencyShare) }
+
+    init(limit: Int, reserve: Int) {
+        self.limit = max(limit, 0)
+        self.reserve = max(reserve, 0)
+    }
+
     /// Places that routine work may take at most.
-    package var routine: Int { limit - reserve }
+    package var routine: Int { limit - limit / Self.emergencyShare }
     /// Places that emergencies may take at most.
-    package var emergency: Int { limit == 1 ? 1 : limit / 2 }
+    package var emergency: Int { max(half, reserve) }
+    private var half: Int { limit == 1 ? 1 : limit / 2 }
 
     /// Whether one more of `lane` may come to those that are there. A lane's own places are looked at by themselves:
     /// who is just being turned away from the other lane never counts against them.
@@ -25,7 +36,7 @@ package struct LaneShares: Sendable, Hashable {
         case .emergency:
             emergency < reserve || (emergency < self.emergency && routine + emergency < limit)
         case .routine:
-            routine < limit - self.emergency || (routine < self.routine && routine + emergency < limit)
+            routine < limit - half || (routine < self.routine && routine + emergency < limit)
         }
     }
 }

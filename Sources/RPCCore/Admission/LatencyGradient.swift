@@ -4,11 +4,13 @@
 /// a service that nothing waits in. While it is within `tolerance` of that, the limit grows by its square root; beyond,
 /// it shrinks in proportion, at most to half (Netflix concurrency-limits, `Gradient2Limit`). A service that is never
 /// idle would take its own queue for its best: so, while calls are being refused, a window with only `minimum` calls
-/// measures afresh now and then (Envoy, adaptive concurrency). A limit that nobody reaches does not change.
+/// measures afresh now and then (Envoy, adaptive concurrency). Emergencies keep their fifth of the whole limit meanwhile; if
+/// that makes a probe busier than it was to be, it may better what is known and not worsen it. A limit that nobody reaches
+/// does not change.
 package struct LatencyGradient: Sendable {
     package struct Policy: Sendable, Hashable {
-        /// Calls at once that are always allowed.
-        package var minimum = 4
+        /// Calls at once that are always allowed: so many that a fifth of them is one.
+        package var minimum = 5
         /// At the start: enough for the burst of a few hundred callers, from which it shrinks within seconds.
         package var initial = 256
         package var maximum = 1024
@@ -38,7 +40,6 @@ package struct LatencyGradient: Sendable {
         var begun: MonotonicInstant
         var count = 0
         var sum = Duration.zero
-        var least = Duration.seconds(Int64.max / 2)
         var mostInFlight = 0
 
         var mean: Duration { sum / max(count, 1) }
@@ -51,10 +52,6 @@ package struct LatencyGradient: Sendable {
     private var best: Duration?
     private var nextProbe: MonotonicInstant
     private var isProbing = false
-    /// The quickest call of the last whole window.
-    private var quickest: Duration?
-    /// When that window ended.
-    package private(set) var learntAt: MonotonicInstant?
 
     package init(_ policy: Policy = Policy(), now: MonotonicInstant) {
         self.policy = policy
@@ -67,9 +64,8 @@ package struct LatencyGradient: Sendable {
     /// Calls at once.
     package var limit: Int { isProbing ? policy.minimum : Int(smooth) }
 
-    /// The least time that a call took lately; nil while nobody knows. A call with less than that left cannot end in
-    /// time.
-    package var leastLatency: Duration? { quickest }
+    /// How the two lanes share them.
+    package var shares: LaneShares { LaneShares(limit: limit, of: Int(smooth)) }
 
     /// A call has ended.
     ///
@@ -81,7 +77,6 @@ package struct LatencyGradient: Sendable {
         guard !isProbing || now.advanced(by: Duration.zero - latency) >= window.begun else { return }
         window.count += 1
         window.sum += latency
-        window.least = min(window.least, latency)
         window.mostInFlight = max(window.mostInFlight, inFlight)
         guard window.count >= policy.samples, window.begun.duration(to: now) >= policy.window else { return }
         close(now)
@@ -90,11 +85,10 @@ package struct LatencyGradient: Sendable {
     private mutating func close(_ now: MonotonicInstant) {
         let closed = window
         window = Window(begun: now)
-        quickest = closed.least
-        learntAt = now
         if isProbing {
             isProbing = false
-            best = closed.mean
+            let isDisturbed = closed.mostInFlight > 2 * policy.minimum
+            best = isDisturbed ? min(best ?? closed.mean, closed.mean) : closed.mean
             nextProbe = now.advanced(by: policy.probeInterval)
             return
         }

@@ -86,14 +86,14 @@ package final class CallGate: Sendable {
 
     /// Gives the place back. Once for each `admit`, when the handler has ended.
     ///
-    /// - Parameter latency: From the call's arrival to its end; nil when its handler did not run. Asked for only where
-    ///   a limit learns from it.
-    package func leave(_ call: AdmittedCall, latency: @autoclosure () -> Duration? = nil) {
+    /// - Parameter ran: From the call's arrival to its end, and when that was; nil when its handler did not run. Asked for
+    ///   only where something learns from it.
+    package func leave(_ call: AdmittedCall, ran: @autoclosure () -> (latency: Duration, ended: MonotonicInstant)? = nil) {
         // How long a stream lasts is its caller's choice.
-        let learns = (running.isAdaptive || call.entry.running.isAdaptive) && !call.context.method.kind.streams
-        let latency = learns ? latency() : nil
-        call.entry.running.leave(call.context.lane, latency: latency)
-        running.leave(call.context.lane, latency: latency)
+        let learns = (running.learns || call.entry.running.learns) && !call.context.method.kind.streams
+        let ran = learns ? ran() : nil
+        call.entry.running.leave(call.context.lane, ran: ran)
+        running.leave(call.context.lane, ran: ran)
     }
 
     private func resolve(_ request: CallRequest) throws(RPCError) -> MethodEntry {

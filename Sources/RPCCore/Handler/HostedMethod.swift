@@ -32,7 +32,9 @@ package final class MethodEntry: Sendable {
         self.method = method
         self.descriptor = method.descriptor
         self.id = method.descriptor.id
-        self.running = Admission(method.descriptor.admission)
+        // A SYNC call is judged where it waits: by the queue of the loop or of the pool, which know how long a run takes.
+        let isJudged = method.descriptor.execution == .async && !method.descriptor.kind.streams
+        self.running = Admission(method.descriptor.admission, judgesTime: isJudged)
     }
 }
 

@@ -54,10 +54,10 @@ enum CallEnd: Sendable {
     /// The handler never ran.
     case notStarted(RPCError)
 
-    /// How long the handler made its caller wait; nil when it never ran.
-    func latency(since arrived: MonotonicInstant) -> Duration? {
+    /// How long the handler made its caller wait, and until when; nil when it never ran.
+    func run(since arrived: MonotonicInstant) -> (latency: Duration, ended: MonotonicInstant)? {
         guard case .ended(_, _, let ended) = self else { return nil }
-        return arrived.duration(to: ended)
+        return (arrived.duration(to: ended), ended)
     }
 }
 

@@ -121,8 +121,8 @@ final class ServerCore: TrustObserver {
     }
 
     /// Gives a call's place back, and lets a drain go on that waited for the last one.
-    func leave(_ call: AdmittedCall, latency: @autoclosure () -> Duration?) {
-        gate.leave(call, latency: latency())
+    func leave(_ call: AdmittedCall, ran: @autoclosure () -> (latency: Duration, ended: MonotonicInstant)?) {
+        gate.leave(call, ran: ran())
         openIfIdle()
     }
 

@@ -333,7 +333,7 @@ final class ServerSession: WireSession {
     private func complete(
         _ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ end: CallEnd, stop: OpenCall.Stop? = nil
     ) {
-        core.leave(call, latency: end.latency(since: arrived))
+        core.leave(call, ran: end.run(since: arrived))
         let answer = CallAnswer(call.context, arrived: arrived, end, stop)
         switch answer.result {
         case .success where call.context.method.kind.serverStreams:

@@ -67,11 +67,27 @@ import Testing
     func shrinks() {
         let gauge = LaneGauge(limit: 10)
         for _ in 0..<8 { _ = gauge.enter(.routine) }
-        gauge.places = 5
+        gauge.shares = LaneShares(limit: 5)
         #expect(!gauge.enter(.routine))
         #expect(gauge.enter(.emergency), "its own fifth stays")
         for _ in 0..<6 { gauge.leave(.routine) }
         #expect(gauge.enter(.routine))
+    }
+
+    @Test("While something narrows the limit, emergencies keep a fifth of the whole, and routine work half of what is left", arguments: [1, 4, 5, 8])
+    func narrowed(limit: Int) {
+        let gauge = LaneGauge(limit: 100)
+        for _ in 0..<80 { #expect(gauge.enter(.routine)) }
+        gauge.shares = LaneShares(limit: limit, of: 100)
+        #expect(!gauge.enter(.routine))
+        let urgent = (0..<50).filter { _ in gauge.enter(.emergency) }.count
+        #expect(urgent == 20, "whatever still runs of before")
+        for _ in 0..<80 { gauge.leave(.routine) }
+        let routine = (0..<50).filter { _ in gauge.enter(.routine) }.count
+        #expect(routine == limit - (limit == 1 ? 1 : limit / 2), "emergencies in flood")
+        for _ in 0..<20 { gauge.leave(.emergency) }
+        while gauge.enter(.routine) {}
+        #expect(gauge.current == LaneShares(limit: limit).routine, "the measure is taken with as many as ever")
     }
 
     @Test("Without a limit everybody comes in")

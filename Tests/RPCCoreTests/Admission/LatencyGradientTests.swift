@@ -126,14 +126,26 @@ import Testing
         }
     }
 
-    @Test("What a call takes at the least is known after a window, and follows the service")
-    func least() {
-        var service = Service()
-        #expect(service.limiter.leastLatency == nil)
-        service.offer(perSecond: 400, for: .seconds(1))
-        #expect(service.limiter.leastLatency == .milliseconds(10))
-        service.time = .milliseconds(30)
-        service.offer(perSecond: 200, for: .seconds(1))
-        #expect(service.limiter.leastLatency == .milliseconds(30))
+    @Test("A probe that emergencies make busy betters what is known, and does not worsen it")
+    func disturbed() {
+        let policy = LatencyGradient.Policy()
+        func limit(afterProbeAt latency: Duration, inFlight: Int) -> Int {
+            let start = MonotonicInstant.now
+            var limiter = LatencyGradient(policy, now: start)
+            var now = start
+            func window(_ latency: Duration, _ inFlight: Int) {
+                now = now.advanced(by: policy.window + latency)
+                for _ in 0..<policy.samples { limiter.record(latency, inFlight: inFlight, now: now) }
+            }
+            while limiter.limit != policy.minimum { window(.milliseconds(10), limiter.limit) }
+            window(latency, inFlight)
+            // As slow as the probe was: all is well for whoever took that for the best there is.
+            for _ in 0..<10 { window(.milliseconds(100), limiter.limit) }
+            return limiter.limit
+        }
+        let quiet = limit(afterProbeAt: .milliseconds(100), inFlight: policy.minimum)
+        let busy = limit(afterProbeAt: .milliseconds(100), inFlight: 60)
+        #expect(quiet > 256, "the service is slower than it was, says a probe")
+        #expect(busy < 64, "\(busy): a flood is no measure")
     }
 }
