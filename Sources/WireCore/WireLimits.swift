@@ -26,6 +26,9 @@ package struct WireLimits: Equatable, Sendable {
     package var maxReassembly: UInt32 = 32 * 1024 * 1024
     /// Bytes that one stream of this side may have waiting; its writer waits beyond.
     package var streamBuffer: UInt32 = 128 * 1024
+    /// Bytes of answers, those of streams aside, that a server keeps until there is credit for them; from half of it on it takes
+    /// no new calls.
+    package var maxUnsent: UInt32 = 64 * 1024 * 1024
     /// Outbound bytes from which `isCongested` asks the driver to stop reading.
     package var outboundHighWater: UInt32 = 1024 * 1024
     /// From the start of the connection to the peer's whole HELLO.
@@ -134,6 +137,8 @@ extension WireLimits {
         try check("minPingInterval (ms)", pingMillis, in: Self.pingIntervalMillisBounds)
         try require(callCredit <= connectionCredit, "callCredit must not exceed connectionCredit")
         try require(maxMessageSize <= maxReassembly, "maxMessageSize must not exceed maxReassembly")
+        // An answer of any length finds room when it is the only one.
+        try require(maxMessageSize <= maxUnsent, "maxMessageSize must not exceed maxUnsent")
         try validateTimers()
     }
 

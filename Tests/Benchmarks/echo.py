@@ -6,6 +6,7 @@ round goes through them backwards. Client and server are processes of their own 
 mutual TLS 1.3 and carry one protobuf message with a bytes field; the floor carries bytes. A peer whose program is not
 there is left out.
 
+Bounds are told as in the other parts: reached or missed, which fails nothing, since another machine is another measure.
 Allocations are counted in rounds of their own, and are the one figure that does not depend on the machine: above the
 bound of ALLOCATIONS this ends with 1.
 """
@@ -19,6 +20,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+
+from processes import Verdicts
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PROGRAMS = {
@@ -42,6 +45,16 @@ SHAPES = [
         ["floor", "async", "grpc-swift", "grpc-go"],
     ),
 ]
+# By shape: what is compared, the least or (with "most") the most that it may be. Ratios are of calls/s, and of p50 where a caller
+# waits alone.
+BOUNDS = {
+    "128 B, 4 connections x 64": [
+        ("sync", "grpc-swift", 60), ("sync", "grpc-go", 8), ("async", "grpc-swift", 35), ("async", "grpc-go", 4),
+        ("sync", "server_cpu", 0.8), ("async", "server_cpu", 1.6)],
+    "128 B, 1 x 1, callers on the loop": [("sync", "p50_us", 1.25), ("async", "p50_us", 1.25)],
+    "16 KiB, 4 connections x 64": [("sync", "floor", 0.5), ("async", "floor", 0.5)],
+    "server stream of 16 KiB, 1 x 1": [("async", "floor", 0.6)],
+}
 # The most that a unary call of 128 B may allocate on each side, and what other work of the process may add to it.
 ALLOCATIONS = {"sync": (4, 5), "async": (10, 5)}
 ALLOWANCE = 0.5
@@ -121,6 +134,26 @@ def report(name, results):
             flush=True)
 
 
+def judge(shape, results, verdicts):
+    """The bounds of a shape, as far as those compared are here."""
+    def figure(peer, name):
+        return statistics.median(r[name] for r in results[peer])
+
+    for peer, other, bound in BOUNDS.get(shape, []):
+        if peer not in results or (other in PROGRAMS and other not in results):
+            continue
+        name = f"{shape}: {peer}"
+        if other == "server_cpu":
+            value = figure(peer, other)
+            verdicts.line(f"{name}, server's CPU", f"{value:.2f} us", value <= bound, f"at most {bound} us")
+        elif other == "p50_us" and "floor" in results:
+            value = figure(peer, other) / figure("floor", other)
+            verdicts.line(f"{name}, p50", f"{value:.2f}x the floor", value <= bound, f"at most {bound}x")
+        elif other in PROGRAMS:
+            value = figure(peer, "rate") / figure(other, "rate")
+            verdicts.line(f"{name}, calls/s", f"{value:.2f}x {other}", value >= bound, f"at least {bound}x")
+
+
 def shares(peer, medians):
     """How Lockstep's rate compares with that of each other."""
     if peer not in ("sync", "async"):
@@ -161,6 +194,7 @@ def main():
         print(f"Not there, so left out: {', '.join(missing)}")
     with tempfile.TemporaryDirectory() as state:
         subprocess.run([programs / "lockstep", "certs", "--state", state], check=True, stdout=subprocess.DEVNULL)
+        everything = []
         for name, arguments, peers in SHAPES:
             results = {peer: [] for peer in peers if PROGRAMS[peer] not in missing}
             for number in range(options.rounds):
@@ -168,6 +202,12 @@ def main():
                     results[peer].append(
                         measure(programs / PROGRAMS[peer], state, peer, arguments, options.seconds))
             report(name, results)
+            everything.append((name, results))
+        print("\nBounds")
+        verdicts = Verdicts()
+        for name, results in everything:
+            judge(name, results, verdicts)
+        verdicts.summary()
         if options.counter and not count(programs, state, options.counter):
             sys.exit(1)
 

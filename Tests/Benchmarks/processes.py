@@ -155,7 +155,7 @@ class Verdicts:
         verdict = "" if not bound else "ok" if holds else "MISSED"
         if not holds:
             self.missed.append(name)
-        print(f"  {name:<46} {figure:<34} {bound:<22} {verdict:<6} {text}".rstrip(), flush=True)
+        print(f"  {name:<52} {figure:<34} {bound:<22} {verdict:<6} {text}".rstrip(), flush=True)
 
     def summary(self):
         print("\nMissed: " + "; ".join(self.missed) if self.missed else "\nAll bounds hold.")

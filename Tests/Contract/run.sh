@@ -55,11 +55,13 @@ END
 # In a session of its own: Ctrl-C reaches this script, which then asks once.
 LOCKSTEP_STATE=$state setsid "$BIN/lockstep" up --state "$state" --bin "$BIN" > "$state/up.log" 2>&1 &
 up=$!
+ready=
 for _ in $(seq 600); do
-  curl --silent --fail --output /dev/null --cacert "$state/ca.pem" "https://$gateway/readyz" && break
+  curl --silent --fail --output /dev/null --cacert "$state/ca.pem" "https://$gateway/readyz" && ready=yes && break
   kill -0 "$up" 2>/dev/null || { echo "contract: the services ended:"; tail -n 40 "$state/up.log"; exit 1; }
   sleep 0.1
 done
+[ -n "$ready" ] || { echo "contract: the services were not ready within 60 s:"; tail -n 40 "$state/up.log"; exit 1; }
 cases services --service encryption --service email --service auth --service token --service gateway --state "$state"
 
 [ ${#failed[@]} -eq 0 ] || { echo "contract: FAILED: ${failed[*]}"; exit 1; }

@@ -21,7 +21,11 @@ esac
 failed=0
 # The preloaded library's own dependence on the sanitizer is met by the test program alone.
 env SWIFT_BACKTRACE=enable=no "${settings[@]}" ${preload:+LD_PRELOAD=$preload} \
-  swift test --sanitize="$kind" --scratch-path "$scratch" --skip-build --no-parallel "${select[@]}" || failed=1
+  swift test --sanitize="$kind" --scratch-path "$scratch" --skip-build --no-parallel "${select[@]}" 2>&1 | tee "$scratch/test.log" || failed=1
+if ! grep -aqE '^(✔|✘) Test run with [1-9]' "$scratch/test.log"; then
+  echo "No test ran to its end: see $scratch/test.log, and FILTER, which is a part of a suite's or a test's name." >&2
+  exit 1
+fi
 found=$(find "$reports" -type f | wc -l)
 if [ "$found" -gt 0 ]; then
   echo "The sanitizer has something to say ($found files in $reports):"

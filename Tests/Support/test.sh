@@ -8,6 +8,10 @@ mkdir -p "$(dirname "$log")"
 # Single tests that start or pass are in the log alone: they are thousands.
 "$@" 2>&1 | tee "$log" | grep --line-buffered -avE '^(◇ Test|✔ Test [^r]|✔ Test r[^u])'
 status=${PIPESTATUS[0]}
+if grep -aqE 'Test run with 0 tests' "$log" || { [ "$status" = 0 ] && ! grep -aqE '^(✔|✘) Test run with ' "$log"; }; then
+  echo "No test ran: FILTER is a part of a suite's or a test's name, such as WireCoreTests." >&2
+  exit 64
+fi
 [ "$status" = 0 ] && exit 0
 
 echo

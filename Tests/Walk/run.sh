@@ -34,11 +34,13 @@ stop() {
 trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+ready=
 for _ in $(seq 300); do
-  [ -s "$STATE/providers.json" ] && grep -q authorization_endpoint "$STATE/provider.log" && break
+  [ -s "$STATE/providers.json" ] && grep -q authorization_endpoint "$STATE/provider.log" && ready=yes && break
   kill -0 "$provider" 2>/dev/null || { echo "run: the OAuth provider ended; see $STATE/provider.log" >&2; exit 1; }
   sleep 0.1
 done
+[ -n "$ready" ] || { echo "run: the OAuth provider was not ready within 30 s; see $STATE/provider.log" >&2; exit 1; }
 
 # In a session of its own: Ctrl-C reaches this script, which then asks once, and all finish what they have begun.
 setsid "$BIN/lockstep" up --state "$STATE" --bin "$BIN" &

@@ -88,6 +88,7 @@ extension WireLimits {
         Self.set(&maxMetadataSize, limits.maxMetadataSize)
         Self.set(&maxMessageSize, limits.maxMessageSize)
         maxReassembly = max(maxReassembly, maxMessageSize)
+        maxUnsent = max(maxUnsent, maxMessageSize)
         Self.set(&minPingInterval, limits.minPingIntervalMs)
         Self.set(&handshakeTimeout, timers.handshakeMs)
         Self.set(&frameTimeout, timers.frameMs)

@@ -70,7 +70,9 @@ extension ClientPoolState {
         let verdict = retry.judge(
             failure, &attempts, isIdempotent: call.method.idempotency != .unknown, remaining: call.deadline.remaining(),
             using: &random)
-        return call.repeats ? verdict : .giveUp
+        // One that came to the wrong place has not been tried yet: that holds for a part of a hedged call as well.
+        let isFree = failure.missed && verdict == .again(after: .zero) && call.options.repeats
+        return call.repeats || isFree ? verdict : .giveUp
     }
 }
 

@@ -8,6 +8,8 @@ struct FragmentQueue: Sendable {
     private var ready = CircularBuffer<CallID>()
     /// Bytes that one stream may have waiting here; its writer waits beyond.
     private let streamBuffer: Int
+    /// Bytes of messages that are no stream's: nobody suspends whoever adds them.
+    private(set) var waiting = 0
 
     init(streamBuffer: UInt32) {
         self.streamBuffer = Int(streamBuffer)
@@ -22,6 +24,7 @@ struct FragmentQueue: Sendable {
     mutating func add(_ call: CallID, rest: ByteBuffer, hasStarted: Bool, endsRequest: Bool, window: SendWindow) {
         senders[call] = Sender(
             rest: rest, hasStarted: hasStarted, isFinished: true, endsRequest: endsRequest, window: window)
+        waiting += rest.readableBytes
         ready.append(call)
     }
 
@@ -54,11 +57,14 @@ struct FragmentQueue: Sendable {
     /// Forgets what is left to send for a call; true when there was something.
     @discardableResult
     mutating func drop(_ call: CallID) -> Bool {
-        !senders.isEmpty && senders.removeValue(forKey: call) != nil
+        guard !senders.isEmpty, let sender = senders.removeValue(forKey: call) else { return false }
+        if sender.stream == nil { waiting -= sender.rest?.readableBytes ?? 0 }
+        return true
     }
 
     mutating func removeAll() {
         senders = [:]
+        waiting = 0
         ready = CircularBuffer()
     }
 
@@ -107,6 +113,7 @@ struct FragmentQueue: Sendable {
     ) -> Step? {
         let call = senders.keys[index]
         guard let frame = senders.values[index].takeFragment(size) else { return nil }
+        if senders.values[index].stream == nil { waiting -= Int(size.bytes) }
         output.write { $0.writeMessage(call, frame) }
         var step = Step(call: call, hasRoom: senders.values[index].takeRoom(limit: streamBuffer))
         if senders.values[index].rest != nil {

@@ -87,6 +87,10 @@ extension ServerConnection {
         }
         let size = StatusFrame.fixedSize + status.metadata.byteCount + body.count
         guard size > link.peerFrameSize else { return finish(id, status, body) }
+        guard link.fragments.waiting + body.count <= Int(link.limits.maxUnsent) else {
+            let text = "\(link.fragments.waiting) bytes of answers wait for the client's credit already"
+            return finish(id, Self.replaced(status, WireStatusCode.resourceExhausted, text))
+        }
         guard let window = calls[id]?.window else { return }
         calls[id]?.state = .sending(status)
         stopReceiving(id)

@@ -78,6 +78,11 @@ extension ServerConnection {
         guard calls.count < link.limits.maxConcurrentCalls else {
             throw .call(WireStatusCode.resourceExhausted, 22, "more than \(link.limits.maxConcurrentCalls) open calls")
         }
+        // What runs already is to find room for its answer.
+        guard link.fragments.waiting <= Int(link.limits.maxUnsent) / 2 else {
+            let reason = "\(link.fragments.waiting) bytes of answers wait for the client's credit"
+            throw .call(WireStatusCode.resourceExhausted, 134, reason)
+        }
         guard let kind = WireCallKind(rawValue: frame.kind) else {
             throw .call(WireStatusCode.invalidArgument, 23, "call kind \(frame.kind) is unknown")
         }

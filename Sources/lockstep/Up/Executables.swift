@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import ServiceKit
 import Supervision
 
@@ -22,8 +23,8 @@ struct Executables {
         let missing = Self.order.map(path).filter { !FileManager.default.isExecutableFile(atPath: $0) }
         guard missing.isEmpty else {
             throw CommandFailure(
-                "Not found: \(missing.joined(separator: ", ")). Build with `make build`, or say where the programs are "
-                    + "with --bin DIR.")
+                "Not found: \(missing.joined(separator: ", ")). `make release` builds them into .build-release/release; "
+                    + "--bin DIR says where else they are.", status: EX_UNAVAILABLE)
         }
         let variables = environment.merging([Lifeline.variable: Lifeline.value]) { $1 }
             .merging(Self.firstStart) { given, _ in given }

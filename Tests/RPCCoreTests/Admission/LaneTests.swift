@@ -74,7 +74,9 @@ import Testing
         #expect(gauge.enter(.routine))
     }
 
-    @Test("While something narrows the limit, emergencies keep a fifth of the whole, and routine work half of what is left", arguments: [1, 4, 5, 8])
+    @Test(
+        "While something narrows the limit, emergencies keep a fifth of the whole, and routine work half of what is left",
+        arguments: [1, 4, 5, 8])
     func narrowed(limit: Int) {
         let gauge = LaneGauge(limit: 100)
         for _ in 0..<80 { #expect(gauge.enter(.routine)) }

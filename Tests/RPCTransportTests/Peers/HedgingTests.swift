@@ -74,6 +74,23 @@ struct HedgingTests {
         #expect(calls.now == 20)
     }
 
+    @Test("What crosses DRAIN is sent elsewhere, free, as without hedging")
+    func crossedDrain() async throws {
+        let script = Script(steps: [.drain, .drain, .drain])
+        try await script.serve { address in
+            // No token to spend, and nothing that would start a second attempt.
+            let change = { (options: inout ClientOptions) in
+                options.retry.tokens = 0
+                options.hedgeDelay = .seconds(600)
+            }
+            try await withClient(address, change) { client in
+                let answer = try await client.call(Self.read, [5])
+                #expect(answer == [5])
+            }
+        }
+        #expect(script.attempts == [nil, 2, 3, 4])
+    }
+
     @Test("Methods that may have effects are not hedged", arguments: [Idempotency.unknown, .idempotent])
     func effects(_ idempotency: Idempotency) async throws {
         let calls = Count()

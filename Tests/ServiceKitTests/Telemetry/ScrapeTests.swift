@@ -103,6 +103,28 @@ import Testing
         await #expect(throws: (any Error).self) { try await get(try metricsURL()) }
     }
 
+    @Test("A handler that holds its event loop is counted by its method, and the log names it")
+    func aHandlerThatHoldsItsLoop() async throws {
+        let process = AsyncServiceProcess(table: ConfigTable(service: "email", keys: [])) { _ in
+            AsyncParts(handlers: [try HoldingHandler()])
+        }
+        let bound = Arrival<BoundAddress?>()
+        let environment = variables(["LOCKSTEP_EMAIL_LISTEN": "127.0.0.1:0", "LOCKSTEP_EMAIL_METRICS": "127.0.0.1:0"])
+        let run = Task { try await process.run(environment: environment, output: output) { bound.send($0) } }
+        let address = try #require(try await bound.value())
+        let peers = try Peers(try caller(of: address))
+        let method = try HoldingHandler().method
+        _ = try await peers.channel(to: .email).call(method, request: [], options: CallOptions())
+        await peers.shutdown()
+        let metrics = try await get(try metricsURL()).body
+        #expect(metrics.contains(#"event_loop_held_total{service="lockstep.email.v1.EmailService",method="GetMessage"} 1"# + "\n"))
+        let lines = try output.objects().filter { $0["message"] as? String == "a handler holds its event loop" }
+        #expect(lines.count == 1)
+        #expect(lines.first?["method"] as? String == "lockstep.email.v1.EmailService/GetMessage")
+        run.cancel()
+        _ = await run.result
+    }
+
     /// The caller's part and the callee's, one below the other, in the trace that came from outside.
     private func expectOneTrace() throws {
         let spans = try output.objects().filter { $0["message"] as? String == "span" }
@@ -158,5 +180,23 @@ import Testing
         #expect(try off.serverOptions.loopWatch == nil)
         // Nothing stands between a caller and its pool.
         #expect(try Peers(off).channel(to: .email) is ClientPool)
+    }
+}
+
+/// Holds its event loop for longer than a handler may.
+private struct HoldingHandler: AsyncServiceHandler {
+    static let contract = Contract.services.first { $0.name == "lockstep.email.v1.EmailService" } ?? NothingHandler.contract
+    let method: MethodDescriptor
+
+    init() throws { method = try #require(Self.contract.methods.first { $0.name == "GetMessage" }) }
+
+    var asyncMethods: [AsyncMethod] {
+        [
+            AsyncMethod(bytes: method) { request, _ in
+                let end = ContinuousClock.now.advanced(by: LoopWatch.threshold * 1.1)
+                while ContinuousClock.now < end {}
+                return request
+            }
+        ]
     }
 }

@@ -64,25 +64,25 @@ struct ProtectionTests {
         #expect(server.statuses.count == 56)
     }
 
-    /// The bound of a connection's memory is its configuration: the reassembly budget, credit for each stream, and
-    /// what waits to be sent.
+    /// What a connection has received and nobody has taken is bounded by credit, whatever the client sends: one byte more than
+    /// it ends the connection (W-50).
     @Test func aConnectionHoldsWhatItsLimitsSay() throws {
-        let limits = WireLimits.defaults { limits in
-            limits.maxConcurrentCalls = 16
-            limits.maxReassembly = 4 * 1024 * 1024
-            limits.outboundHighWater = 64 * 1024
-        }
+        let limits = WireLimits.defaults { $0.maxConcurrentCalls = 16 }
         let server = try TestServer(limits, acceptsStreams: true)
-        // Handlers that take nothing, and a client that spends all of the credit it has on messages that fit it.
+        let (size, cost) = (32 * 1024, Int(WireLimits.streamMessageCost))
+        let each = Int(limits.callCredit) / (size + cost)
+        // Handlers that take nothing, and a client that spends what credit it has on messages that fit it.
         for id in 1...16 as ClosedRange<UInt32> {
             server.receive { $0.writeTestStream(CallID(rawValue: id), .clientStreaming) }
-            for _ in 0..<7 { server.receive { $0.writeTestWhole(CallID(rawValue: id), 32 * 1024) } }
+            for _ in 0..<each { server.receive { $0.writeTestWhole(CallID(rawValue: id), size) } }
         }
         let held = server.messages.reduce(0) { $0 + $1.storageCapacity }
-        #expect(!server.isClosed && server.messages.count == 16 * 7)
-        #expect(held <= 2 * 16 * Int(limits.callCredit))
-        // One more than the credit of a call is refused with the connection (W-50).
-        server.receive { $0.writeTestWhole(1, 40 * 1024) }
+        #expect(!server.isClosed && server.messages.count == 16 * each)
+        let paid = 16 * each * (size + cost)
+        #expect(paid <= Int(limits.connectionCredit))
+        #expect(held <= 2 * paid, "buffers round up to a power of two")
+        let left = Int(limits.callCredit) - each * (size + cost) - cost
+        server.receive { $0.writeTestWhole(1, left + 1) }
         #expect(server.closure?.rule == 50)
     }
 
@@ -102,5 +102,36 @@ struct ProtectionTests {
         }
         #expect(server.isCongested)
         #expect(waiting < high + 4096)
+    }
+
+    /// A client that asks, answers pings and grants no credit (W-134): from half of the bound on it is refused new calls, and
+    /// never is more kept than the bound.
+    @Test func answersWithoutCreditAreBounded() throws {
+        let (bound, size) = (8 * 1024 * 1024, 1024 * 1024)
+        let limits = WireLimits.defaults { $0.maxUnsent = UInt32(bound) }
+        let server = try TestServer(limits)
+        // All are in before the first has its answer.
+        for id in 1...64 as ClosedRange<UInt32> { server.receive { $0.writeTestCall(CallID(rawValue: id)) } }
+        #expect(server.calls.count == 64)
+        for id in 1...64 as ClosedRange<UInt32> {
+            server.connection.succeed(CallID(rawValue: id), message: [UInt8](repeating: 1, count: size))
+            server.pull()
+            let waiting = server.connection.link.fragments.waiting
+            #expect(waiting <= bound)
+        }
+        let dropped = server.statuses.filter { $0.status.code == WireStatusCode.resourceExhausted }
+        #expect(dropped.count >= 64 - bound / size - 4 && dropped.allSatisfy { $0.status.processed == .yes })
+        #expect(server.connection.link.fragments.waiting > bound / 2)
+        server.receive { $0.writeTestCall(65) }
+        let refused = server.statuses.last { $0.call == 65 }?.status
+        #expect(server.calls.count == 64 && refused?.code == WireStatusCode.resourceExhausted)
+        #expect(refused?.processed == .no)
+        // The neighbour on another connection, and this one as soon as it takes what it asked for.
+        for id in 1...64 as ClosedRange<UInt32> {
+            server.receive { $0.writeCancel(CallID(rawValue: id)) }
+        }
+        #expect(server.connection.link.fragments.waiting == 0 && !server.isClosed)
+        server.receive { $0.writeTestCall(66) }
+        #expect(server.calls.count == 65)
     }
 }
