@@ -7,6 +7,9 @@ is measured is the others. Server and load have a core each.
 Second, bcrypt fills the CPU pool of a SYNC server with a thread for each core. What is measured is its INLINE calls, and an
 ASYNC service in another process: pool threads have to give way to event loops. Everything shares the machine, as in a
 deployment. How much hashing is left is told too: a pool that gave way to everything would starve.
+
+Third, streams of 64 MB, one after the other, share one connection with small calls, one at a time. What a call waits for is what
+the stream has in buffers on the way: the bound is what they hold at a modest rate, not a multiple of an idle connection's time.
 """
 
 import argparse
@@ -20,6 +23,9 @@ SLOW_MICROS, SLOW_EVERY = 5000, 100
 WAIT_MICROS = 5000
 HASH_ROUNDS = 10
 PROBE = 200
+STREAM = 64 * 1024 * 1024
+# Microseconds: the 6 MiB that a PONG of the contract tests may wait for, at 600 MB/s.
+BEHIND_STREAM = 10_000
 
 
 class Bench:
@@ -84,6 +90,26 @@ class Bench:
         self.verdicts.line("bcrypt beside them", f"{spread(rates[1])} hashes/s", share >= 0.75, "at least 75 %",
                            f"{share:.0%} of {spread(rates[0])} alone")
 
+    # Small calls on the connection of a large stream.
+    def streams(self):
+        neighbours = Neighbours()
+        alone, beside = [], []
+        for _ in range(self.rounds):
+            with Server([self.program, "serve", "--state", self.state, "--peer", "async"], cores={CORES[0]}, urgency=self.ahead) as server:
+                def call(*more):
+                    command = [self.program, "call", "--state", self.state, "--peer", "async", "--port", server.port, "--connections", 1,
+                               "--outstanding", 1, "--seconds", self.seconds, *more]
+                    return Client(command, cores={CORES[-1]}, urgency=self.ahead).started().result()
+
+                alone.append(call())
+                beside.append(call("--beside", STREAM))
+        rate = median([r["streamed"] / r["seconds"] for r in beside])
+        print(f"\nSmall calls beside streams of {STREAM // 2**20} MiB on their connection, {rate / 1e6:,.0f} MB/s; {neighbours}")
+        for key, name, bound in [("p50_us", "p50", None), ("p99_us", "p99", BEHIND_STREAM)]:
+            self.verdicts.row(f"{name} without a stream", [r[key] for r in alone], None, milliseconds)
+            self.verdicts.row(f"{name} beside one", [r[key] for r in beside], bound, milliseconds,
+                              f"{median([r['calls'] / r['seconds'] for r in beside]):,.0f} calls/s")
+
     # At the same time: neither is much of a load.
     def probes(self, sync, other):
         urgency = 1 if self.is_urgent else 0
@@ -100,7 +126,7 @@ def main():
     parser.add_argument("--bin", default=".build-release/release", help="where the programs are")
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["sleepers", "hashing"])
+    parser.add_argument("--only", choices=["sleepers", "hashing", "streams"])
     parser.add_argument("--ahead", action="store_true", help="the first part ahead of the rest of the machine, where others are busy")
     parser.add_argument("--schedulings", help="compare these for the pool, such as batch:0,normal:5,idle:0")
     options = parser.parse_args()
@@ -109,9 +135,11 @@ def main():
         certificates(programs, state)
         bench = Bench(programs / "lockstep-echo", state, options)
         print(f"Tails: medians of {options.rounds} rounds of {options.seconds:g} s.")
-        if options.only != "hashing":
+        if options.only in (None, "sleepers"):
             bench.sleepers()
-        if options.only != "sleepers":
+        if options.only in (None, "streams"):
+            bench.streams()
+        if options.only in (None, "hashing"):
             for item in options.schedulings.split(",") if options.schedulings else [None]:
                 bench.hashing(item and item.split(":"))
         bench.verdicts.summary()

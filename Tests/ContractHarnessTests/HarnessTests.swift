@@ -119,13 +119,53 @@ import Testing
         #expect(outcomes.map(\.verdict) == [.uncovered("the peer does not have TRAILERS")])
     }
 
+    @Test(arguments: [
+        ("runs server 1", [], "it is as expected"),
+        ("runs server 2", ["server: 1 cases ran, 2 are expected to"], "a case is gone"),
+        (
+            "runs server 1\nserver x/y # why", ["server x/y is expected not to run, and did or is gone"],
+            "a case that was not to run"
+        ),
+    ])
+    func whatRanIsComparedWithWhatShould(file: String, differences: [String], about: String) async throws {
+        let outcomes = try await ContractRun(library: library(one(Self.good)), plan: plan()).run()
+        #expect(try ExpectedCoverage(parsing: file).differences(outcomes, isWhole: true) == differences, "\(about)")
+        #expect(try ExpectedCoverage(parsing: file).differences(outcomes, isWhole: false) == [])
+    }
+
+    @Test func aCaseThatNoLongerRunsIsNoticed() async throws {
+        let text = one(Self.good, more: ", \"needs\": [\"TRAILERS\"]")
+        let outcomes = try await ContractRun(library: library(text), plan: plan()).run()
+        let spared = try ExpectedCoverage(parsing: "runs server 0\nserver a/b")
+        #expect(spared.differences(outcomes, isWhole: true) == [])
+        let lost = try ExpectedCoverage(parsing: "runs server 1")
+        #expect(lost.differences(outcomes, isWhole: false) == ["server a/b did not run, and should have"])
+        #expect(lost.differences(outcomes, isWhole: true).count == 2)
+        #expect(throws: CaseError.self) { try ExpectedCoverage(parsing: "runs judge 1") }
+    }
+
+    @Test(arguments: ["lockstep", "python"])
+    func whatPeersAreSparedAreCasesThatThereAre(peer: String) throws {
+        let text = try String(contentsOfFile: "\(Checkout.cases)/\(peer).coverage", encoding: .utf8)
+        let library = try CaseLibrary(folder: Checkout.cases)
+        #expect(try KnownFailing.strangers(ExpectedCoverage(parsing: text).uncovered, in: library) == [])
+    }
+
+    @Test func whoReplacesCertificatesIsAlone() throws {
+        let error = #expect(throws: CaseError.self) { try library(one("{\"rotate\": {}}")) }
+        #expect(error?.description.contains("not alone") == true)
+    }
+
     @Test func everyNumberOfTheCatalogueHasItsCases() throws {
         let library = try CaseLibrary(folder: Checkout.cases)
         let catalogue = try CaseCatalogue(folder: Checkout.cases)
         #expect(catalogue.entries.count == 84)
         #expect(catalogue.gaps(in: library) == [])
         let text = catalogue.text(library) { _ in true }
-        #expect(text.contains("55  age-idle\n    server: NOT COVERED: age-idle"))
+        #expect(text.contains("55  age-idle\n    server: age/old  W-100 W-104 W-108"))
+        #expect(text.contains("66  tls/resumption-identity\n    server: NOT COVERED: tls/resumption-identity"))
+        let spared = Set(library.cases.filter { $0.uncovered != nil }.compactMap(\.number))
+        #expect(spared == ["66", "75"])
         #expect(text.contains("    client: retry/budget  W-83"))
     }
 

@@ -63,6 +63,7 @@ package struct ContractCase: Sendable {
         guard !roles.isEmpty else { throw CaseError("\(name): it has no roles") }
         guard uncovered != nil || !steps.isEmpty else { throw CaseError("\(name): it has no steps") }
         try Step.check(steps, in: name)
+        guard isAlone || !rotates else { throw CaseError("\(name): it replaces certificates and is not alone") }
     }
 }
 
@@ -73,6 +74,9 @@ extension ContractCase {
     private static func asksForReport(_ step: JSONValue) -> Bool {
         step.object?["report"] != nil || step.object?["do"]?.array?.contains(where: asksForReport) == true
     }
+
+    /// A step replaces the certificates of the implementation under test, which are its own then.
+    var rotates: Bool { steps.contains { $0.object?["rotate"] != nil } }
 
     /// Not for peers of the harness.
     var isForServices: Bool { generic == "gateway" || generic == "only-services" }

@@ -8,7 +8,7 @@ struct Step: Sendable {
         "expect_quiet_ms", "expect_connections", "ping", "half_close", "hang_up", "reset", "pause_reading",
         "resume_reading", "wait_ms", "memory", "alive", "set", "expect_spent_ms", "expect_no_frames", "expect_text",
         "fuzz",
-        "fuzz_client", "log_lacks",
+        "fuzz_client", "log_lacks", "rotate", "expect_certificate",
     ]
 
     let verb: String

@@ -15,7 +15,7 @@ package enum ConformanceServiceContract {
             bidi,
             forbidden,
         ],
-        fingerprint: 0xc1ce14f2f4dfef56
+        fingerprint: 0x93a0ba90c64a65f9
     )
 
     package static let unary = MethodDescriptor(
@@ -198,6 +198,7 @@ extension ConformancePlan: ContractMessage {
             FieldDescriptor(name: "hang", number: 10, kind: .bool),
             FieldDescriptor(name: "forward", number: 11, kind: .message({ ConformanceForward.contractDescriptor })),
             FieldDescriptor(name: "burn_ms", number: 12, kind: .uint32),
+            FieldDescriptor(name: "trailers", number: 13, kind: .message({ ConformancePair.contractDescriptor }), arity: .list),
         ]
     )
 
@@ -205,6 +206,7 @@ extension ConformancePlan: ContractMessage {
         var check = ContractCheck()
         if hasFailure { check.message("failure", failure) }
         if hasForward { check.message("forward", forward) }
+        check.messages("trailers", trailers)
         return check.violations
     }
 
@@ -222,6 +224,7 @@ extension ConformancePlan: ContractMessage {
         text.value("hang", hang, if: hang)
         text.message("forward", forward, if: hasForward)
         text.value("burn_ms", burnMs, if: burnMs != 0)
+        text.messages("trailers", trailers)
         return text.description
     }
 

@@ -219,6 +219,12 @@ package nonisolated struct ConformancePlan: @unchecked Sendable {
     set {_uniqueStorage()._burnMs = newValue}
   }
 
+  /// Metadata of STATUS, whether the call fails or not (TRAILERS).
+  package var trailers: [ConformancePair] {
+    get {_storage._trailers}
+    set {_uniqueStorage()._trailers = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -465,7 +471,7 @@ nonisolated extension ConformanceRequest: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension ConformancePlan: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Plan"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tag\0\u{1}sizes\0\u{1}rounds\0\u{1}echo\0\u{3}delay_ms\0\u{1}failure\0\u{1}pace\0\u{3}ignore_requests\0\u{3}ignore_stop\0\u{1}hang\0\u{1}forward\0\u{3}burn_ms\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tag\0\u{1}sizes\0\u{1}rounds\0\u{1}echo\0\u{3}delay_ms\0\u{1}failure\0\u{1}pace\0\u{3}ignore_requests\0\u{3}ignore_stop\0\u{1}hang\0\u{1}forward\0\u{3}burn_ms\0\u{1}trailers\0")
 
   fileprivate class _StorageClass {
     var _tag: String = String()
@@ -480,6 +486,7 @@ nonisolated extension ConformancePlan: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _hang: Bool = false
     var _forward: ConformanceForward? = nil
     var _burnMs: UInt32 = 0
+    var _trailers: [ConformancePair] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -502,6 +509,7 @@ nonisolated extension ConformancePlan: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _hang = source._hang
       _forward = source._forward
       _burnMs = source._burnMs
+      _trailers = source._trailers
     }
   }
 
@@ -532,6 +540,7 @@ nonisolated extension ConformancePlan: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 10: try { try decoder.decodeSingularBoolField(value: &_storage._hang) }()
         case 11: try { try decoder.decodeSingularMessageField(value: &_storage._forward) }()
         case 12: try { try decoder.decodeSingularUInt32Field(value: &_storage._burnMs) }()
+        case 13: try { try decoder.decodeRepeatedMessageField(value: &_storage._trailers) }()
         default: break
         }
       }
@@ -580,6 +589,9 @@ nonisolated extension ConformancePlan: SwiftProtobuf.Message, SwiftProtobuf._Mes
       if _storage._burnMs != 0 {
         try visitor.visitSingularUInt32Field(value: _storage._burnMs, fieldNumber: 12)
       }
+      if !_storage._trailers.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._trailers, fieldNumber: 13)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -601,6 +613,7 @@ nonisolated extension ConformancePlan: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._hang != rhs_storage._hang {return false}
         if _storage._forward != rhs_storage._forward {return false}
         if _storage._burnMs != rhs_storage._burnMs {return false}
+        if _storage._trailers != rhs_storage._trailers {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -11,7 +11,7 @@ package enum ConformanceSyncServiceContract {
             inline,
             pool,
         ],
-        fingerprint: 0x4b6fef4e82875059
+        fingerprint: 0xeef81823f35d36f6
     )
 
     package static let inline = MethodDescriptor(

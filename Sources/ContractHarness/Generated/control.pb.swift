@@ -54,7 +54,7 @@ package nonisolated enum ConformanceFeature: SwiftProtobuf.Enum, Swift.CaseItera
   /// DrainServer; a client's channel that has several endpoints or finds a new connection after DRAIN.
   case drain // = 7
 
-  /// Reload.
+  /// Reload, in both roles.
   case reload // = 8
 
   /// A client sends calls again by itself.
@@ -63,8 +63,11 @@ package nonisolated enum ConformanceFeature: SwiftProtobuf.Enum, Swift.CaseItera
   /// Several endpoints in one channel.
   case endpoints // = 10
 
-  /// Metadata of STATUS.
+  /// Metadata of STATUS: Plan.trailers and CallResult.trailers.
   case trailers // = 11
+
+  /// A server's connections have an end of their own: Timers.max_age_ms and idle_timeout_ms.
+  case age // = 12
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -85,6 +88,7 @@ package nonisolated enum ConformanceFeature: SwiftProtobuf.Enum, Swift.CaseItera
     case 9: self = .retry
     case 10: self = .endpoints
     case 11: self = .trailers
+    case 12: self = .age
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -103,6 +107,7 @@ package nonisolated enum ConformanceFeature: SwiftProtobuf.Enum, Swift.CaseItera
     case .retry: return 9
     case .endpoints: return 10
     case .trailers: return 11
+    case .age: return 12
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -121,6 +126,7 @@ package nonisolated enum ConformanceFeature: SwiftProtobuf.Enum, Swift.CaseItera
     .retry,
     .endpoints,
     .trailers,
+    .age,
   ]
 
 }
@@ -310,6 +316,7 @@ package nonisolated struct ConformanceCommand: Sendable {
     set {body = .report(newValue)}
   }
 
+  /// Either.
   package var reload: ConformanceReload {
     get {
       if case .reload(let v)? = body {return v}
@@ -359,6 +366,7 @@ package nonisolated struct ConformanceCommand: Sendable {
     case startServer(ConformanceStartServer)
     case drainServer(ConformanceDrainServer)
     case report(ConformanceReport)
+    /// Either.
     case reload(ConformanceReload)
     /// A client.
     case openChannel(ConformanceOpenChannel)
@@ -546,6 +554,11 @@ package nonisolated struct ConformanceTimers: Sendable {
 
   package var drainGraceMs: UInt32 = 0
 
+  /// Servers (AGE): how old a connection may get, and how long it may have no call. A tenth more or less is theirs to choose.
+  package var maxAgeMs: UInt32 = 0
+
+  package var idleTimeoutMs: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -642,7 +655,8 @@ package nonisolated struct ConformanceDrainServer: Sendable {
   package init() {}
 }
 
-/// Takes the files of StartServer's credentials anew, for connections from now on; answered by Done.
+/// Takes the files of StartServer's credentials anew, or those of every OpenChannel; they hold from then on, also for
+/// connections that are open. Answered by Done, or by a failure where they cannot be used: then all stays as it was.
 package nonisolated struct ConformanceReload: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1051,7 +1065,7 @@ package nonisolated struct ConformanceCallResult: @unchecked Sendable {
 fileprivate nonisolated let _protobuf_package = "lockstep.conformance.v1"
 
 nonisolated extension ConformanceFeature: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FEATURE_UNSPECIFIED\0\u{1}STREAMS\0\u{1}SYNC\0\u{1}REPORT\0\u{1}LIMITS\0\u{1}FORWARD\0\u{1}RAW_DETAILS\0\u{1}DRAIN\0\u{1}RELOAD\0\u{1}RETRY\0\u{1}ENDPOINTS\0\u{1}TRAILERS\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FEATURE_UNSPECIFIED\0\u{1}STREAMS\0\u{1}SYNC\0\u{1}REPORT\0\u{1}LIMITS\0\u{1}FORWARD\0\u{1}RAW_DETAILS\0\u{1}DRAIN\0\u{1}RELOAD\0\u{1}RETRY\0\u{1}ENDPOINTS\0\u{1}TRAILERS\0\u{1}AGE\0")
 }
 
 nonisolated extension ConformanceMethod: SwiftProtobuf._ProtoNameProviding {
@@ -1567,7 +1581,7 @@ nonisolated extension ConformanceLimits: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension ConformanceTimers: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Timers"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}handshake_ms\0\u{3}frame_ms\0\u{3}message_ms\0\u{3}write_ms\0\u{3}keepalive_interval_ms\0\u{3}keepalive_timeout_ms\0\u{3}drain_grace_ms\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}handshake_ms\0\u{3}frame_ms\0\u{3}message_ms\0\u{3}write_ms\0\u{3}keepalive_interval_ms\0\u{3}keepalive_timeout_ms\0\u{3}drain_grace_ms\0\u{3}max_age_ms\0\u{3}idle_timeout_ms\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1582,6 +1596,8 @@ nonisolated extension ConformanceTimers: SwiftProtobuf.Message, SwiftProtobuf._M
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.keepaliveIntervalMs) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.keepaliveTimeoutMs) }()
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.drainGraceMs) }()
+      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.maxAgeMs) }()
+      case 9: try { try decoder.decodeSingularUInt32Field(value: &self.idleTimeoutMs) }()
       default: break
       }
     }
@@ -1609,6 +1625,12 @@ nonisolated extension ConformanceTimers: SwiftProtobuf.Message, SwiftProtobuf._M
     if self.drainGraceMs != 0 {
       try visitor.visitSingularUInt32Field(value: self.drainGraceMs, fieldNumber: 7)
     }
+    if self.maxAgeMs != 0 {
+      try visitor.visitSingularUInt32Field(value: self.maxAgeMs, fieldNumber: 8)
+    }
+    if self.idleTimeoutMs != 0 {
+      try visitor.visitSingularUInt32Field(value: self.idleTimeoutMs, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1620,6 +1642,8 @@ nonisolated extension ConformanceTimers: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.keepaliveIntervalMs != rhs.keepaliveIntervalMs {return false}
     if lhs.keepaliveTimeoutMs != rhs.keepaliveTimeoutMs {return false}
     if lhs.drainGraceMs != rhs.drainGraceMs {return false}
+    if lhs.maxAgeMs != rhs.maxAgeMs {return false}
+    if lhs.idleTimeoutMs != rhs.idleTimeoutMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,5 +1,8 @@
-/// Our own implementation with one fault in what it says or hears, planted between it and the wire: what the cases must
-/// find. No product code knows of them.
+import RPCTransport
+import WireCore
+
+/// Our own implementation with one fault: what the cases must find. Most are in what it says or hears, planted between it
+/// and the wire; those of its state are in how this peer uses it. No product code knows of them.
 package enum Mutant: String, Sendable, Hashable, CaseIterable {
     /// The filter without a fault: every case must pass through it as it does without.
     case none
@@ -35,10 +38,45 @@ package enum Mutant: String, Sendable, Hashable, CaseIterable {
     case clientTakesAnyPong = "client-takes-any-pong"
     case clientMakesUpMessages = "client-makes-up-messages"
 
+    case serverFreesSlots = "server-frees-slots"
+    case serverTakesAnyPings = "server-takes-any-pings"
+    case serverWaitsForHello = "server-waits-for-hello"
+    case serverKeepsDeadPeers = "server-keeps-dead-peers"
+    case serverGrowsOld = "server-grows-old"
+    case clientRepeatsLostCalls = "client-repeats-lost-calls"
+
+    /// The fault is in the implementation's state, and nothing stands between it and the wire.
+    var isOfState: Bool {
+        switch self {
+        case .serverFreesSlots, .serverTakesAnyPings, .serverWaitsForHello, .serverKeepsDeadPeers, .serverGrowsOld,
+            .clientRepeatsLostCalls:
+            true
+        default: false
+        }
+    }
+
     /// In which role the fault shows; nil for both.
     package var role: ContractRole? {
         if rawValue.hasPrefix("server") { return .server }
         return rawValue.hasPrefix("client") ? .client : nil
+    }
+}
+
+extension Mutant {
+    /// Longer than any case waits.
+    private static let never = Duration.seconds(3600)
+
+    /// The faults of limits and timers: announced as they should be, and not kept.
+    func plant(in options: inout ServerOptions) {
+        switch self {
+        case .serverTakesAnyPings: options.limits.floods.pings = .max
+        case .serverWaitsForHello:
+            options.handshakeTimeout = Self.never
+            options.limits.handshakeTimeout = WireDuration(Self.never)
+        case .serverKeepsDeadPeers: options.limits.keepaliveInterval = WireDuration(Self.never)
+        case .serverGrowsOld: options.limits.maxAge = nil
+        default: break
+        }
     }
 }
 

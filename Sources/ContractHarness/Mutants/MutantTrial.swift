@@ -61,26 +61,34 @@ package struct MutantTrial: Sendable {
     /// Trials at the same time. Most of a trial is waiting for what the fault keeps from coming.
     private static let jobs = 6
 
-    /// Runs the cases without a fault, once for each role, and then the trials.
+    /// How cases are run without a fault: as with it, so behind a filter where the fault is in one.
+    private struct Control: Hashable {
+        let role: ContractRole
+        let isFiltered: Bool
+    }
+
+    private var control: Control { Control(role: role, isFiltered: !mutant.isOfState) }
+
+    /// Runs the cases without a fault, once for each role and sort of fault, and then the trials.
     ///
     /// - Parameter report: Told of each mutant as its trial ends.
     package static func run(
         _ trials: [MutantTrial], library: CaseLibrary, peer: String, _ report: (Result) -> Void
     ) async throws -> [Result] {
         // How each case fails without a fault; empty: it does not.
-        var healthy: [ContractRole: [String: String]] = [:]
-        for role in ContractRole.allCases {
-            let patterns = trials.filter { $0.role == role }.flatMap(\.cases)
-            guard !patterns.isEmpty else { continue }
-            let outcomes = try await outcomes(.none, role, patterns, library, peer, patience: ContractPlan().patience)
+        var healthy: [Control: [String: String]] = [:]
+        for (control, trials) in Dictionary(grouping: trials, by: \.control) {
+            let outcomes = try await outcomes(
+                control.isFiltered ? Mutant.none : nil, control.role, trials.flatMap(\.cases), library, peer,
+                patience: ContractPlan().patience)
             let verdicts = outcomes.map { ($0.name, $0.isBad ? $0.verdict.detail : "") }
-            healthy[role] = Dictionary(verdicts, uniquingKeysWith: max)
+            healthy[control] = Dictionary(verdicts, uniquingKeysWith: max)
         }
         return try await withThrowingTaskGroup(of: Result.self) { [healthy] group in
             var rest = trials[...]
             func add() {
                 guard let trial = rest.popFirst() else { return }
-                group.addTask { try await trial.run(library, peer, healthy[trial.role] ?? [:]) }
+                group.addTask { try await trial.run(library, peer, healthy[trial.control] ?? [:]) }
             }
             for _ in 0..<jobs { add() }
             var results: [Result] = []
@@ -109,11 +117,11 @@ package struct MutantTrial: Sendable {
     }
 
     private static func outcomes(
-        _ mutant: Mutant, _ role: ContractRole, _ patterns: [String], _ library: CaseLibrary, _ peer: String,
+        _ mutant: Mutant?, _ role: ContractRole, _ patterns: [String], _ library: CaseLibrary, _ peer: String,
         patience: Int
     ) async throws -> [CaseOutcome] {
         var plan = ContractPlan()
-        let command = "\(peer) --mutant \(mutant.rawValue)"
+        let command = mutant.map { "\(peer) --mutant \($0.rawValue)" } ?? peer
         if role == .server { plan.server = command } else { plan.client = command }
         plan.patterns = patterns
         plan.patience = patience

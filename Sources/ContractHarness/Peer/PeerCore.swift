@@ -2,18 +2,21 @@ import Synchronization
 
 /// Carries out commands: our own implementation, in whichever role.
 package final class PeerCore: Sendable {
-    private let client = ReferenceClient()
+    private let client: ReferenceClient
     private let server = Mutex<ReferenceServer?>(nil)
     private let mutant: Mutant?
     private let hidden = Mutex<HiddenAuthority?>(nil)
 
     /// What our own implementation can do.
     static let features: [ConformanceFeature] = [
-        .streams, .sync, .report, .limits, .forward, .rawDetails, .drain, .retry,
+        .streams, .sync, .report, .limits, .forward, .rawDetails, .drain, .reload, .retry, .age,
     ]
 
     /// - Parameter mutant: The fault to plant, for tests of the harness itself.
-    package init(mutant: Mutant? = nil) { self.mutant = mutant }
+    package init(mutant: Mutant? = nil) {
+        self.mutant = mutant
+        client = ReferenceClient(fault: mutant ?? .none)
+    }
 
     package func reply(_ command: ConformanceCommand) async -> ConformanceReply {
         var reply = ConformanceReply()
@@ -36,7 +39,9 @@ package final class PeerCore: Sendable {
         case .closeChannel(let channel): try await client.close(channel)
         case .call(let call): return .callResult(try await client.call(call, id: command.id))
         case .cancelCall(let cancel): client.cancel(cancel.call)
-        case .reload: throw PeerFailure("certificates are read at the start alone")
+        case .reload:
+            try server.withLock { $0 }?.reload()
+            try client.reload()
         case nil: throw PeerFailure("a command that this peer does not know")
         }
         return .done(ConformanceDone())
@@ -60,8 +65,8 @@ package final class PeerCore: Sendable {
     }
 
     private func listen(_ start: ConformanceStartServer) async throws -> (ReferenceServer, String, Int) {
-        guard let mutant else {
-            let server = try await ReferenceServer(start)
+        guard let mutant, !mutant.isOfState else {
+            let server = try await ReferenceServer(start, fault: mutant ?? .none)
             return (server, server.address.host, server.address.port)
         }
         let hidden = try hiddenAuthority()
@@ -71,7 +76,7 @@ package final class PeerCore: Sendable {
     }
 
     private func openChannel(_ channel: ConformanceOpenChannel) async throws {
-        guard let mutant else { return try client.open(channel) }
+        guard let mutant, !mutant.isOfState else { return try client.open(channel) }
         let hidden = try hiddenAuthority()
         try client.open(try await MutantProxy(mutant, role: .client).beforeClient(channel, hidden))
     }

@@ -17,6 +17,7 @@ struct PlannedCall: Sendable {
         _ body: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         tallies.began(plan.tag)
+        if tallies.fault == .serverFreesSlots { return try await abandoned(body) }
         defer { tallies.ended(plan.tag) }
         return try await withTaskCancellationHandler {
             // A task of its own hears nothing of the call's cancellation.
@@ -24,6 +25,24 @@ struct PlannedCall: Sendable {
         } onCancel: {
             tallies.update(plan.tag) { $0.stopped += 1 }
         }
+    }
+
+    /// A mutant's fault: a call that is cancelled ends at once, and its work goes on without a slot.
+    private func abandoned<Value: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        let (results, result) = AsyncThrowingStream<Value, any Error>.makeStream()
+        Task {
+            do {
+                result.yield(try await body())
+                result.finish()
+            } catch {
+                result.finish(throwing: error)
+            }
+            tallies.ended(plan.tag)
+        }
+        for try await value in results { return value }
+        throw CancellationError()
     }
 
     /// What comes before the first response.

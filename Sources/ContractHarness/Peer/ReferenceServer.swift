@@ -13,16 +13,19 @@ package final class ReferenceServer: Sendable {
     private static let concurrency = 8192
 
     package let tallies: Tallies
+    private let tls: TLSIdentity
     private let kind: Kind
     private let serving: Task<Void, any Error>
     package let address: BoundAddress
 
-    package init(_ start: ConformanceStartServer) async throws {
+    /// - Parameter fault: A mutant's, for tests of the harness itself.
+    package init(_ start: ConformanceStartServer, fault: Mutant = .none) async throws {
         let tls = try TLSIdentity(start.credentials)
-        let tallies = Tallies()
-        self.tallies = tallies
+        let tallies = Tallies(fault: fault)
+        (self.tls, self.tallies) = (tls, tallies)
         let forwarder = Forwarder(tls: tls)
-        let options = ServerOptions(start)
+        var options = ServerOptions(start)
+        fault.plant(in: &options)
         if start.sync {
             let handler = ConformanceSyncHandler(tallies: tallies, forwarder: forwarder)
             let server = try SyncServer(
@@ -39,6 +42,9 @@ package final class ReferenceServer: Sendable {
             serving = Task { try await server.run() }
         }
     }
+
+    /// Reads the files of its credentials again.
+    func reload() throws { _ = try tls.reload() }
 
     /// Begins the drain; returns when it is over.
     package func drain() async throws {
@@ -97,6 +103,8 @@ extension WireLimits {
         Self.set(&keepaliveInterval, timers.keepaliveIntervalMs)
         Self.set(&keepaliveTimeout, timers.keepaliveTimeoutMs)
         Self.set(&drainGrace, timers.drainGraceMs)
+        if timers.maxAgeMs > 0 { maxAge = .milliseconds(UInt64(timers.maxAgeMs)) }
+        if timers.idleTimeoutMs > 0 { idleTimeout = .milliseconds(UInt64(timers.idleTimeoutMs)) }
         callCredit = min(callCredit, connectionCredit)
     }
 

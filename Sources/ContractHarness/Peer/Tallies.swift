@@ -8,8 +8,10 @@ package final class Tallies: Sendable {
     }
 
     private let state = Mutex(State())
+    /// A mutant's, planted in the handlers that are counted here.
+    let fault: Mutant
 
-    package init() {}
+    package init(fault: Mutant = .none) { self.fault = fault }
 
     package func tally(_ tag: String) -> ConformanceTally {
         state.withLock { state in

@@ -53,12 +53,17 @@ final class RawConnection: Sendable {
 
     /// Who is at the other end, once the handshake is done; nil when there is nobody with one name.
     func peer() async -> PeerIdentity? {
+        await certificate().flatMap { try? PeerIdentity(certificate: $0) }
+    }
+
+    /// What the other end has shown, DER, once the handshake is done.
+    func certificate() async -> [UInt8]? {
         await settled.wait()
         let channel = channel
         let bytes = try? await channel.eventLoop.submit {
             try channel.pipeline.syncOperations.nioSSL_peerCertificate()?.toDERBytes()
         }.get()
-        return bytes.flatMap { $0 }.flatMap { try? PeerIdentity(certificate: $0) }
+        return bytes.flatMap { $0 }
     }
 
     // MARK: Misbehaving

@@ -10,6 +10,8 @@ struct RawTLS: Sendable {
     var showsCertificate = true
     var alpn = ["lockstep/1"]
     var version = "1.3"
+    /// Files of authorities that it believes as a server, beside its own.
+    var alsoBelieves: [String] = []
 
     func context(asServer: Bool) throws -> NIOSSLContext {
         let chain = try NIOSSLCertificate.fromPEMFile(files.certificateFile).map {
@@ -25,7 +27,8 @@ struct RawTLS: Sendable {
             configuration.privateKey = key
         }
         configuration.applicationProtocols = alpn
-        configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(files.authorityFile))
+        let authorities = try ([files.authorityFile] + alsoBelieves).flatMap { try NIOSSLCertificate.fromPEMFile($0) }
+        configuration.trustRoots = .certificates(authorities)
         // As a client it believes anybody: whom a real client believes is tested from the other side.
         configuration.certificateVerification = asServer ? .noHostnameVerification : .none
         if version == "1.2" {
@@ -42,13 +45,20 @@ struct RawTLS: Sendable {
 enum RawEndpoint {
     private static let timeout = TimeAmount.seconds(5)
 
-    /// - Parameter tls: Nil for TCP alone.
-    static func connect(host: String, port: Int, tls: RawTLS?, isSilent: Bool) async throws -> RawConnection {
+    /// - Parameters:
+    ///   - tls: Nil for TCP alone.
+    ///   - receiveBuffer: Bytes that the kernel may hold for it; nil: as many as it likes, which are megabytes.
+    static func connect(
+        host: String, port: Int, tls: RawTLS?, isSilent: Bool, receiveBuffer: Int? = nil
+    ) async throws -> RawConnection {
         let context = try tls?.context(asServer: false)
         let made = Mutex<RawConnection?>(nil)
         do {
-            _ = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                .connectTimeout(timeout)
+            var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connectTimeout(timeout)
+            if let receiveBuffer {
+                bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: .init(receiveBuffer))
+            }
+            _ = try await bootstrap
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         let connection = RawConnection(channel: channel, isSilent: isSilent)
@@ -80,11 +90,18 @@ final class RawListener: Sendable {
     private let state = Mutex(State())
     private let channel = Mutex<(any Channel)?>(nil)
 
-    /// - Parameter greeting: Sent on each connection as soon as it is there.
-    func start(tls: RawTLS?, greeting: [UInt8], isSilent: Bool) async throws -> Int {
+    /// - Parameters:
+    ///   - greeting: Sent on each connection as soon as it is there.
+    ///   - receiveBuffer: As of `RawEndpoint.connect`.
+    func start(tls: RawTLS?, greeting: [UInt8], isSilent: Bool, receiveBuffer: Int? = nil) async throws -> Int {
         let context = try tls?.context(asServer: true)
-        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        var bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+        if let receiveBuffer {
+            // Accepted connections inherit it.
+            bootstrap = bootstrap.serverChannelOption(.socketOption(.so_rcvbuf), value: .init(receiveBuffer))
+        }
+        let listener = try await bootstrap
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
                     let connection = RawConnection(channel: channel, isSilent: isSilent)

@@ -146,7 +146,10 @@ extension CaseRun {
                     $0.port = target.port
                 }
             ]
-            open.credentials = try stage.authority.credentials(certificate)
+            open.credentials =
+                testCase.rotates && role == .client
+                ? try stage.authority.ownCredentials(certificate, of: stage.owner(testCase))
+                : try stage.authority.credentials(certificate)
             if let limits = settings.value("limits") { open.limits = try ConformanceLimits(json: limits) }
             if let timers = settings.value("timers") { open.timers = try ConformanceTimers(json: timers) }
         }

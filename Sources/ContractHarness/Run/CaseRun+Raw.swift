@@ -53,8 +53,9 @@ extension CaseRun {
         if plain { return nil }
         return RawTLS(
             files: try stage.authority.credentials(name == "none" ? certificate : name),
-            showsCertificate: name != "none",
-            alpn: alpn, version: version)
+            showsCertificate: name != "none", alpn: alpn, version: version,
+            // For a client that rotates to certificates of that authority.
+            alsoBelieves: [stage.authority.strangerFile])
     }
 
     /// `{"connect": "p", "hello": {...} | false, "certificate": "operator", ...}` to the server under test.
@@ -63,9 +64,10 @@ extension CaseRun {
         let isSilent = try fields.bool("silent")
         let greets = fields.value("hello") ?? .object([:])
         let tls = try tls(&fields, stage.caller)
+        let buffer = try fields.int("receive_buffer")
         let server = try await stage.server(testCase).ready
         let connection = try await RawEndpoint.connect(
-            host: server.host, port: Int(server.port), tls: tls, isSilent: isSilent)
+            host: server.host, port: Int(server.port), tls: tls, isSilent: isSilent, receiveBuffer: buffer)
         connections[name] = connection
         guard greets != .bool(false) else { return }
         _ = try await Self.frame(of: .hello, on: connection, until: deadline, skipping: [])
@@ -90,7 +92,9 @@ extension CaseRun {
         }
         let tls = try tls(&fields, "conformance")
         let isClosed = try fields.bool("closed")
-        let port = try await listener.start(tls: tls, greeting: greeting, isSilent: isSilent)
+        let buffer = try fields.int("receive_buffer")
+        let port = try await listener.start(
+            tls: tls, greeting: greeting, isSilent: isSilent, receiveBuffer: buffer)
         if isClosed { await listener.close() }
         await listeners.updateValue(listener, forKey: name)?.close()
         endpoint = .with {

@@ -87,6 +87,8 @@ final class CaseRun {
         case "for": try await loop(&fields)
         case "start", "repeat", "await", "call", "cancel", "close_channel": try await performCall(verb, &fields)
         case "report", "drain", "await_drain", "alive": try await performServer(verb, &fields)
+        case "rotate": try await rotate(&fields)
+        case "expect_certificate": try await expectCertificate(&fields)
         case "wait_ms":
             // Time is what such a step tests: a stall, or a pause of the script's own.
             try await Task.sleep(for: .milliseconds(try fields.int("wait_ms") ?? 0))

@@ -10,17 +10,21 @@ final class HarnessAuthority: Sendable {
     private let authority: Authority
     private let stranger: Authority
     private let made = Mutex<[String: ConformanceCredentials]>([:])
+    /// The certificate of the authority that nobody believes, until a case has its implementation do so.
+    let strangerFile: String
 
     private static let prefix = "spiffe://lockstep.local/service/"
     private static let day = TimeInterval(86_400)
 
     init() throws {
         folder = NSTemporaryDirectory() + "lockstep-contract-\(UUID().uuidString)"
+        strangerFile = "\(folder)/stranger.pem"
         authority = try Authority(now: Date())
         stranger = try Authority(now: Date())
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        try write(authority.certificate.serializeAsPEM().pemString, "ca.pem", mode: 0o644)
+        try write(try Self.pem([authority]), "ca.pem", mode: 0o644)
+        try write(try Self.pem([stranger]), "stranger.pem", mode: 0o644)
     }
 
     func remove() { try? FileManager.default.removeItem(atPath: folder) }
@@ -51,6 +55,50 @@ final class HarnessAuthority: Sendable {
             $0.keyFile = "\(folder)/\(file).key"
             $0.authorityFile = "\(folder)/ca.pem"
         }
+    }
+
+    /// A certificate in files that one implementation alone reads: `rotate` replaces them.
+    ///
+    /// - Parameter owner: Whose files they are.
+    func ownCredentials(_ service: String, of owner: String) throws -> ConformanceCredentials {
+        let place = owner.replacingOccurrences(of: "/", with: "-")
+        return try made.withLock { made in
+            if let known = made["\(place)/\(service)"] { return known }
+            try FileManager.default.createDirectory(atPath: "\(folder)/\(place)", withIntermediateDirectories: true)
+            let new = ConformanceCredentials.with {
+                $0.certificateFile = "\(folder)/\(place)/\(service).pem"
+                $0.keyFile = "\(folder)/\(place)/\(service).key"
+                $0.authorityFile = "\(folder)/\(place)/ca.pem"
+            }
+            try replace(service, in: place, by: .old, believing: [.old])
+            made["\(place)/\(service)"] = new
+            return new
+        }
+    }
+
+    /// The authorities of a rotation: the one that everybody believes, and the other.
+    enum Issuer: String, Sendable {
+        case old
+        case new
+    }
+
+    /// Writes a new certificate and key over those that `ownCredentials` has made.
+    func replaceCredentials(_ service: String, of owner: String, by issuer: Issuer, believing: [Issuer]) throws {
+        let place = owner.replacingOccurrences(of: "/", with: "-")
+        try made.withLock { _ in try replace(service, in: place, by: issuer, believing: believing) }
+    }
+
+    private func replace(_ service: String, in place: String, by issuer: Issuer, believing: [Issuer]) throws {
+        let key = P256.Signing.PrivateKey()
+        let kind = issuer == .old ? "" : "wrong-ca"
+        let certificate = try issue(kind, service, Certificate.PublicKey(key.publicKey))
+        try write(certificate.serializeAsPEM().pemString, "\(place)/\(service).pem", mode: 0o644)
+        try write(key.pemRepresentation, "\(place)/\(service).key", mode: 0o600)
+        try write(try Self.pem(believing.map { $0 == .old ? authority : stranger }), "\(place)/ca.pem", mode: 0o644)
+    }
+
+    private static func pem(_ authorities: [Authority]) throws -> String {
+        try authorities.map { try $0.certificate.serializeAsPEM().pemString }.joined(separator: "\n")
     }
 
     func keep(_ credentials: ConformanceCredentials, as name: String) { made.withLock { $0[name] = credentials } }

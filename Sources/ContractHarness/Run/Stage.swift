@@ -53,17 +53,23 @@ final class Stage: Sendable {
         let key = testCase.isAlone ? "alone: \(testCase.name)" : testCase.server.text
         let task = servers.withLock { servers in
             if let known = servers[key] { return known }
-            let task = Task { try await start(testCase.server) }
+            let task = Task { try await start(testCase) }
             servers[key] = task
             return task
         }
         return try await task.value
     }
 
-    private func start(_ settings: JSONValue) async throws -> RunningServer {
+    /// Whose files a case replaces that runs alone.
+    func owner(_ testCase: ContractCase) -> String { "\(role.rawValue)-\(testCase.name)" }
+
+    private func start(_ testCase: ContractCase) async throws -> RunningServer {
         let link = try makeServer()
-        var start = try ConformanceStartServer(json: settings)
-        start.credentials = try authority.credentials("conformance")
+        var start = try ConformanceStartServer(json: testCase.server)
+        start.credentials =
+            testCase.rotates && role == .server
+            ? try authority.ownCredentials("conformance", of: owner(testCase))
+            : try authority.credentials("conformance")
         guard case .serverReady(let ready) = try await link.send(.startServer(start)) else {
             throw StepFailure("the peer answers `start_server` with something else")
         }

@@ -10,6 +10,8 @@ struct LoadPlan: Sendable {
     let seconds: Double
     let offLoop: Bool
     let stream: Bool
+    /// Bytes of the streams that share the connections with the calls; 0: none.
+    let beside: Int
 
     /// Not measured.
     static let warmUp = Duration.seconds(1)
@@ -28,6 +30,8 @@ struct LoadReport: Sendable {
     var calls = 0
     /// From the beginning on.
     var refused = 0
+    /// Bytes of streams beside the calls.
+    var streamed = 0
     var seconds = 0.0
     var latencies = Latencies()
     /// CPU that this process used, microseconds.
@@ -36,7 +40,7 @@ struct LoadReport: Sendable {
     var json: String {
         let rate = seconds > 0 ? Double(calls) / seconds : 0
         let values: [(String, Double)] = [
-            ("calls", Double(calls)), ("refused", Double(refused)), ("seconds", seconds), ("rate", rate),
+            ("calls", Double(calls)), ("refused", Double(refused)), ("streamed", Double(streamed)), ("seconds", seconds), ("rate", rate),
             ("p50_us", latencies.quantile(0.5)), ("p99_us", latencies.quantile(0.99)),
             ("p999_us", latencies.quantile(0.999)), ("cpu_us", cpu),
         ]

@@ -39,6 +39,9 @@ struct RPCLoad {
                     }
                 }
             }
+            if plan.beside > 0 {
+                for pool in pools { group.addTask { try await pourBeside(pool, start, end) } }
+            }
             group.addTask {
                 try await Task.sleep(until: start)
                 LoadPlan.announceStart()
@@ -49,6 +52,7 @@ struct RPCLoad {
             return try await group.reduce(into: LoadReport()) { total, part in
                 total.calls += part.calls
                 total.refused += part.refused
+                total.streamed += part.streamed
                 total.cpu += part.cpu
                 total.latencies.add(part.latencies)
             }
@@ -116,6 +120,31 @@ struct RPCLoad {
                 report.latencies.add(before.duration(to: after))
             }
             before = after
+        }
+        return report
+    }
+
+    /// Bytes of a message of the streams beside calls.
+    private static let piece = 64 * 1024
+
+    /// One stream after the other, whole ones, for as long as calls are measured.
+    private func pourBeside(
+        _ pool: ClientPool, _ start: ContinuousClock.Instant, _ end: ContinuousClock.Instant
+    ) async throws -> LoadReport {
+        let request = RelayPourRequest.with {
+            $0.payload = Data(count: Self.piece)
+            $0.count = UInt32(clamping: plan.beside / Self.piece)
+        }
+        var report = LoadReport()
+        while ContinuousClock.now < end {
+            report.streamed += try await RelayServiceClient(pool).pour(request) { responses in
+                var bytes = 0
+                while let response = try await responses.next() {
+                    let now = ContinuousClock.now
+                    if now >= start, now < end { bytes += response.payload.count }
+                }
+                return bytes
+            }
         }
         return report
     }

@@ -116,6 +116,23 @@ import Testing
         }
     }
 
+    /// Secrets and chosen text in one compressor tell each other's lengths (CRIME, BREACH).
+    @Test(arguments: HTTPKind.allCases)
+    func answersAreNeverCompressed(kind: HTTPKind) async throws {
+        try await LiveGateway.run { live in
+            let token = try live.test.accessToken()
+            for coding in ["gzip", "br, zstd, deflate;q=0.5", "*", "identity;q=0, gzip"] {
+                for path in ["/v1/users/me", "/openapi.json"] {
+                    let answer = try await live.send(
+                        "GET", path, token: token, headers: [("Accept-Encoding", coding)], over: kind)
+                    #expect(answer.status == 200)
+                    #expect(answer.headers["content-encoding"].isEmpty, "\(path) for \(coding)")
+                    #expect(String(decoding: answer.body, as: UTF8.self).hasPrefix("{"), "\(path) for \(coding)")
+                }
+            }
+        }
+    }
+
     @Test func failuresInsideAreToldInGeneralTerms() async throws {
         try await LiveGateway.run { live in
             let token = try live.test.accessToken()

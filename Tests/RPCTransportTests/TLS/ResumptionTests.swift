@@ -46,6 +46,57 @@ struct ResumptionTests {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// Its session's file, once a first connection has been made.
+    private func session(_ address: BoundAddress, _ observer: RecordingObserver) async throws -> String {
+        let session = files.path("session")
+        _ = try await connect(address, ["-sess_out", session]) { _ in
+            try await until { observer.all.opened.count == 1 && FileManager.default.fileExists(atPath: session) }
+        }
+        return session
+    }
+
+    /// Has `s_client` believe that the server takes early data on this session: max_early_data is field 15 of the session's
+    /// ASN.1, just before the protocol that ALPN agreed upon. It offers none otherwise.
+    private static func inviteEarlyData(_ file: String) throws {
+        let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
+        var session = try #require(Data(base64Encoded: lines.filter { !$0.hasPrefix("-") }.joined()))
+        let alpn = Data("lockstep/1".utf8)
+        let agreed = Data([0xB0, UInt8(alpn.count + 2), 0x04, UInt8(alpn.count)]) + alpn
+        let place = try #require(session.range(of: agreed)).lowerBound
+        session.insert(contentsOf: [0xAF, 4, 2, 2, 0x40, 0], at: place)
+        try #require(session[1] == 0x82, "a session of another length than is expected here")
+        (session[2], session[3]) = (UInt8((session.count - 4) >> 8), UInt8(truncatingIfNeeded: session.count - 4))
+        let text = session.base64EncodedString(options: [.lineLength64Characters, .endLineWithLineFeed])
+        let name = "SSL SESSION PARAMETERS"
+        try "-----BEGIN \(name)-----\n\(text)\n-----END \(name)-----\n".write(
+            toFile: file, atomically: true, encoding: .utf8)
+    }
+
+    @Test("Early data that a resumed session offers is refused, and none of it is heard")
+    func earlyData() async throws {
+        let observer = RecordingObserver()
+        let server = try AsyncServer(
+            handlers: [TestAsyncService(asyncMethods: [.echo])], tls: try files.identity("auth"), observer: observer)
+        let address = try await server.start()
+        let running = Task { try await server.run() }
+        let session = try await session(address, observer)
+        let invited = try await connect(address, ["-sess_in", session, "-sess_out", session]) { _ in
+            try await until { observer.all.opened.count == 2 }
+        }
+        #expect(!invited.contains("Max Early Data: 1"), "a session invites early data: \(invited)")
+
+        try Self.inviteEarlyData(session)
+        // Were it heard, it would be no HELLO, and the connection would end.
+        try files.write("nonsense", to: "early")
+        let offered = try await connect(address, ["-sess_in", session, "-early_data", files.path("early")]) { _ in
+            try await until { observer.all.opened.count == 3 }
+        }
+        #expect(offered.contains("Early data was rejected"), "\(offered)")
+        #expect(offered.contains("Reused, TLSv1.3"), "\(offered)")
+        server.shutdown()
+        try await running.value
+    }
+
     @Test("A resumed session has the identity of its first handshake, and none once its authority is gone")
     func resumption() async throws {
         let observer = RecordingObserver()
@@ -54,11 +105,7 @@ struct ResumptionTests {
             handlers: [TestAsyncService(asyncMethods: [.echo])], tls: identity, observer: observer)
         let address = try await server.start()
         let running = Task { try await server.run() }
-        let session = files.path("session")
-
-        _ = try await connect(address, ["-sess_out", session]) { _ in
-            try await until { observer.all.opened.count == 1 && FileManager.default.fileExists(atPath: session) }
-        }
+        let session = try await session(address, observer)
         let resumed = try await connect(address, ["-sess_in", session, "-sess_out", session]) { _ in
             try await until { observer.all.opened.count == 2 }
         }

@@ -15,8 +15,9 @@ struct ContractRunCommand: AsyncParsableCommand {
               lockstep contract run --client 'python3 peer.py' --run 'unary/*' --run 'status/*'
               lockstep contract run --service auth --service email
 
-            Ends with 0 when nothing failed, 1 when a case did or one on the known-failing list passed, 64 for a bad \
-            command, 65 for bad cases, 69 when an implementation does not start or does not speak the protocol.
+            Ends with 0 when nothing failed, 1 when a case did, one on the known-failing list passed or the coverage is not \
+            what its file says, 64 for a bad command, 65 for bad cases, 69 when an implementation does not start or \
+            does not speak the protocol.
             """)
 
     @Option(help: ArgumentHelp("The server under test, as a shell takes it.", valueName: "command"))
@@ -38,6 +39,12 @@ struct ContractRunCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Cases expected to fail: lines of `server NAME` or `client NAME`.", valueName: "file"))
     var knownFailing: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What an implementation is spared: lines of `server NAME` or `client NAME`, and of `runs server NUMBER`. "
+                + "Another outcome fails.", valueName: "file"))
+    var coverage: String?
 
     @Option(help: ArgumentHelp("Writes the outcomes as JUnit XML.", valueName: "file"))
     var junit: String?
@@ -61,6 +68,7 @@ struct ContractRunCommand: AsyncParsableCommand {
         try await CommandFailure.reported {
             let library = try selection.library()
             let plan = try plan(library)
+            let expected = try expectedCoverage()
             StandardError.print("seed \(plan.seed)")
             let run = ContractRun(library: library, plan: plan)
             var outcomes = try await Self.carriedOut { try await run.run() }
@@ -73,7 +81,19 @@ struct ContractRunCommand: AsyncParsableCommand {
             guard !outcomes.isEmpty else {
                 throw CommandFailure("No case has such a name; `lockstep contract list` shows them.", status: 64)
             }
-            try show(outcomes, seed: plan.seed)
+            try show(outcomes, seed: plan.seed, expected)
+        }
+    }
+
+    private func expectedCoverage() throws -> ExpectedCoverage? {
+        guard let coverage else { return nil }
+        guard let text = try? String(contentsOfFile: coverage, encoding: .utf8) else {
+            throw CommandFailure("\(coverage) cannot be read.", status: 66)
+        }
+        do {
+            return try ExpectedCoverage(parsing: text)
+        } catch {
+            throw CommandFailure("\(coverage): \(error)", status: 65)
         }
     }
 
@@ -109,12 +129,15 @@ struct ContractRunCommand: AsyncParsableCommand {
         return plan
     }
 
-    private func show(_ outcomes: [CaseOutcome], seed: UInt64) throws {
+    private func show(_ outcomes: [CaseOutcome], seed: UInt64, _ expected: ExpectedCoverage?) throws {
         print(OutcomeTable(outcomes, isColoured: isatty(STDOUT_FILENO) == 1).text)
         let files = OutcomeFiles(outcomes, seed: seed)
         try Self.write(files.junit, to: junit)
         try Self.write(files.json, to: json)
-        if outcomes.contains(where: \.isBad) { throw ExitCode(1) }
+        let isWhole = selection.run.isEmpty || selection.run == ["*"]
+        let differences = expected?.differences(outcomes, isWhole: isWhole) ?? []
+        for difference in differences { print("COVERAGE \(difference) (\(coverage ?? ""))") }
+        if outcomes.contains(where: \.isBad) || !differences.isEmpty { throw ExitCode(1) }
     }
 
     private static func write(_ text: String, to path: String?) throws {

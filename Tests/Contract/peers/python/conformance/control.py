@@ -16,11 +16,11 @@ from .service import Service
 from .stdio import Pipe
 
 NAME = "lockstep-python 1.0"
-FEATURES = ["STREAMS", "REPORT", "LIMITS", "FORWARD", "RAW_DETAILS", "DRAIN", "RELOAD", "TRAILERS"]
+FEATURES = ["STREAMS", "REPORT", "LIMITS", "FORWARD", "RAW_DETAILS", "DRAIN", "RELOAD", "TRAILERS", "AGE"]
 TIMERS = {
     "handshake": "handshake_ms", "frame": "frame_ms", "message": "message_ms", "write": "write_ms",
     "keepalive_interval": "keepalive_interval_ms", "keepalive_timeout": "keepalive_timeout_ms",
-    "drain_grace": "drain_grace_ms",
+    "drain_grace": "drain_grace_ms", "max_age": "max_age_ms", "idle": "idle_timeout_ms",
 }
 LIMITS = {
     "max_frame_size", "max_concurrent_calls", "connection_credit", "call_credit", "max_metadata_size",
@@ -95,7 +95,10 @@ class Peer:
         reply.done.SetInParent()
 
     async def reload(self, command, reply: Reply):
-        await self.running().listen()
+        if self.server:
+            await self.server.reload()
+        for channel in self.channels.values():
+            channel.reload()
         reply.done.SetInParent()
 
     async def report(self, command, reply: Reply):

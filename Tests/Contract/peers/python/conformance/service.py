@@ -68,6 +68,7 @@ class Answer:
         first = await self.first_request()
         self.plan = first.plan if first else Plan()
         self.tally = self.service.counters.begin(self.plan.tag)
+        self.call.trailers = [(pair.name, pair.value) for pair in self.plan.trailers]
         if first:
             self.note(first)
         try:

@@ -144,6 +144,18 @@ class Channel:
         self.old: set = set()  # links whose last calls are ending
         self.connecting: dict = {}  # endpoint -> task
         self.is_closed = False
+        self.context, self.believed = credentials.client(), credentials.believed()
+
+    def reload(self):
+        """Takes the credentials as they are in their files now; connections end when an authority is gone (W-108)."""
+        self.context = self.credentials.client()
+        before, self.believed = self.believed, self.credentials.believed()
+        if before - self.believed:
+            for link in list(self.links.values()):
+                self.retire(link)
+                self.old.add(link)
+                link.connection.leave()
+                link.wake()
 
     def call(self, timeout: Optional[float], fail_fast: bool = False, **fields) -> OutgoingCall:
         call = OutgoingCall(self, timeout, **fields)
@@ -185,7 +197,7 @@ class Channel:
 
     async def link(self, endpoint: tuple) -> Link:
         _, link = await asyncio.get_running_loop().create_connection(
-            self.make_link, *endpoint, ssl=self.credentials.client(), server_hostname="lockstep.local",
+            self.make_link, *endpoint, ssl=self.context, server_hostname="lockstep.local",
             ssl_handshake_timeout=self.timers.handshake, ssl_shutdown_timeout=1.0)
         await link.opened
         return link

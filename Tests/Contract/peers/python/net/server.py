@@ -5,7 +5,7 @@ import socket
 import time
 from typing import Awaitable, Callable, Optional
 
-from wire import events, frames
+from wire import events, frames, metadata
 from wire.errors import Code, Processed
 from wire.limits import Limits, Timers
 from wire.server import MethodRules, ServerConnection
@@ -39,6 +39,7 @@ class IncomingCall:
         self.link, self.started = link, started
         self.id, self.method, self.kind = started.call, started.method, started.kind
         self.peer = link.peer
+        self.trailers: list = []  # metadata of STATUS
         self.began = time.monotonic()
         self.requests: asyncio.Queue = asyncio.Queue()  # bytes; None is the end
         self.stopped = asyncio.Event()
@@ -103,6 +104,7 @@ class Server:
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.listener: Optional[asyncio.Server] = None
         self.grace: Optional[float] = None
+        self.believed = credentials.believed()
 
     @property
     def port(self) -> int:
@@ -116,6 +118,18 @@ class Server:
             ssl_shutdown_timeout=1.0)
         if before:
             before.close()
+
+    async def reload(self):
+        """Takes the credentials as they are in their files now.
+
+        Whom an authority has vouched for is not remembered: when one is gone, all connections are drained (W-108).
+        """
+        await self.listen()
+        before, self.believed = self.believed, self.credentials.believed()
+        if before - self.believed:
+            for link in list(self.links):
+                link.connection.drain(time.monotonic(), "certificates are replaced")
+                link.wake()
 
     def link(self) -> Link:
         return Link(self.connection, self.hear)
@@ -183,5 +197,6 @@ class Server:
             # What went wrong is nobody's business but ours.
             status = frames.Status(call.id, Code.INTERNAL, Processed.YES, b"The server failed.")
         del self.calls[call.link, call.id]
+        status.metadata = metadata.encode(call.trailers)
         call.link.connection.finish(call.id, status, time.monotonic())
         call.link.wake()

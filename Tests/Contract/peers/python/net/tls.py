@@ -15,6 +15,12 @@ class Credentials:
     key: str
     authority: str
 
+    def believed(self) -> set:
+        """The authorities in the file."""
+        with open(self.authority, encoding="ascii") as file:
+            blocks = file.read().split("-----END CERTIFICATE-----")
+        return {block.strip() for block in blocks if block.strip()}
+
     def server(self) -> ssl.SSLContext:
         return self.context(ssl.PROTOCOL_TLS_SERVER)
 

@@ -253,6 +253,21 @@ class SelfPlayTests(unittest.IsolatedAsyncioTestCase):
         self.check((await slow).call_result, sizes=[3])
         self.check(await self.call(UNARY, fail_fast=True), Code.UNAVAILABLE, Processed.NO)
 
+    async def test_reload(self):
+        slow = self.start(UNARY, {"tag": "kept", "sizes": [3], "delay_ms": 200})
+        await self.begun("kept")
+        for child in (self.server, self.client):
+            self.assertEqual((await child.ask(reload={})).WhichOneof("body"), "done")
+        self.check((await slow).call_result, sizes=[3])
+        self.check(await self.call(UNARY))
+
+    async def test_trailers(self):
+        trailers = [{"name": "a", "value": b"1"}, {"name": "b-bin", "value": b"\0\1"}, {"name": "a", "value": b"2"}]
+        for failure in ({}, {"failure": {"code": Code.NOT_FOUND}}):
+            result = await self.call(UNARY, {"trailers": trailers, **failure})
+            told = [(pair.name, pair.value) for pair in result.trailers]
+            self.assertEqual(told, [("a", b"1"), ("b-bin", b"\0\1"), ("a", b"2")])
+
     async def test_lost_connection(self):
         call = self.start(UNARY, {"tag": "lost", "hang": True})
         await self.begun("lost")

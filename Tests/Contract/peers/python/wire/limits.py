@@ -1,6 +1,7 @@
 """Limits and timers of WIRE.md, section 12. Sizes in bytes, times in seconds."""
 
 from dataclasses import dataclass
+from typing import Optional
 
 MAX_CALL_ID = 2**31 - 1
 MAX_CREDIT = 2**31 - 1
@@ -42,6 +43,9 @@ class Timers:
     keepalive_interval: float = 10.0
     keepalive_timeout: float = 5.0
     drain_grace: float = 30.0
+    # A server's own (W-108).
+    max_age: Optional[float] = None
+    idle: Optional[float] = None
 
 
 # The bounds of W-14.

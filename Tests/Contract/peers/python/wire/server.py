@@ -13,7 +13,8 @@ from .frames import BIDI, CLIENT_STREAM, SERVER_STREAM, UNARY
 from .limits import MAX_DETAILS, MAX_TEXT, MESSAGE_COST, NO_DEADLINE, RETIRING_ID, Limits, Timers
 
 RECEIVING, RUNNING, SENDING = "receiving", "running", "sending"
-GRACE = 0  # the alarm of the connection itself
+# Alarms of the connection itself.
+GRACE, AGE, IDLE = 0, -1, -2
 
 
 @dataclass
@@ -57,6 +58,11 @@ class ServerConnection(Connection):
         self.late_credit = 0  # what ended calls have left for frames under way to them
         self.last_call: Optional[int] = None  # of our DRAIN
         self.acknowledged = False
+        self.quiet_since, self.seen = now, 0  # since when no look has found a call, and the highest id then
+        if timers.max_age:
+            heapq.heappush(self.alarms, (now + timers.max_age, AGE))
+        if timers.idle:
+            heapq.heappush(self.alarms, (now + timers.idle / 8, IDLE))
 
     @staticmethod
     def accepts_calls(count: int) -> bool:
@@ -296,6 +302,10 @@ class ServerConnection(Connection):
     def alarm(self, id: int, now: float):
         if id == GRACE:
             raise WireError(Close.TIMEOUT, 104, "the drain's grace is over")
+        if id == AGE:
+            return self.drain(now, "the connection is old")
+        if id == IDLE:
+            return self.look(now)
         call = self.calls.get(id)
         if not call:
             return
@@ -303,6 +313,14 @@ class ServerConnection(Connection):
             self.stop(call, Code.DEADLINE_EXCEEDED)
         elif call.state == RECEIVING and now >= call.arrived + self.timers.message:
             self.end_call(call, CallError(Code.DEADLINE_EXCEEDED, 45, "The request did not come whole."), now)
+
+    def look(self, now: float):
+        """W-108: calls need not tell when they come and go; an idle connection ends a little later for it."""
+        if self.calls or self.highest != self.seen:
+            self.seen, self.quiet_since = self.highest, now
+        elif now >= self.quiet_since + self.timers.idle:
+            return self.drain(now, "nobody calls")
+        heapq.heappush(self.alarms, (now + self.timers.idle / 8, IDLE))
 
     def stop(self, call: ServerCall, reason: Code):
         """CANCEL or the deadline."""
