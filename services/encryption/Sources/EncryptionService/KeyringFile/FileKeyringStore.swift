@@ -142,6 +142,7 @@ extension Keyring {
                 guard mayCreate, specification.origin.mayBeMade else {
                     throw .keyMissing(name: specification.name, path: place, origin: specification.origin)
                 }
+                guard count + made.count < Self.maximumKeys else { throw .tooManyKeys(path: place) }
                 guard let key = try? maker.first(specification, now: now) else {
                     throw .crypto("cannot make the key \(specification.name)")
                 }

@@ -14,6 +14,12 @@ package enum KeyringProblem: Error, Equatable, Sendable {
     case notPrivate(path: String, found: String)
     case corrupt(path: String, reason: String)
     case unknownFormat(path: String, version: UInt16)
+    /// More keys than a keyring holds: no process would open it again, so it is not written.
+    case tooManyKeys(path: String)
+    /// More versions of a key than it has.
+    case tooManyVersions(key: String, path: String)
+    /// Longer than what is read.
+    case tooLong(path: String)
     case keyMissing(name: String, path: String, origin: KeySpecification.Origin = .keys)
     case wrongUsage(name: String, path: String, expected: String, origin: KeySpecification.Origin = .keys)
     case inUse(path: String)
@@ -78,6 +84,15 @@ extension KeyringProblem: CustomStringConvertible {
         case .unknownFormat(let path, let version):
             "The keyring \(path) has format \(version), which this release does not know. Start the release that "
                 + "wrote it."
+        case .tooManyKeys(let path):
+            "The keyring \(path) would hold more than \(Keyring.maximumKeys) keys, the most there may be. It was left as it is. Take "
+                + "keys out of encryption.keyring.keys, or destroy some that nobody needs (`lockstep keys destroy`)."
+        case .tooManyVersions(let key, let path):
+            "The key \(key) in \(path) would have more than \(Keyring.maximumVersions) versions, the most there may be. The keyring "
+                + "was left as it is. Make a key of another name."
+        case .tooLong(let path):
+            "The keyring's file \(path) would be longer than \(KeyringCodec.maximumCount >> 20) MiB, the most that is read. It was "
+                + "left as it is. Destroy keys of many versions that nobody needs (`lockstep keys destroy`)."
         case .keyMissing(let name, let path, .keys):
             "The keyring \(path) has no key \(name), which encryption.keyring.keys asks for. Set "
                 + "encryption.keyring.create = true to make it, or correct encryption.keyring.keys."

@@ -160,6 +160,33 @@ extension KeyChange {
     }
 }
 
+extension Keyring {
+    /// Whether a key can be made or brought in beside those that are there.
+    ///
+    /// - Parameter coming: What is done with it at once.
+    func check(_ change: KeyChange, with coming: [KeyOrder]) throws(EncryptionError) {
+        guard change.makesKey else { return }
+        let more = coming.reduce(0) { $0 + ($1.change.makesKey ? 1 : 0) - ($1.change.isDestruction ? 1 : 0) }
+        guard count + more < Self.maximumKeys else { throw .tooManyKeys }
+        guard let kid = change.kid else { return }
+        // Two names for one key that signs would be two rules for who may verify with it.
+        let known = signingKeys.first { $0.versions.contains { $0.material.kid == kid } }?.name
+        if let name = known ?? coming.first(where: { $0.change.kid == kid })?.key { throw .keyHasAnotherName(name) }
+    }
+}
+
+extension KeyChange {
+    fileprivate var isDestruction: Bool { if case .destroy = self { true } else { false } }
+
+    /// Of a key that is brought in to sign.
+    fileprivate var kid: String? { if case .importKey(let material, _, _) = self { material.kid } else { nil } }
+}
+
+extension KeyMaterial {
+    /// Of a key that signs.
+    var kid: String? { if case .sign(_, let kid) = self { kid } else { nil } }
+}
+
 extension KeySettings {
     /// Whether these can be the settings of `key`.
     func check(against key: NamedKey, now: Int64) throws(EncryptionError) {

@@ -18,6 +18,7 @@ extension KeyringKeeper {
             let isWanted = wanted.contains(order.key)
             do throws(EncryptionError) {
                 try order.change.check(order.key, previous[order.key], isWanted: isWanted, now: now)
+                try previous.check(order.change, with: made.map(\.order))
             } catch {
                 report(.refused(order, error))
                 continue

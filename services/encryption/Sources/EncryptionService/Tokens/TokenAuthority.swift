@@ -114,7 +114,10 @@ package struct TokenAuthority: Sendable {
             throw .denied(caller: caller.service, key: KeyPolicy.anyKey, operation: operation)
         }
         let now = clock()
-        guard let set = try? JWKSet(granted.flatMap { live($0, now: now) }) else { throw .cryptoFailed }
+        // One key may have two names: then it is one key.
+        var kids: Set<String> = []
+        let keys = granted.flatMap { live($0, now: now) }.filter { kids.insert($0.kid).inserted }
+        guard let set = try? JWKSet(keys) else { throw .cryptoFailed }
         return set
     }
 
