@@ -31,6 +31,8 @@ package enum KeyringProblem: Error, Equatable, Sendable {
     case sharedForked(generation: UInt64)
     /// The database holds an earlier keyring than a process of this host has seen: the mark says so.
     case sharedPutBack(generation: UInt64, known: UInt64, mark: String)
+    /// The source holds other master keys than the one under which a shared keyring is sealed.
+    case masterKeyNotTaken(path: String)
     /// Another command replaces the master key.
     case masterKeyLocked(path: String)
     /// The token refused the PIN: it is not tried again before somebody changes something.
@@ -125,6 +127,10 @@ extension KeyringProblem: CustomStringConvertible {
             "The database of encryption.keyring.database was put back: its keyring has generation \(generation), and a process of "
                 + "this host has used \(known). Restore the later one. Without it, what was sealed under keys that it alone has is lost; "
                 + "only if that is acceptable, stop all processes, remove \(mark) on each host, start again, and rotate all AEAD keys."
+        case .masterKeyNotTaken(let path):
+            "\(path) does not hold the master key under which the keyring in encryption.keyring.database is sealed, neither alone nor "
+                + "as `next` or `old`. The one in use goes on in this process, which would not start again: put the right file there. To "
+                + "replace the master key call `lockstep keys master rotate`."
         case .masterKeyLocked(let path):
             "Another command replaces the master key (it holds \(path)). Wait until it has ended, then call this again."
         case .pinRefused(let module, let reason): "PKCS #11, \(module): \(reason)."

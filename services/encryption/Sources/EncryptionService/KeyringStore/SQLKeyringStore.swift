@@ -59,6 +59,7 @@ final class SQLKeyringStore: KeyringStore {
         beginsAfter: UInt64 = 0
     ) throws(KeyringProblem) {
         guard let random = try? RandomBytes.generate(16) else { throw .crypto("no random bytes") }
+        codec.masterKeys.share()
         self.database = database
         self.codec = codec
         self.lease = lease
@@ -89,7 +90,7 @@ final class SQLKeyringStore: KeyringStore {
 
     func save(_ keyring: Keyring, records: [AuditRecord.Line]) throws {
         // Whoever changes the keys while the master key is replaced seals all of it under the new one.
-        let isSealedAnew = try isToBeSealedAnew()
+        let isSealedAnew = codec.masterKeys.glance()
         let sealed = try codec.seal(keyring)
         let (known, next) = (Int64(clamping: keyring.generation) - 1, Int64(clamping: keyring.generation))
         do {

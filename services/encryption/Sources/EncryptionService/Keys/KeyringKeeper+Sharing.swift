@@ -68,6 +68,8 @@ extension KeyringKeeper {
     func gather() throws {
         guard store.isShared else { return }
         for _ in 0..<Self.attempts {
+            // Whoever cannot open what is there says no more that it lives: nothing is gained by waiting for it.
+            if isBehind.load(ordering: .relaxed) { try takeOver() }
             try prepare()
             let (start, held) = (uptime(), keyring.generation)
             let meeting = try store.meet(holding: held, forgetting: watch.withLock { $0.lapsed })
@@ -81,7 +83,10 @@ extension KeyringKeeper {
     /// Shows handlers what the store holds, when that is another keyring.
     private func takeOver() throws {
         let known = keyring
-        guard let loaded = try store.load(otherThan: known.generation) else { return }
+        isBehind.store(true, ordering: .relaxed)
+        let found = try store.load(otherThan: known.generation)
+        isBehind.store(false, ordering: .relaxed)
+        guard let loaded = found else { return }
         let next = loaded.keepingMeters(of: known)
         inbox.withLock { _ in published.withLock { $0.keyring = next } }
         report(.reloaded(generation: next.generation))

@@ -91,6 +91,10 @@ package final class KeyringKeeper: Sendable {
     private static let sealInterval: Int64 = 60_000_000
     /// When the sealed keyring last knew the log's end. Used by the keyring thread.
     private let sealedAt = Atomic<Int64>(0)
+    /// Whether there is a keyring that this process could not take over when it last tried. Used by the keyring thread.
+    let isBehind = Atomic(false)
+    /// The master keys that the audit log knows of.
+    let masterKeys = Mutex<String?>(nil)
     let wanted: Set<String>
     let clock: MicrosecondClock
     let report: @Sendable (KeyringEvent) -> Void
