@@ -12,7 +12,7 @@ extension KeyringKeeper {
         let (now, previous) = (clock(), keyring)
         let orders = work.ordered + automatic(previous, besides: work.orders, now: now)
         let isStopped = published.withLock { $0.isStopped }
-        guard !orders.isEmpty || isStopped else { return [] }
+        guard !orders.isEmpty || isStopped || !audited.withLock({ $0.changes.isEmpty }) else { return [] }
         var made: [(order: KeyOrder, key: NamedKey?, entry: AuditEntry)] = []
         for order in orders {
             let isWanted = wanted.contains(order.key)
@@ -33,7 +33,7 @@ extension KeyringKeeper {
             for change in made { byName[change.order.key] = change.key }
         }
         if !made.isEmpty || !records.isEmpty { try save(next, records) }
-        audited.withLock { $0.entries.subtract(made.map(\.entry)) }
+        audited.withLock { $0.settle(made.map(\.entry)) }
         for key in made.compactMap(\.key) { allow(key, after: previous[key.name]) }
         publish(next, orders, exports: made.map(\.order).filter(\.change.isExport), now: now)
         for change in made { report(.changed(change.order, version: change.key.map { $0.next - 1 } ?? 0)) }
@@ -67,16 +67,17 @@ extension KeyringKeeper {
 
     private func write(_ entries: [AuditEntry], known: AuditHead, isStopped: Bool) throws -> AuditHead? {
         guard let audit else { return nil }
-        let progress = audited.withLock { $0 }
-        var new = entries.filter { !progress.entries.contains($0) }
+        var progress = audited.withLock { $0 }
+        var new = progress.takeBack(unless: entries)
+        new += entries.filter { progress.entries[$0] == nil }
         if isStopped { new.append(AuditEntry(action: AuditEntry.resume, actor: KeyActor.keyring.name)) }
         guard !new.isEmpty else { return progress.head }
         do {
             let head = try audit.append(new, known: progress.head ?? known)
-            audited.withLock { progress in
-                progress.head = head
-                progress.entries.formUnion(entries)
-            }
+            progress.head = head
+            let first = head.sequence + 1 - UInt64(new.count)
+            for (entry, number) in zip(new, first...) where entries.contains(entry) { progress.entries[entry] = number }
+            audited.withLock { $0 = progress }
             setStopped(by: nil)
             return head
         } catch {
@@ -201,6 +202,18 @@ extension KeyringKeeper {
         let expiresAt = clock() + Self.wrappingKeyLife
         published.withLock { $0.wrapping = (key, expiresAt) }
         inbox.withLock { $0.wantsWrappingKey = false }
+    }
+}
+
+extension KeyringKeeper.Audited {
+    /// Forgets all changes that the log tells of, when one of them is not to be made any more.
+    ///
+    /// - Returns: The record that takes them back. Those that are to be made after all are told of again.
+    fileprivate mutating func takeBack(unless entries: [AuditEntry]) -> [AuditEntry] {
+        guard self.entries.keys.contains(where: { $0.isChange && !entries.contains($0) }) else { return [] }
+        let numbers = changes
+        self.entries = self.entries.filter { !$0.key.isChange }
+        return [.notDone(numbers)]
     }
 }
 

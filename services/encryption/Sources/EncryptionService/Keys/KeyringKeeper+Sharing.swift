@@ -107,10 +107,12 @@ extension KeyringKeeper {
         do {
             try unlessSuperseded {
                 guard try store.isToBeSealedAnew(), let sealing = store.sealing else { return }
+                // What is told of and not made must stay after what the sealed keyring knows of the log.
+                guard audited.withLock({ $0.changes.isEmpty }) else { return }
                 let (head, records) = try tell([Self.sealing(under: sealing)], known: keyring.audit, isStopped: false)
                 let next = keyring.changed(audit: head) { _ in }
                 try save(next, records)
-                audited.withLock { $0.entries.subtract([Self.sealing(under: sealing)]) }
+                audited.withLock { $0.settle([Self.sealing(under: sealing)]) }
                 inbox.withLock { _ in published.withLock { $0.keyring = next } }
                 report(.sealedAnew(masterKey: sealing.id))
             }

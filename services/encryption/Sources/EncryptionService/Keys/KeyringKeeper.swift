@@ -68,7 +68,15 @@ package final class KeyringKeeper: Sendable {
     /// What the audit log holds already of changes that are not durable yet. Used by whoever writes the keyring.
     struct Audited {
         var head: AuditHead?
-        var entries: Set<AuditEntry> = []
+        /// With the numbers of their records.
+        var entries: [AuditEntry: UInt64] = [:]
+
+        /// The numbers of records that tell of changes of keys, in order.
+        var changes: [UInt64] { entries.filter(\.key.isChange).map(\.value).sorted() }
+
+        mutating func settle(_ done: [AuditEntry]) {
+            for entry in done { entries[entry] = nil }
+        }
     }
 
     let published: Mutex<Snapshot>
