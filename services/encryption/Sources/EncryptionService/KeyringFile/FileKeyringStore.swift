@@ -58,6 +58,8 @@ struct FileKeyringStore: KeyringStore {
         _ location: KeyringLocation, wanted: [KeySpecification], mayCreate: Bool, maker: KeyMaker, audit: AuditLog,
         now: Int64
     ) throws(KeyringProblem) -> (FileKeyringStore, Keyring) {
+        // The same keys with two counters: what was moved away is not used again.
+        if PrivateFile.exists(location.sharedMark) { throw .movedAway(path: location.keyring, mark: location.sharedMark) }
         let lock = try ProcessLock(location.lock)
         let file = try PrivateFile.read(location.keyring, maximumCount: KeyringCodec.maximumCount)
         if file == nil, PrivateFile.exists(location.mark) {

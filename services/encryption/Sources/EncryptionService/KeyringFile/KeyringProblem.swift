@@ -43,6 +43,8 @@ package enum KeyringProblem: Error, Equatable, Sendable {
     case unreachable(reason: String)
     /// The database holds no keyring, and there is one in a file.
     case notMoved(path: String)
+    /// A keyring in a file, where one in a database is used.
+    case movedAway(path: String, mark: String)
     /// Uses of keys are told of by one process with a log of its own.
     case usesNotShared
     /// The database holds a keyring already, so that none can be moved there.
@@ -140,6 +142,9 @@ extension KeyringProblem: CustomStringConvertible {
         case .notMoved(let path):
             "The database of encryption.keyring.database holds no keyring, but there is one at \(path). Move it with "
                 + "`lockstep keys move`, or remove the setting."
+        case .movedAway(let path, let mark):
+            "The keyring of \(path) is in a database: \(mark) says so. Set encryption.keyring.database again. Only if that keyring is "
+                + "given up for one in a file, remove \(mark)."
         case .usesNotShared:
             "encryption.audit.uses and encryption.keyring.database exclude each other: take one of them out."
         case .alreadyThere:

@@ -85,7 +85,9 @@ extension KeyChange {
         guard let key else { throw .unknownKey(name) }
         switch (self, key.state) {
         case (.create, _), (.importKey, _): return
-        case (.destroy, .pendingDestruction(let time)) where time <= now: return
+        case (.destroy, .pendingDestruction(let time)) where time <= now:
+            // Configuration has come to want it meanwhile.
+            if isWanted { throw .keyInUse(name) }
         case (.destroy, _): throw .notPendingDestruction(key: name)
         case (.cancelDestruction, .pendingDestruction): return
         case (.cancelDestruction, _): throw .notPendingDestruction(key: name)

@@ -116,11 +116,17 @@ extension KeyringKeeper {
         keyring.keys.compactMap { key in
             guard orders[key.name] == nil else { return nil }
             if case .pendingDestruction(let time) = key.state {
-                return time <= now ? KeyOrder(key: key.name, change: .destroy, actor: .keyring) : nil
+                return time <= now && withheld(key) == nil ? KeyOrder(key: key.name, change: .destroy, actor: .keyring) : nil
             }
             let isOld = key.isDue(publishLead: maker.publishLead).map { $0 <= now } ?? false
             return isOld || isWorn(key, now: now) ? KeyOrder(key: key.name, change: .rotate, actor: .keyring) : nil
         }
+    }
+
+    /// The destruction of a key that configuration has come to want since it was asked for: it is not made.
+    func withheld(_ key: NamedKey) -> KeyOrder? {
+        guard wanted.contains(key.name), case .pendingDestruction = key.state else { return nil }
+        return KeyOrder(key: key.name, change: .destroy, actor: .keyring)
     }
 
     private func isWorn(_ key: NamedKey, now: Int64) -> Bool {

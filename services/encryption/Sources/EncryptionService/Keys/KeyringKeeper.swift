@@ -235,6 +235,7 @@ package final class KeyringKeeper: Sendable {
             report(.failed(error))
             wake.signal()
         }
+        for order in keyring.keys.compactMap(withheld) { report(.refused(order, .keyInUse(order.key))) }
         inbox.withLock { $0.phase = .running }
         let thread = Thread { [self] in run() }
         thread.name = "keyring"
@@ -300,7 +301,7 @@ extension KeyringKeeper {
     /// - Parameter retry: Nil unless something failed, and nothing of what is due is done before.
     private func sleep(until retry: DispatchTime?) {
         let due = keyring.keys.compactMap { key -> Int64? in
-            if case .pendingDestruction(let time) = key.state { return time }
+            if case .pendingDestruction(let time) = key.state { return wanted.contains(key.name) ? nil : time }
             return key.isDue(publishLead: maker.publishLead)
         }
         let pause = store.isShared ? Double(sharing.poll) / 1_000_000 : store.sealing == nil ? Self.longestSleep : Self.masterKeyPause

@@ -66,7 +66,13 @@ final class MasterKeys: Sendable {
         if let set = try source.read() { return MasterKeys(set, of: source) }
         if let keyring { throw .masterKeyLost(path: source.place, keyring: keyring) }
         guard mayCreate else { throw .masterKeyMissing(path: source.place) }
-        return MasterKeys(try source.create(), of: source)
+        do {
+            return MasterKeys(try source.create(), of: source)
+        } catch {
+            // Another process may have made it meanwhile.
+            guard let set = try source.read() else { throw error }
+            return MasterKeys(set, of: source)
+        }
     }
 
     /// The key under which this process seals: the one to come, once the keyring is sealed under it.
