@@ -88,6 +88,7 @@ struct FileKeyringStore: KeyringStore {
 
     func isToBeSealedAnew() throws(KeyringProblem) -> Bool { try codec.masterKeys.look() }
     var sealing: MasterKey? { codec.masterKeys.sealing }
+    var masterKeys: String? { codec.masterKeys.text }
 
     /// What the file holds now: somebody may have put another one there, which must be a later one.
     func load(otherThan generation: UInt64) throws(KeyringProblem) -> Keyring? {

@@ -101,20 +101,27 @@ extension KeyringKeeper {
         try prepare()
     }
 
-    /// Seals the keyring under the master key that has taken the place of another. Should that not be possible, the old one
-    /// is there still, and nothing else waits for it.
+    /// Seals the keyring under the master key that has taken the place of another, and tells of what was done to the file. Should
+    /// that not be possible, the old one is there still, and nothing else waits for it.
     private func sealAnew() {
         do {
             try unlessSuperseded {
-                guard try store.isToBeSealedAnew(), let sealing = store.sealing else { return }
+                let isAnew = try store.isToBeSealedAnew()
+                guard let sealing = store.sealing else { return }
+                let found = store.masterKeys
+                var entries = isAnew ? [Self.sealing(under: sealing)] : []
+                if let found, found != masterKeys.withLock({ $0 }) {
+                    entries.insert(.masterKeys(found, by: KeyActor.keyring.name), at: 0)
+                }
                 // What is told of and not made must stay after what the sealed keyring knows of the log.
-                guard audited.withLock({ $0.changes.isEmpty }) else { return }
-                let (head, records) = try tell([Self.sealing(under: sealing)], known: keyring.audit, isStopped: false)
+                guard !entries.isEmpty, audited.withLock({ $0.changes.isEmpty }) else { return }
+                let (head, records) = try tell(entries, known: keyring.audit, isStopped: false)
                 let next = keyring.changed(audit: head) { _ in }
                 try save(next, records)
-                audited.withLock { $0.settle([Self.sealing(under: sealing)]) }
+                audited.withLock { $0.settle(entries) }
+                masterKeys.withLock { $0 = found }
                 inbox.withLock { _ in published.withLock { $0.keyring = next } }
-                report(.sealedAnew(masterKey: sealing.id))
+                if isAnew { report(.sealedAnew(masterKey: sealing.id)) }
             }
         } catch {
             report(.failed(error))

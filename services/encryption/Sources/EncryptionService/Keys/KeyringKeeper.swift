@@ -225,6 +225,7 @@ package final class KeyringKeeper: Sendable {
     /// the thread. An audit log that does not work stops administration and not the start.
     func start() throws {
         let reserves = Set(keyring.keys.filter { $0.usage == .aead }.map { ReserveOrder(key: $0.name, version: nil) })
+        masterKeys.withLock { $0 = store.masterKeys }
         do {
             try gather()
             try settleAudit()

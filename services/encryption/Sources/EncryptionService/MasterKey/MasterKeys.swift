@@ -25,6 +25,12 @@ struct MasterKeySet: Sendable {
     var old: MasterKey?
 
     var all: [MasterKey] { [key, next, old].compactMap(\.self) }
+
+    /// As the audit log has it: ids, and nothing of the keys.
+    var text: String {
+        let others = [("next", next), ("old", old)].compactMap { role, key in key.map { ", \(role) \(Hex.encode($0.id))" } }
+        return "key \(Hex.encode(key.id))" + others.joined()
+    }
 }
 
 /// The master keys that a process accepts, and the one under which it seals.
@@ -90,6 +96,9 @@ final class MasterKeys: Sendable {
         try reload()
         return known(id)
     }
+
+    /// What the source holds, as far as this process knows, for the audit log.
+    var text: String { state.withLock { $0.set.text } }
 
     /// Notes that the durable keyring is sealed under this one.
     func note(present id: [UInt8]) { state.withLock { $0.present = id } }
