@@ -243,6 +243,7 @@ final class SQLKeyringStore: KeyringStore {
                 let row = try transaction.first(
                     "SELECT revision, substr(sealed, 1, \(Self.markCount)) AS mark FROM keyring WHERE id = 1")
                 let present = UInt64(clamping: try row?.get("revision", as: Int64.self) ?? 0)
+                if row == nil, generation > 0 { throw KeyringProblem.sharedLost(mark: memory?.path ?? "keyring.shared") }
                 // Here, so that nothing is written either: others are not to wait for a process that goes another way.
                 if let row { try check(present, mark: row.get("mark")) }
                 let others = try transaction.query(

@@ -104,6 +104,8 @@ extension KeyringKeeper {
     /// Seals the keyring under the master key that has taken the place of another, and tells of what was done to the file. Should
     /// that not be possible, the old one is there still, and nothing else waits for it.
     private func sealAnew() {
+        // A log that does not work is looked at again by whoever administers keys, when messages have their reserves.
+        guard !published.withLock({ $0.isStopped }) else { return }
         do {
             try unlessSuperseded {
                 let isAnew = try store.isToBeSealedAnew()
