@@ -75,6 +75,11 @@ static int find_slot(connection *c, const char *label, ulong *slot, ulong *code)
     return LOCKSTEP_TOKEN_NO_TOKEN;
 }
 
+int lockstep_token_refuses_pin(unsigned long code) {
+    // CKR_PIN_INCORRECT, _INVALID, _LEN_RANGE, _EXPIRED, _LOCKED; CKR_USER_PIN_NOT_INITIALIZED.
+    return (code >= 0xa0 && code <= 0xa4) || code == 0x102;
+}
+
 static int open_token(connection *c, const struct lockstep_token *token, ulong flags, ulong *code) {
     ulong slot = 0;
     *code = 0;
@@ -93,7 +98,8 @@ static int open_token(connection *c, const struct lockstep_token *token, ulong f
     if (*code != 0) return LOCKSTEP_TOKEN_NO_SESSION;
     c->is_open = 1;
     *code = CALL(c, LOGIN, c->session, (ulong)CKU_USER, (unsigned char *)token->pin, (ulong)token->pin_count);
-    if (*code != 0 && *code != CKR_USER_ALREADY_LOGGED_IN) return LOCKSTEP_TOKEN_PIN_REFUSED;
+    if (*code != 0 && *code != CKR_USER_ALREADY_LOGGED_IN)
+        return lockstep_token_refuses_pin(*code) ? LOCKSTEP_TOKEN_PIN_REFUSED : LOCKSTEP_TOKEN_NO_SESSION;
     c->is_logged_in = *code == 0;
     *code = 0;
     return LOCKSTEP_TOKEN_OK;

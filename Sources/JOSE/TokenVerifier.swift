@@ -22,10 +22,15 @@ package struct TokenVerifier: Sendable {
     /// The claims of a token that is whole, ours, meant for us and alive at `now` (seconds since 1970).
     ///
     /// The signature is checked before a claim is read.
-    package func verify(_ compact: String, now: Int64) throws(JOSEError) -> Claims {
+    ///
+    /// - Parameter using: Told the `kid` of the key with which that is done, whatever comes of it.
+    package func verify(
+        _ compact: String, now: Int64, using: (_ kid: String) -> Void = { _ in }
+    ) throws(JOSEError) -> Claims {
         let payload = try JWS.verify(compact, type: type) { kid throws(JOSEError) in
             guard let kid else { throw .malformed("its header has no kid") }
             guard let key = keys[kid] else { throw .unknownKey(kid) }
+            using(kid)
             return key.publicKey
         }
         let claims = try StrictJSON.decode(Claims.self, from: payload, what: "payload")

@@ -89,6 +89,7 @@ final class Events: Sendable {
     private let returns = DispatchSemaphore(value: 0)
     private let reserves = DispatchSemaphore(value: 0)
     private let uses = DispatchSemaphore(value: 0)
+    private let advances = DispatchSemaphore(value: 0)
     private let all = Mutex<[String]>([])
 
     var report: @Sendable (KeyringEvent) -> Void {
@@ -97,11 +98,14 @@ final class Events: Sendable {
             case .changed(let order, let version):
                 all.withLock { $0.append("\(order.change.action) \(order.key) \(version) by \(order.actor.name)") }
                 changes.signal()
+                advances.signal()
             case .refused(let order, let error): all.withLock { $0.append("refused \(order.key): \(error)") }
             case .failed: failures.signal()
             case .sealedAnew: seals.signal()
             case .putBack(let generation, let written): all.withLock { $0.append("put back \(generation) of \(written)") }
-            case .reserved: reserves.signal()
+            case .reserved:
+                reserves.signal()
+                advances.signal()
             case .usesTold: uses.signal()
             case .usesLost(let count): all.withLock { $0.append("\(count) uses lost") }
             case .memoryNotLocked: all.withLock { $0.append("memory not locked") }
@@ -132,6 +136,8 @@ final class Events: Sendable {
     func comeback() -> Bool { returns.wait(timeout: .now() + 60) == .success }
     /// One more reserve is durable.
     func reserve() -> Bool { reserves.wait(timeout: .now() + 60) == .success }
+    /// One more change, or reserve.
+    func advance() -> Bool { advances.wait(timeout: .now() + 60) == .success }
     /// More uses are in the audit log.
     func use() -> Bool { uses.wait(timeout: .now() + 60) == .success }
     func failure() -> Bool { failures.wait(timeout: .now() + 60) == .success }

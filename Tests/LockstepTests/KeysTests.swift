@@ -8,6 +8,7 @@ import RPCCore
 import RPCInProcess
 import SQL
 import ServiceKit
+import Synchronization
 import TestSupport
 import Testing
 
@@ -188,12 +189,12 @@ import Testing
     }
 
     /// A table with ciphertexts of a key's first version.
-    private func table(_ directory: TemporaryDirectory, sealedBy composition: Composition) async throws -> Database {
+    private func table(_ directory: TemporaryDirectory, sealedBy composition: Composition, rows count: Int = 50) async throws -> Database {
         let token = EncryptionServiceClient(try InProcessChannel(sync: composition.handlers, peer: "token"))
         let results = try await token.batchEncrypt(
             .with {
                 $0.keyName = "token-vault"
-                $0.items = (0..<50).map { number in .with { $0.plaintext = Data("secret \(number)".utf8) } }
+                $0.items = (0..<count).map { number in .with { $0.plaintext = Data("secret \(number)".utf8) } }
             }
         ).results
         let rows: [[Value]] = results.enumerated().map { [.text("con_\($0)"), .bytes(Array($1.ciphertext))] }
@@ -261,6 +262,126 @@ import Testing
         #expect(tally.rewrapped == 50 && tally.failed == 0, "\(tally)")
         #expect(try await versions(database) == [2])
         await database.close()
+    }
+
+    /// Batches are passed on after something was done, or not at all.
+    private struct Meanwhile: RPCChannel {
+        let inner: InProcessChannel
+        let before: @Sendable () async throws(RPCError) -> Void
+
+        func call(_ method: MethodDescriptor, request: [UInt8], options: CallOptions) async throws(RPCError) -> [UInt8] {
+            if method.fullName.hasSuffix("BatchRewrap") { try await before() }
+            return try await inner.call(method, request: request, options: options)
+        }
+    }
+
+    private func value(_ id: String, _ database: Database) async throws -> [UInt8]? {
+        try await database.read { connection in
+            try connection.first("SELECT access_token FROM sealed WHERE id = :id", ["id": id]) {
+                try $0.get("access_token", as: [UInt8].self)
+            }
+        }
+    }
+
+    /// The service writes a row between the moments when it was read and when it would be written.
+    @Test func whatTheServiceWritesMeanwhileStays() async throws {
+        defer { composition.keeper.stop() }
+        let database = try await table(directory, sealedBy: composition)
+        let token = EncryptionServiceClient(try InProcessChannel(sync: composition.handlers, peer: "token"))
+        let fresh = Array(try await token.encrypt(.with { ($0.keyName, $0.plaintext) = ("token-vault", Data("new".utf8)) }).ciphertext)
+        _ = try await run(RotateKey.self, "token-vault")
+        let channel = Meanwhile(inner: try InProcessChannel(sync: composition.handlers, peer: "token")) { () throws(RPCError) in
+            do {
+                try await database.write { transaction in
+                    _ = try transaction.execute("UPDATE sealed SET access_token = :new WHERE id = 'con_3'", ["new": fresh])
+                    _ = try transaction.execute("DELETE FROM sealed WHERE id = 'con_4'")
+                }
+            } catch {
+                throw RPCError(.internal, "\(error)")
+            }
+        }
+        let rewrap = try KeyRewrap(key: "token-vault", table: "sealed", column: "access_token", id: "id", context: "")
+        let tally = try await rewrap.run(database, KeyDesk(channel: channel)) { _ in }
+        #expect((tally.rewrapped, tally.changed, tally.failed) == (48, 2, 0), "\(tally)")
+        #expect(tally.text == "50 rows: 48 moved to version 2, 0 there already, 2 changed meanwhile.")
+        #expect(try await value("con_3", database) == fresh, "what the service wrote is there, and moved by the next run")
+        #expect(try await value("con_4", database) == nil)
+        let next = try await rewrap.run(database, KeyDesk(channel: token.channel)) { _ in }
+        #expect((next.rewrapped, next.current, next.changed) == (1, 48, 0), "\(next)")
+        await database.close()
+    }
+
+    /// It ends in the second batch: the first one is moved, and the next run goes on there. Each batch is told of.
+    @Test func aRewrapThatWasStoppedGoesOn() async throws {
+        defer { composition.keeper.stop() }
+        let database = try await table(directory, sealedBy: composition, rows: 2500)
+        _ = try await run(RotateKey.self, "token-vault")
+        let inner = try InProcessChannel(sync: composition.handlers, peer: "token")
+        let calls = Mutex(0)
+        let told = Mutex<[String]>([])
+        let channel = Meanwhile(inner: inner) { () throws(RPCError) in
+            let count = calls.withLock { calls in
+                calls += 1
+                return calls
+            }
+            if count == 2 { throw RPCError(.unavailable, "the service is gone", reason: "gone") }
+        }
+        let rewrap = try KeyRewrap(key: "token-vault", table: "sealed", column: "access_token", id: "id", context: "")
+        let failure = await #expect(throws: RPCError.self) {
+            _ = try await rewrap.run(database, KeyDesk(channel: channel)) { line in told.withLock { $0.append(line) } }
+        }
+        #expect(failure?.reason == "gone")
+        #expect(told.withLock { $0 } == ["sealed: 1000 rows, 1000 moved to version 2 ..."])
+        told.withLock { $0 = [] }
+        let tally = try await rewrap.run(database, KeyDesk(channel: inner)) { line in told.withLock { $0.append(line) } }
+        #expect((tally.rewrapped, tally.current, tally.failed) == (1500, 1000, 0), "\(tally)")
+        #expect(told.withLock { $0 } == [
+            "sealed: 1000 rows, 0 moved to version 2 ...", "sealed: 2000 rows, 1000 moved to version 2 ...",
+            "sealed: 2500 rows, 1500 moved to version 2 ...",
+        ])
+        #expect(try await versions(database) == [2])
+        await database.close()
+    }
+
+    /// Rows of one name would be passed over where a batch ends between them.
+    @Test(.everyEngine, arguments: ["owner", "nobody"]) func aColumnThatDoesNotNameRowsIsRefused(column: String) async throws {
+        composition.keeper.stop()
+        let directory = try TemporaryDirectory()
+        let database = try await Database.open(url: try await Engine.current.freshURL(directory.path("t.sqlite")))
+        let sql = "CREATE TABLE sealed (id TEXT PRIMARY KEY, owner TEXT, nobody TEXT, access_token BLOB);"
+        try await database.migrate([Migration(version: 1, name: "sealed", sql: sql)])
+        let rows: [[Value]] = (0..<4).map { number in
+            [.text("con_\(number)"), .text("usr_\(number / 2)"), number == 0 ? .null : .text("n_\(number)"), .bytes([1, 0, 0, 0, 1, 9])]
+        }
+        try await database.write { transaction in
+            _ = try transaction.insert(into: "sealed", columns: ["id", "owner", "nobody", "access_token"], rows: rows)
+        }
+        let shared = try await Shared()
+        let service = try shared.open("a", poll: 2_000)
+        defer { service.keeper.stop() }
+        let rewrap = try KeyRewrap(key: "token-vault", table: "sealed", column: "access_token", id: column, context: "")
+        let refusal = await #expect(throws: CommandFailure.self) {
+            _ = try await rewrap.run(database, shared.desk(service, "token")) { _ in }
+        }
+        #expect(refusal?.status == 65 && refusal?.description.hasPrefix("\(column) does not name the rows of sealed") == true)
+        await database.close()
+    }
+
+    /// A process that has not looked yet takes the change on, and finds then that another one came first.
+    @Test(.everyEngine) func aChangeThatIsRefusedLaterIsNoSuccess() async throws {
+        composition.keeper.stop()
+        let shared = try await Shared()
+        let service = try shared.open("a", poll: 2_000)
+        let desk = try shared.desk(service, "operator")
+        _ = try await #require(try KeysCommand.parseAsRoot(["create", "invoices", "--usage", "MAC"]) as? CreateKey).lines(desk)
+        let late = try shared.open("b", poll: 3_600_000_000)
+        defer { for each in [service, late] { each.keeper.stop() } }
+        let destroy = try #require(try KeysCommand.parseAsRoot(["destroy", "invoices", "--days", "7"]) as? DestroyKey)
+        _ = try await destroy.lines(desk)
+        try #require(late.keeper.keyring["invoices"]?.state == .enabled, "it has not looked yet")
+        let disable = try #require(try KeysCommand.parseAsRoot(["disable", "invoices"]) as? DisableKey)
+        let failure = await #expect(throws: CommandFailure.self) { _ = try await disable.lines(shared.desk(late, "operator")) }
+        #expect(failure?.status == 75 && failure?.description.hasPrefix("What was asked for of invoices was not done") == true)
     }
 
     @Test func aRewrapMakesNoDatabase() async throws {

@@ -43,4 +43,8 @@ int lockstep_token_crypt(
 /// Makes an AES-256 key on the token that never leaves it; where there is one of that label, nothing.
 int lockstep_token_make_key(const struct lockstep_token *token, unsigned long *code);
 
+/// Whether a code of C_Login is about the PIN, which then is not tried again: tokens lock themselves. All others (a device that
+/// is away for a moment) pass.
+int lockstep_token_refuses_pin(unsigned long code);
+
 #endif

@@ -49,6 +49,12 @@ struct NewKeyOptions: ParsableArguments {
         }
     }
 
+    /// Whether the key of that name is this one, and not one that somebody else made at the same time.
+    func isMade(_ key: EncryptionDescribeKeyResponse) -> Bool {
+        key.usage == wireUsage && key.exportable == exportable && key.derived == derived
+            && (algorithm == nil || key.algorithm == wireAlgorithm)
+    }
+
     var wireAlgorithm: EncryptionSigningAlgorithm {
         switch algorithm {
         case .edDSA: .eddsa
@@ -69,7 +75,7 @@ struct CreateKey: KeyCommand {
     @OptionGroup var options: KeysOptions
 
     func lines(_ desk: KeyDesk) async throws -> [String] {
-        _ = try await desk.changed(name) { () throws(RPCError) in
+        _ = try await desk.changed(name, isDone: new.isMade) { () throws(RPCError) in
             _ = try await desk.keys.createKey(
                 .with {
                     $0.keyName = name
@@ -119,9 +125,15 @@ struct ConfigureKey: KeyCommand {
         }
     }
 
+    private func isDone(_ key: EncryptionDescribeKeyResponse) -> Bool {
+        func isSame<Value: Equatable>(_ wanted: Value?, _ value: Value) -> Bool { wanted.map { $0 == value } ?? true }
+        return isSame(minDecryptionVersion, key.minDecryptionVersion) && isSame(minEncryptionVersion, key.minEncryptionVersion)
+            && isSame(rotateAfter?.seconds, key.rotateAfterS) && isSame(rotateAfterUses, key.rotateAfterUses)
+    }
+
     func lines(_ desk: KeyDesk) async throws -> [String] {
         try shown(
-            await desk.changed(name) { () throws(RPCError) in
+            await desk.changed(name, isDone: isDone) { () throws(RPCError) in
                 _ = try await desk.keys.configureKey(
                     .with {
                         $0.keyName = name
@@ -143,7 +155,7 @@ struct DisableKey: KeyCommand {
 
     func lines(_ desk: KeyDesk) async throws -> [String] {
         try shown(
-            await desk.changed(name) { () throws(RPCError) in
+            await desk.changed(name, isDone: { $0.state == .disabled }) { () throws(RPCError) in
                 _ = try await desk.keys.disableKey(.with { $0.keyName = name }, .question)
             })
     }
@@ -157,7 +169,7 @@ struct EnableKey: KeyCommand {
 
     func lines(_ desk: KeyDesk) async throws -> [String] {
         try shown(
-            await desk.changed(name) { () throws(RPCError) in
+            await desk.changed(name, isDone: { $0.state == .enabled }) { () throws(RPCError) in
                 _ = try await desk.keys.enableKey(.with { $0.keyName = name }, .question)
             })
     }
@@ -173,7 +185,7 @@ struct DestroyKey: KeyCommand {
     @OptionGroup var options: KeysOptions
 
     func lines(_ desk: KeyDesk) async throws -> [String] {
-        let key = try await desk.changed(name) { () throws(RPCError) in
+        let key = try await desk.changed(name, isDone: { $0.state == .pendingDestruction }) { () throws(RPCError) in
             _ = try await desk.keys.scheduleKeyDestruction(
                 .with {
                     $0.keyName = name
@@ -196,7 +208,7 @@ struct KeepKey: KeyCommand {
     @OptionGroup var options: KeysOptions
 
     func lines(_ desk: KeyDesk) async throws -> [String] {
-        let key = try await desk.changed(name) { () throws(RPCError) in
+        let key = try await desk.changed(name, isDone: { $0.state != .pendingDestruction }) { () throws(RPCError) in
             _ = try await desk.keys.cancelKeyDestruction(.with { $0.keyName = name }, .question)
         }
         return options.json ? try shown(key) : ["\(name) stays. It is disabled; `lockstep keys enable \(name)` lets it be used."]
@@ -268,7 +280,7 @@ struct ImportKey: KeyCommand {
             throw CommandFailure("Cannot read \(wrapped).", status: 66)
         }
         return try shown(
-            await desk.changed(name) { () throws(RPCError) in
+            await desk.changed(name, isDone: { $0.imported && new.isMade($0) }) { () throws(RPCError) in
                 _ = try await desk.keys.importKey(
                     .with {
                         $0.keyName = name

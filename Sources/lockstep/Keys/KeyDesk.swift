@@ -31,8 +31,9 @@ struct KeyDesk: Sendable {
 
     /// Makes the next version, and returns when it is in use; that of a signing key when it is published.
     func rotate(_ name: String) async throws -> EncryptionDescribeKeyResponse {
-        _ = try await changed(name) { () throws(RPCError) in
-            _ = try await crypto.rotateKey(.with { $0.keyName = name }, .question)
+        var version: UInt32 = 0
+        _ = try await changed(name, isDone: { $0.versions.count >= version }) { () throws(RPCError) in
+            version = try await crypto.rotateKey(.with { $0.keyName = name }, .question).pendingVersion
         }
         return try await inUse(name)
     }
@@ -55,14 +56,22 @@ struct KeyDesk: Sendable {
     }
 
     /// Asks for a change and returns the key as it is afterwards.
+    ///
+    /// - Parameter isDone: Whether the key is as was asked for. A change that was taken on is refused later where another process
+    ///   that shares the keyring was quicker.
     func changed(
-        _ name: String, _ ask: () async throws(RPCError) -> Void
+        _ name: String, isDone: (EncryptionDescribeKeyResponse) -> Bool, _ ask: () async throws(RPCError) -> Void
     ) async throws -> EncryptionDescribeKeyResponse {
         try await patiently(ask)
         let end = ContinuousClock.now + patience
         while true {
             let key = try await describe(name)
-            if key.pendingChange.isEmpty { return key }
+            if key.pendingChange.isEmpty {
+                if isDone(key) { return key }
+                throw CommandFailure(
+                    "What was asked for of \(name) was not done: another change came first. `lockstep keys describe \(name)` shows what "
+                        + "the key is now; call this again if it is still wanted.", status: 75)
+            }
             guard ContinuousClock.now < end else {
                 throw CommandFailure(
                     "\(key.pendingChange) of \(name) is asked for, but not done yet: the keyring or its audit log cannot be "

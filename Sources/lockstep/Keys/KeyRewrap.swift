@@ -26,7 +26,8 @@ struct RewrapKey: KeyCommand {
     @Option(help: "Of PostgreSQL: the service's name.") var schema: String?
     @Option(help: "The table.") var table: String
     @Option(help: "The column that holds ciphertexts.") var column: String
-    @Option(help: ArgumentHelp("The column that names a row, in whose order it goes.", valueName: "column")) var id = "id"
+    @Option(help: ArgumentHelp("The column that names a row, in whose order it goes: no two rows have the same.", valueName: "column"))
+    var id = "id"
     @Option(help: "What each was sealed with as context; {column} stands for that column's text.") var context = ""
     @OptionGroup var options: KeysOptions
 
@@ -124,6 +125,7 @@ struct KeyRewrap: Sendable {
     ) async throws -> Tally {
         // A version that is not in use yet is none to move to, and the one before it is about to be the old one.
         var tally = Tally(version: try await desk.inUse(key).primaryVersion)
+        try await checkNames(database)
         var after: Value?
         while true {
             let rows = try await read(database, after: after)
@@ -133,6 +135,22 @@ struct KeyRewrap: Sendable {
             tally.current += rows.count - old.count
             for part in Self.parts(old) { try await rewrap(part, database, desk, &tally) }
             progress("\(table): \(tally.rows) rows, \(tally.rewrapped) moved to version \(tally.version) ...")
+        }
+    }
+
+    /// Rows of one name would be passed over where a batch ends between them, and rows without a name always.
+    private func checkNames(_ database: Database) async throws {
+        let unnamed = "SELECT 1 AS one FROM \"\(table)\" WHERE \"\(column)\" IS NOT NULL AND \"\(id)\" IS NULL LIMIT 1"
+        let repeated = """
+            SELECT 1 AS one FROM "\(table)" WHERE "\(column)" IS NOT NULL GROUP BY "\(id)" HAVING count(*) > 1 LIMIT 1
+            """
+        let isUsable = try await database.read { connection in
+            try connection.first(unnamed) == nil && connection.first(repeated) == nil
+        }
+        guard isUsable else {
+            throw CommandFailure(
+                "\(id) does not name the rows of \(table): several have the same one, or none. Nothing was moved. Name a column with "
+                    + "--id that is different in each row.", status: 65)
         }
     }
 

@@ -342,15 +342,57 @@ import Testing
         #expect(try chain(lines(elsewhere)).head == keeper.keyring.audit)
     }
 
+    /// A folder where the new keyring is to be written makes every write fail, for root too.
+    private func block(_ parts: Parts) throws -> String {
+        let obstacle = parts.location.keyring + ".new"
+        try FileManager.default.createDirectory(atPath: obstacle, withIntermediateDirectories: false)
+        try Data([1]).write(to: URL(filePath: obstacle + "/x"))
+        return obstacle
+    }
+
+    /// Told, not made since the keyring's disk was full, and then not wanted any more: the log takes it back, and tells of the next
+    /// one of its kind anew.
+    @Test("ASVS 16.2.1: the log says that a destruction was not made, and tells of a later one")
+    func aChangeThatIsNotMadeIsTakenBack() throws {
+        let parts = try Parts()
+        let events = Events()
+        let keeper = try parts.open(create: true, report: events.report)
+        let desk = try parts.administration(keeper)
+        try desk.create(.init(name: "a", kind: .mac), caller: administrator())
+        #expect(events.change())
+        func schedule() throws {
+            _ = try desk.scheduleDestruction("a", days: 7, caller: administrator())
+            #expect(events.change())
+        }
+        try schedule()
+        let obstacle = try block(parts)
+        parts.clock.advance(seconds: 7 * 86_400)
+        _ = try keeper.requestRotation(of: "token-vault")
+        #expect(events.failure() && events.failure())
+        try desk.cancelDestruction("a", caller: administrator())
+        try FileManager.default.removeItem(atPath: obstacle)
+        #expect(events.change(2))
+        try schedule()
+        parts.clock.advance(seconds: 7 * 86_400)
+        keeper.look()
+        #expect(events.change())
+        keeper.stop()
+        #expect(keeper.keyring["a"] == nil)
+        let entries = try lines(parts).map { try AuditRecord(line: $0).entry }
+        #expect(entries.dropFirst(3).map(\.action) == [
+            "CREATE", "SCHEDULE_DESTRUCTION", "ROTATE", "DESTROY", "NOT_DONE", "ROTATE", "CANCEL_DESTRUCTION", "SCHEDULE_DESTRUCTION",
+            "DESTROY",
+        ])
+        #expect(entries[7].detail == "did not take effect: record 6, 7")
+        #expect(try chain(lines(parts)).head == keeper.keyring.audit)
+    }
+
     /// The log has what is not done yet, and the keyring's disk refuses: tried again, it is told once.
     @Test func aChangeIsToldOnce() throws {
         let parts = try Parts()
         let events = Events()
         let keeper = try parts.open(create: true, report: events.report)
-        // A folder where the new keyring is to be written makes every write fail, for root too.
-        let obstacle = parts.location.keyring + ".new"
-        try FileManager.default.createDirectory(atPath: obstacle, withIntermediateDirectories: false)
-        try Data([1]).write(to: URL(filePath: obstacle + "/x"))
+        let obstacle = try block(parts)
         _ = try keeper.requestRotation(of: "token-vault")
         #expect(events.failure() && events.failure())
         #expect(keeper.keyring["token-vault"]?.versions.count == 1)

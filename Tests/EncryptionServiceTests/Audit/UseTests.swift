@@ -41,8 +41,13 @@ import Testing
             EncryptionCiphertextItem.with { $0.ciphertext = index == 3 ? Data([1]) : sealed }
         }
         _ = try await client.batchDecrypt(.with { ($0.keyName, $0.items) = ("vault", items) })
-        _ = try await service.tokens(as: "auth").sign(
-            .with { ($0.keyName, $0.subject, $0.audience) = ("access-token", "usr_1", "lockstep") })
+        let tokens = try service.tokens(as: "auth")
+        let token = try await tokens.sign(
+            .with { ($0.keyName, $0.subject, $0.audience) = ("access-token", "usr_1", "lockstep") }
+        ).token
+        _ = try await tokens.verify(.with { ($0.token, $0.audience) = (token, "lockstep") })
+        _ = await failure { try await tokens.verify(.with { ($0.token, $0.audience) = (token, "another") }) }
+        _ = await failure { try await tokens.verify(.with { ($0.token, $0.audience) = ("no.to.ken", "lockstep") }) }
         let hash = try await service.passwords(as: "auth").hash(.with { $0.password = "otter lamp violin 42" }).passwordHash
         _ = try await service.passwords(as: "auth").verify(.with { ($0.password, $0.passwordHash) = ("another", hash) })
         // What no key was used for: a key that is not there, a denial.
@@ -54,7 +59,8 @@ import Testing
             "ENCRYPT vault by token: version 1", "DECRYPT vault by token: version 1", "DECRYPT vault by token: version 1, 1 failed",
             "REWRAP vault by token: version 1", "DATA_KEY vault by token: version 1", "MAC seal by token: version 1",
             "VERIFY_MAC seal by token: version 1", "VERIFY_MAC seal by token: version 1, 1 failed",
-            "DECRYPT vault by token: 10 items, 1 failed", "SIGN access-token by auth: version 1", "MAC pepper by auth: version 1",
+            "DECRYPT vault by token: 10 items, 1 failed", "SIGN access-token by auth: version 1",
+            "VERIFY access-token by auth: version 1", "VERIFY access-token by auth: version 1, 1 failed", "MAC pepper by auth: version 1",
             "VERIFY_MAC pepper by auth: version 1, 1 failed",
         ])
         #expect(told.allSatisfy { !$0.entry.requestID.isEmpty && $0.time == service.parts.clock.now })

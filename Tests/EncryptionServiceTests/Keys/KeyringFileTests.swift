@@ -197,6 +197,54 @@ import Testing
                 == .wrongUsage(name: "audit", path: parts.location.keyring, expected: "SIGN"))
     }
 
+    /// What could not be read again is not written: neither when configuration asks for it, nor later.
+    @Test func aKeyringIsNeverFullerThanItIsRead() throws {
+        let parts = try Parts()
+        let wanted = (1...Keyring.maximumKeys).compactMap { KeySpecification("k\($0):MAC") }
+        try parts.open(create: true, wanted: wanted).stop()
+        let before = try bytes(parts.location.keyring)
+        let more = wanted + ["another:MAC"].compactMap(KeySpecification.init)
+        #expect(parts.problem(create: true, wanted: more) == .tooManyKeys(path: parts.location.keyring))
+        #expect(try bytes(parts.location.keyring) == before)
+        let keeper = try parts.open(wanted: wanted)
+        defer { keeper.stop() }
+        #expect(keeper.keyring.count == Keyring.maximumKeys)
+        #expect(throws: EncryptionError.tooManyKeys) {
+            try keeper.request(.create(.mac, KeyOptions(), KeySettings()), of: "another", by: KeyActor(name: "operator"))
+        }
+    }
+
+    @Test func aKeyHasNoMoreVersionsThanAreRead() throws {
+        let parts = try Parts()
+        let keeper = try parts.open(create: true)
+        keeper.stop()
+        let maker = KeyMaker(publishLead: 0)
+        let specification = try #require(KeySpecification(name: "k", kind: .mac))
+        var key = try #require(try maker.first(specification, now: 1))
+        while key.versions.count < Keyring.maximumVersions { key.append(try maker.next(of: key, now: 1)) }
+        let full = EncryptionError.tooManyVersions(key: "k")
+        #expect(throws: full) { try KeyChange.rotate.check("k", key, isWanted: false, now: 1) }
+        let keys = try MasterKeys.open(parts.location.masterKeySource, keyring: nil, mayCreate: false)
+        let codec = KeyringCodec(path: "here", masterKeys: keys, maker: maker)
+        #expect(try codec.open(codec.seal(Keyring(generation: 1, keys: [key])))["k"]?.versions.count == Keyring.maximumVersions)
+        key.append(try maker.next(of: key, now: 1))
+        #expect(throws: KeyringProblem.tooManyVersions(key: "k", path: "here")) { try codec.seal(Keyring(generation: 1, keys: [key])) }
+    }
+
+    /// First starts of several processes on one host: one of them makes the master key, and all have it.
+    @Test func theMasterKeyIsMadeOnce() async throws {
+        for _ in 0..<50 {
+            let directory = try TemporaryDirectory()
+            let file = MasterKeyInFile(path: directory.path("master.key"))
+            let ids = try await withThrowingTaskGroup(of: [UInt8].self) { group in
+                for _ in 0..<4 { group.addTask { try MasterKeys.open(file, keyring: nil, mayCreate: true).sealing.id } }
+                return try await group.reduce(into: Set<[UInt8]>()) { $0.insert($1) }
+            }
+            #expect(ids.count == 1)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: directory.url.path) == ["master.key"])
+        }
+    }
+
     @Test func aDirectoryThatIsNotThere() throws {
         let parts = try Parts()
         let nowhere = KeyringLocation(

@@ -42,7 +42,41 @@ import Testing
 
         // The file alone is no keyring any more.
         parts.location.database = nil
-        #expect(parts.problem(create: true) == .lost(path: parts.location.keyring, mark: parts.location.mark))
+        let away = KeyringProblem.movedAway(path: parts.location.keyring, mark: parts.location.sharedMark)
+        #expect(parts.problem(create: true) == away)
+        // Nor is it where somebody puts the file back: the same keys would have two counters.
+        try FileManager.default.copyItem(atPath: report.file, toPath: parts.location.keyring)
+        #expect(parts.problem() == away)
+    }
+
+    /// It ended when the database had taken it, and before the file was renamed.
+    @Test(.everyEngine) func aMoveThatWasStoppedGoesOn() async throws {
+        var parts = try Parts()
+        try parts.open(create: true).stop()
+        parts.location.database = Redacted(try await Engine.current.freshURL(parts.directory.path("keyring.sqlite")))
+        let report = try KeyringMove(parts.location).run(now: parts.clock.now)
+        func takeBack() throws {
+            try FileManager.default.moveItem(atPath: report.file, toPath: parts.location.keyring)
+            try FileManager.default.removeItem(atPath: parts.location.sharedMark)
+        }
+        try takeBack()
+        // Others use it by now.
+        let shared = try parts.open()
+        _ = try shared.requestRotation(of: "token-vault")
+        shared.stop()
+        try FileManager.default.removeItem(atPath: parts.location.sharedMark)
+        #expect(try KeyringMove(parts.location).run(now: parts.clock.now) == report)
+        #expect(!FileManager.default.fileExists(atPath: parts.location.keyring))
+        #expect(FileManager.default.fileExists(atPath: parts.location.sharedMark))
+        // A file that was used again since is another keyring.
+        try takeBack()
+        var file = parts
+        file.location.database = nil
+        let keeper = try file.open()
+        _ = try keeper.requestRotation(of: "token-vault")
+        keeper.stop()
+        #expect(throws: KeyringProblem.alreadyThere) { try KeyringMove(parts.location).run(now: parts.clock.now) }
+        #expect(file.problem() == nil, "it is as it was")
     }
 
     @Test(.everyEngine) func aDatabaseWithAKeyringTakesNoOther() async throws {

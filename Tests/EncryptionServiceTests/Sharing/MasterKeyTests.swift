@@ -111,6 +111,45 @@ import Testing
             #expect(try rotation.take(expected))
         }
         #expect(parts.problem() == nil)
+        let told = try entries(parts).filter { ["MASTER_KEY", "SEAL"].contains($0.action) }.map { $0.action + " " + $0.detail }
+        try #require(told.count == 4)
+        #expect(told[0].hasPrefix("MASTER_KEY add: key ") && told[0].contains(", next "))
+        #expect(told[1].hasPrefix("MASTER_KEY promote: key ") && told[1].contains(", old "))
+        #expect(told[2].hasPrefix("SEAL under the master key "))
+        #expect(told[3] == "MASTER_KEY drop: key \(told[2].split(separator: " ").last ?? "")")
+    }
+
+    private func entries(_ parts: Parts) throws -> [AuditEntry] {
+        let lines: [String]
+        if let url = parts.location.database {
+            lines = try url.withExposed { try SQLKeyringStore.auditLines(try SQLKeyringStore.database($0), after: 0).map(\.line) }
+        } else {
+            lines = try String(contentsOfFile: parts.location.audit, encoding: .utf8).split(separator: "\n").map(String.init)
+        }
+        return try lines.map { try AuditRecord(line: $0.utf8).entry }
+    }
+
+    /// The service has the log to itself: it tells of what it finds in the file.
+    @Test func aServiceTellsOfTheMasterKeysFile() throws {
+        let parts = try Parts()
+        let events = Events()
+        let keeper = try parts.open(create: true, report: events.report)
+        let rotation = MasterKeyRotation(parts.location)
+        #expect(try rotation.take(.add))
+        _ = try keeper.requestRotation(of: "token-vault")
+        #expect(events.change())
+        #expect(try rotation.take(.promote))
+        keeper.look()
+        #expect(events.seal())
+        #expect(try rotation.take(.drop))
+        _ = try keeper.requestRotation(of: "token-vault")
+        #expect(events.change())
+        keeper.stop()
+        let told = try entries(parts).dropFirst(3)
+        #expect(told.map(\.action) == ["MASTER_KEY", "ROTATE", "MASTER_KEY", "SEAL", "MASTER_KEY", "ROTATE"])
+        #expect(told.filter { $0.action == "MASTER_KEY" }.map { $0.detail.split(separator: " ").count } == [4, 4, 2])
+        #expect(told.allSatisfy { !$0.detail.contains("add:") })
+        #expect(parts.problem() == nil)
     }
 
     /// Messages are sealed and opened, and keys are rotated, while it goes on.

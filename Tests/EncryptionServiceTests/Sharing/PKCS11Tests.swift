@@ -1,3 +1,4 @@
+import CPKCS11
 import Foundation
 import LibCrypto
 import RPCCore
@@ -116,6 +117,12 @@ import Testing
         }
         try PrivateFile.replace(pin, Array("1234\n".utf8))
         #expect(try !keys.look() && keys.key(unknown) == nil)
+    }
+
+    /// A device that is away for a moment has not refused the PIN: it is asked again at the next look.
+    @Test("PKCS #11 11.6: only what C_Login says of the PIN keeps it from being tried again") func whatIsAboutThePIN() {
+        let refusals = (0 ... 0x200 as ClosedRange<UInt>).filter { lockstep_token_refuses_pin($0) != 0 }
+        #expect(refusals == [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0x102])
     }
 
     /// What is missing is named, with the next step; the PIN never is.

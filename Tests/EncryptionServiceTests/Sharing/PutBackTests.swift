@@ -28,6 +28,18 @@ import Testing
         }
     }
 
+    /// Emptied under a running process: that is no change of another one's.
+    @Test func anEmptiedTableIsTold() async throws {
+        let parts = try await SharedParts()
+        try parts.open("a", create: true).stop()
+        let store = try parts.store()
+        defer { store.release() }
+        _ = try store.load(otherThan: .max)
+        let database = try SQLKeyringStore.database(parts.url)
+        try database.write { transaction in _ = try transaction.execute("DELETE FROM keyring") }
+        #expect(throws: KeyringProblem.sharedLost(mark: "keyring.shared")) { try store.meet(holding: 1, forgetting: []) }
+    }
+
     @Test func aRunningProcessKeepsTheLaterKeyring() async throws {
         let parts = try await SharedParts()
         let events = Events()

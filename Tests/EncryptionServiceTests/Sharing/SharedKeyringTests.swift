@@ -122,6 +122,33 @@ import Testing
         }
     }
 
+    /// Two processes that each know of one place left: the second one is refused, and all can open what is there.
+    @Test func twoProcessesDoNotOverfillAKeyring() async throws {
+        let parts = try await SharedParts()
+        let wanted = (1..<Keyring.maximumKeys).compactMap { KeySpecification("k\($0):MAC") }
+        let (events, late) = (Events(), Events())
+        let a = try parts.open("a", create: true, wanted: wanted, report: events.report)
+        // It looks when it is asked for something, and hardly ever else.
+        let b = try KeyringKeeper.open(
+            parts.location("b"), wanted: wanted, mayCreate: false, maker: KeyMaker(publishLead: 0),
+            sharing: Sharing(poll: 3_600_000_000), clock: parts.clock.read, uptime: parts.uptime.read, report: late.report)
+        defer { for keeper in [a, b] { keeper.stop() } }
+        func create(_ name: String, _ keeper: KeyringKeeper) throws {
+            try keeper.request(.create(.mac, KeyOptions(), KeySettings()), of: name, by: KeyActor(name: "operator"))
+        }
+        try create("first", a)
+        #expect(events.change())
+        try #require(b.keyring.count == Keyring.maximumKeys - 1, "it has not looked yet")
+        try create("second", b)
+        try await until { b.pendingChanges.isEmpty }
+        #expect(late.told == ["refused second: tooManyKeys"])
+        #expect(b.keyring.count == Keyring.maximumKeys && b.keyring["first"] != nil)
+        // Nor does a start with a key more.
+        let more = wanted + ["another:MAC"].compactMap(KeySpecification.init)
+        #expect(problem { try parts.open("c", create: true, wanted: more) } == .tooManyKeys(path: SQLKeyringStore.place))
+        #expect(problem { try parts.open("c", wanted: wanted) } == nil)
+    }
+
     /// Thousands of reservations by two processes at once, some of which end in the middle: no message is given twice.
     @Test("SP 800-38D 8.3: no two processes ever reserve the same messages") func reservesDoNotOverlap() async throws {
         let limits = UsageLimits(block: 7, rotateAt: 1 << 31, maximum: 1 << 32)

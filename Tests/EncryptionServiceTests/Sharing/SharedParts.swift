@@ -39,17 +39,23 @@ struct SharedParts {
     static let sharing = Sharing(poll: 2_000)
 
     /// The store alone, as a process that says what it is told to.
-    func store(limits: UsageLimits = .standard) throws -> SQLKeyringStore {
+    ///
+    /// - Parameters:
+    ///   - masterKey: The file's name: on another machine it is another one.
+    ///   - url: For a way to the database that is not the usual one.
+    func store(limits: UsageLimits = .standard, masterKey: String = "master.key", url: String? = nil) throws -> SQLKeyringStore {
         let masterKeys = try MasterKeys.open(
-            MasterKeyInFile(path: directory.path("master.key")), keyring: SQLKeyringStore.place, mayCreate: false)
+            MasterKeyInFile(path: directory.path(masterKey)), keyring: SQLKeyringStore.place, mayCreate: false)
         var maker = KeyMaker(limits: limits, publishLead: Parts.publishLead)
         maker.isShared = true
         let codec = KeyringCodec(path: SQLKeyringStore.place, masterKeys: masterKeys, maker: maker)
-        return try SQLKeyringStore(try SQLKeyringStore.database(url), codec: codec)
+        return try SQLKeyringStore(try SQLKeyringStore.database(url ?? self.url), codec: codec)
     }
 
     /// A process whose connection to the database a test cuts.
-    func keeper(on line: CutLine, limits: UsageLimits, report: @escaping @Sendable (KeyringEvent) -> Void) throws -> KeyringKeeper {
+    func keeper(
+        on line: CutLine, limits: UsageLimits = .standard, report: @escaping @Sendable (KeyringEvent) -> Void
+    ) throws -> KeyringKeeper {
         var maker = KeyMaker(limits: limits, publishLead: Parts.publishLead)
         maker.isShared = true
         _ = try line.meet(holding: 0, forgetting: [])

@@ -205,6 +205,43 @@ import Testing
         }
     }
 
+    /// One key under two names, as an earlier release took it: it is published once, and verifies.
+    @Test func aKeyOfTwoNamesIsOneKey() throws {
+        let clock = TestClock()
+        let maker = KeyMaker(publishLead: 0)
+        let specification = try #require(KeySpecification("access-token:SIGN"))
+        let key = try #require(try maker.first(specification, now: clock.now))
+        let twin = try #require(NamedKey(name: "twin", kind: key.kind, versions: key.versions))
+        let keeper = KeyringKeeper(
+            Keyring(generation: 1, keys: [key, twin]), maker: maker, clock: clock.read, report: { _ in }, save: { _ in })
+        let policy = try KeyPolicy(json: #"{"gateway": {"*": ["SIGN", "VERIFY", "JWKS"]}}"#)
+        let authority = TokenAuthority(keeper: keeper, policy: policy, issuer: "i", skew: 5, clock: clock.read)
+        let caller = try service("gateway")
+        #expect(try authority.publicKeys(caller: caller).keys.count == 1)
+        let request = TokenAuthority.Request(subject: "u", audience: "a", session: nil, roles: [], lifetime: 60)
+        let token = try authority.sign(request, key: "twin", caller: caller).token
+        #expect(try authority.verify(token, audience: "a", caller: caller).subject == "u")
+    }
+
+    @Test func aKeyIsNotImportedUnderASecondName() throws {
+        let parts = try Parts()
+        let events = Events()
+        let keeper = try parts.open(create: true, report: events.report)
+        defer { keeper.stop() }
+        let known = try #require(keeper.keyring["access-token"]?.versions[0].material)
+        func bring(_ name: String, _ material: KeyMaterial) throws {
+            try keeper.request(.importKey(material, KeyOptions(isImported: true), KeySettings()), of: name, by: KeyActor(name: "operator"))
+        }
+        #expect(throws: EncryptionError.keyHasAnotherName("access-token")) { try bring("twin", known) }
+        let maker = KeyMaker(publishLead: 0)
+        let other = try maker.material(.sign(.es256), bytes: P256.PrivateKey().pkcs8Representation(), used: 0)
+        try bring("first", other)
+        #expect(throws: EncryptionError.keyHasAnotherName("first")) { try bring("second", other) }
+        #expect(events.change())
+        #expect(throws: EncryptionError.keyHasAnotherName("first")) { try bring("second", other) }
+        #expect(RPCError.fromHandler(EncryptionError.keyHasAnotherName("first")).code == .alreadyExists)
+    }
+
     @Test func aSealingKeyDoesNotSign() throws {
         let policy = try KeyPolicy(["auth": ["*": [.sign]]])
         let open = TokenAuthority(

@@ -15,6 +15,8 @@ package enum EncryptionError: Error, Equatable, Sendable {
     case tooManyVersions(key: String)
     case tooManyKeys
     case keyExists(String)
+    /// What is to be imported is in the keyring, under this name.
+    case keyHasAnotherName(String)
     case keyDisabled(key: String)
     case keyPendingDestruction(key: String)
     case notPendingDestruction(key: String)
@@ -83,6 +85,8 @@ extension EncryptionError: RPCErrorConvertible {
             RPCError(
                 .resourceExhausted, "There are \(Keyring.maximumKeys) keys, the most there may be.", reason: "too_many_keys")
         case .keyExists(let key): RPCError(.alreadyExists, "There is a key \(key) already.", reason: "key_exists")
+        case .keyHasAnotherName(let key):
+            RPCError(.alreadyExists, "The key to import is in the keyring already: it is \(key).", reason: "key_has_another_name")
         case .keyDisabled(let key):
             RPCError(.failedPrecondition, "The key \(key) is disabled.", reason: "key_disabled")
         case .keyPendingDestruction(let key):

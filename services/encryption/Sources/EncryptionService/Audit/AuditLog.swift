@@ -122,9 +122,7 @@ final class AuditLog: Sendable {
             }
             if !undone.isEmpty {
                 // Written, and then the process ended before the keyring was: none of it happened.
-                let numbers = undone.map(String.init).joined(separator: ", ")
-                let entry = AuditEntry(action: AuditEntry.notDone, actor: "keyring", detail: "did not take effect: record \(numbers)")
-                try write([entry], to: &file)
+                try write([.notDone(undone)], to: &file)
             }
             return file
         } catch {

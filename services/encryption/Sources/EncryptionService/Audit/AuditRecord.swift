@@ -52,6 +52,17 @@ extension AuditEntry {
     /// Uses that are not listed one by one.
     static let countedUses = "USES_COUNTED"
 
+    /// - Parameter records: The numbers of those that told of it.
+    static func notDone(_ records: [UInt64]) -> AuditEntry {
+        let numbers = records.map(String.init).joined(separator: ", ")
+        return AuditEntry(action: notDone, actor: KeyActor.keyring.name, detail: "did not take effect: record \(numbers)")
+    }
+
+    /// - Parameter detail: Which master keys there are then.
+    static func masterKeys(_ detail: String, by actor: String) -> AuditEntry {
+        AuditEntry(action: "MASTER_KEY", actor: actor, detail: detail)
+    }
+
     /// The first entry of a log whose records up to `head` are elsewhere.
     static func beginning(after head: AuditHead) -> AuditEntry {
         AuditEntry(action: begin, actor: "configuration", detail: "records 1 to \(head.sequence) are in other files")

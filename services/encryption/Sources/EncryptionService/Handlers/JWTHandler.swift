@@ -32,7 +32,8 @@ package struct JWTHandler: JWTServiceHandler {
     package func verify(
         _ request: EncryptionVerifyTokenRequest, _ context: CallContext
     ) throws -> EncryptionVerifyTokenResponse {
-        let claims = try authority.verify(request.token, audience: request.audience, caller: context.peer)
+        let claims = try authority.verify(
+            request.token, audience: request.audience, caller: context.peer, requestID: context.requestID)
         return .with {
             $0.subject = claims.subject
             $0.sessionID = claims.session ?? ""

@@ -58,6 +58,8 @@ struct FileKeyringStore: KeyringStore {
         _ location: KeyringLocation, wanted: [KeySpecification], mayCreate: Bool, maker: KeyMaker, audit: AuditLog,
         now: Int64
     ) throws(KeyringProblem) -> (FileKeyringStore, Keyring) {
+        // The same keys with two counters: what was moved away is not used again.
+        if PrivateFile.exists(location.sharedMark) { throw .movedAway(path: location.keyring, mark: location.sharedMark) }
         let lock = try ProcessLock(location.lock)
         let file = try PrivateFile.read(location.keyring, maximumCount: KeyringCodec.maximumCount)
         if file == nil, PrivateFile.exists(location.mark) {
@@ -86,6 +88,7 @@ struct FileKeyringStore: KeyringStore {
 
     func isToBeSealedAnew() throws(KeyringProblem) -> Bool { try codec.masterKeys.look() }
     var sealing: MasterKey? { codec.masterKeys.sealing }
+    var masterKeys: String? { codec.masterKeys.text }
 
     /// What the file holds now: somebody may have put another one there, which must be a later one.
     func load(otherThan generation: UInt64) throws(KeyringProblem) -> Keyring? {
@@ -142,6 +145,7 @@ extension Keyring {
                 guard mayCreate, specification.origin.mayBeMade else {
                     throw .keyMissing(name: specification.name, path: place, origin: specification.origin)
                 }
+                guard count + made.count < Self.maximumKeys else { throw .tooManyKeys(path: place) }
                 guard let key = try? maker.first(specification, now: now) else {
                     throw .crypto("cannot make the key \(specification.name)")
                 }

@@ -27,14 +27,27 @@ struct KeyringCodec {
     let masterKeys: MasterKeys
     let maker: KeyMaker
 
+    /// - Throws: `tooManyKeys`, `tooManyVersions`, `tooLong` for what `open` would not read.
     func seal(_ keyring: Keyring) throws(KeyringProblem) -> [UInt8] {
+        guard keyring.count <= Keyring.maximumKeys else { throw .tooManyKeys(path: path) }
+        if let key = keyring.keys.first(where: { $0.versions.count > Keyring.maximumVersions }) {
+            throw .tooManyVersions(key: key.name, path: path)
+        }
         var writer = ByteWriter()
         defer { writer.wipe() }
         do {
             try write(keyring, to: &writer)
-            let masterKey = masterKeys.sealing
-            let header = Self.magic + Self.format.bigEndianBytes + masterKey.id
-            return header + (try AEAD.seal(writer.bytes, key: masterKey.sealing, aad: header))
+        } catch {
+            throw .crypto("\(error)")
+        }
+        let masterKey = masterKeys.sealing
+        return try seal(writer.bytes, masterKey, header: Self.magic + Self.format.bigEndianBytes + masterKey.id)
+    }
+
+    private func seal(_ plain: [UInt8], _ masterKey: MasterKey, header: [UInt8]) throws(KeyringProblem) -> [UInt8] {
+        guard header.count + AEAD.overhead + plain.count <= Self.maximumCount else { throw .tooLong(path: path) }
+        do {
+            return header + (try AEAD.seal(plain, key: masterKey.sealing, aad: header))
         } catch {
             throw .crypto("\(error)")
         }
@@ -207,12 +220,7 @@ extension KeyringCodec {
             writer.write(count)
         }
         let masterKey = masterKeys.sealing
-        let header = reservesHeader(masterKey.id, revision)
-        do {
-            return header + (try AEAD.seal(writer.bytes, key: masterKey.sealing, aad: header))
-        } catch {
-            throw .crypto("\(error)")
-        }
+        return try seal(writer.bytes, masterKey, header: reservesHeader(masterKey.id, revision))
     }
 
     /// - Parameter revision: That of the row, which must be the sealed one.

@@ -14,6 +14,12 @@ package enum KeyringProblem: Error, Equatable, Sendable {
     case notPrivate(path: String, found: String)
     case corrupt(path: String, reason: String)
     case unknownFormat(path: String, version: UInt16)
+    /// More keys than a keyring holds: no process would open it again, so it is not written.
+    case tooManyKeys(path: String)
+    /// More versions of a key than it has.
+    case tooManyVersions(key: String, path: String)
+    /// Longer than what is read.
+    case tooLong(path: String)
     case keyMissing(name: String, path: String, origin: KeySpecification.Origin = .keys)
     case wrongUsage(name: String, path: String, expected: String, origin: KeySpecification.Origin = .keys)
     case inUse(path: String)
@@ -25,6 +31,8 @@ package enum KeyringProblem: Error, Equatable, Sendable {
     case sharedForked(generation: UInt64)
     /// The database holds an earlier keyring than a process of this host has seen: the mark says so.
     case sharedPutBack(generation: UInt64, known: UInt64, mark: String)
+    /// The source holds other master keys than the one under which a shared keyring is sealed.
+    case masterKeyNotTaken(path: String)
     /// Another command replaces the master key.
     case masterKeyLocked(path: String)
     /// The token refused the PIN: it is not tried again before somebody changes something.
@@ -35,6 +43,8 @@ package enum KeyringProblem: Error, Equatable, Sendable {
     case unreachable(reason: String)
     /// The database holds no keyring, and there is one in a file.
     case notMoved(path: String)
+    /// A keyring in a file, where one in a database is used.
+    case movedAway(path: String, mark: String)
     /// Uses of keys are told of by one process with a log of its own.
     case usesNotShared
     /// The database holds a keyring already, so that none can be moved there.
@@ -78,6 +88,15 @@ extension KeyringProblem: CustomStringConvertible {
         case .unknownFormat(let path, let version):
             "The keyring \(path) has format \(version), which this release does not know. Start the release that "
                 + "wrote it."
+        case .tooManyKeys(let path):
+            "The keyring \(path) would hold more than \(Keyring.maximumKeys) keys, the most there may be. It was left as it is. Take "
+                + "keys out of encryption.keyring.keys, or destroy some that nobody needs (`lockstep keys destroy`)."
+        case .tooManyVersions(let key, let path):
+            "The key \(key) in \(path) would have more than \(Keyring.maximumVersions) versions, the most there may be. The keyring "
+                + "was left as it is. Make a key of another name."
+        case .tooLong(let path):
+            "The keyring's file \(path) would be longer than \(KeyringCodec.maximumCount >> 20) MiB, the most that is read. It was "
+                + "left as it is. Destroy keys of many versions that nobody needs (`lockstep keys destroy`)."
         case .keyMissing(let name, let path, .keys):
             "The keyring \(path) has no key \(name), which encryption.keyring.keys asks for. Set "
                 + "encryption.keyring.create = true to make it, or correct encryption.keyring.keys."
@@ -110,6 +129,10 @@ extension KeyringProblem: CustomStringConvertible {
             "The database of encryption.keyring.database was put back: its keyring has generation \(generation), and a process of "
                 + "this host has used \(known). Restore the later one. Without it, what was sealed under keys that it alone has is lost; "
                 + "only if that is acceptable, stop all processes, remove \(mark) on each host, start again, and rotate all AEAD keys."
+        case .masterKeyNotTaken(let path):
+            "\(path) does not hold the master key under which the keyring in encryption.keyring.database is sealed, neither alone nor "
+                + "as `next` or `old`. The one in use goes on in this process, which would not start again: put the right file there. To "
+                + "replace the master key call `lockstep keys master rotate`."
         case .masterKeyLocked(let path):
             "Another command replaces the master key (it holds \(path)). Wait until it has ended, then call this again."
         case .pinRefused(let module, let reason): "PKCS #11, \(module): \(reason)."
@@ -119,6 +142,9 @@ extension KeyringProblem: CustomStringConvertible {
         case .notMoved(let path):
             "The database of encryption.keyring.database holds no keyring, but there is one at \(path). Move it with "
                 + "`lockstep keys move`, or remove the setting."
+        case .movedAway(let path, let mark):
+            "The keyring of \(path) is in a database: \(mark) says so. Set encryption.keyring.database again. Only if that keyring is "
+                + "given up for one in a file, remove \(mark)."
         case .usesNotShared:
             "encryption.audit.uses and encryption.keyring.database exclude each other: take one of them out."
         case .alreadyThere:

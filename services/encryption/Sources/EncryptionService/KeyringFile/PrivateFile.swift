@@ -37,9 +37,14 @@ enum PrivateFile {
         return bytes
     }
 
-    /// Makes a file that must not exist yet, with mode 0600, durable when this returns.
+    /// Makes a file that must not exist yet, with mode 0600, durable when this returns. It is there whole or not at all, for others
+    /// that look meanwhile and after a crash.
     static func create(_ path: String, _ bytes: [UInt8]) throws(KeyringProblem) {
-        try write(path, bytes, flags: O_CREAT | O_EXCL)
+        // Others may make it at the same time: each writes to a name of its own.
+        let new = path + ".\(getpid())-\(UInt32.random(in: 0 ... .max)).new"
+        defer { unlink(new) }
+        try write(new, bytes, flags: O_CREAT | O_EXCL)
+        guard link(new, path) == 0 else { throw failure(path, "create") }
         try syncDirectory(of: path)
     }
 

@@ -17,6 +17,9 @@ package struct KeyringMove: Sendable {
         package let file: String
     }
 
+    /// As the audit log has it.
+    private static let action = "MOVE"
+
     private let location: KeyringLocation
     private let maker = KeyMaker(publishLead: 0)
 
@@ -39,10 +42,13 @@ package struct KeyringMove: Sendable {
 
         let database = try url.withExposed { try SQLKeyringStore.database($0) }
         defer { database.close() }
-        guard try !SQLKeyringStore.holdsKeyring(database) else { throw KeyringProblem.alreadyThere }
+        if try SQLKeyringStore.holdsKeyring(database) {
+            guard try isMoved(old, to: database) else { throw KeyringProblem.alreadyThere }
+            return try report(keyring, records: old.count + 1)
+        }
         let store = try SQLKeyringStore(database, codec: codec)
         let entry = AuditEntry(
-            action: "MOVE", actor: "operator", detail: "from a file into a database, \(keyring.count) keys")
+            action: Self.action, actor: "operator", detail: "from a file into a database, \(keyring.count) keys")
         let told = try AuditRecord.lines([entry], after: old.last?.record.head ?? keyring.audit, time: now)
         let moved = keyring.changed(audit: told.last?.record.head) { _ in }
         do throws(KeyringProblem) {
@@ -53,13 +59,33 @@ package struct KeyringMove: Sendable {
         guard let found = try store.load(otherThan: .max), try codec.isSame(found, moved),
             try SQLKeyringStore.auditCount(database) == old.count + told.count
         else { throw KeyringProblem.movedOtherwise(path: location.keyring) }
-        let path = try setAside(moved.generation)
-        return Report(
-            keys: found.count, versions: found.keys.reduce(0) { $0 + $1.versions.count }, records: old.count + told.count,
-            file: path)
+        return try report(moved, records: old.count + told.count)
     }
 
-    /// What a crash between the two leaves, a keyring in both places, the next start with the database does not mind.
+    /// Whether the database holds what an earlier call moved there, which ended before the file was renamed.
+    private func isMoved(_ old: [AuditRecord.Line], to database: BlockingDatabase) throws -> Bool {
+        var (rest, last): (ArraySlice<AuditRecord.Line>, Int64) = (old[...], 0)
+        while true {
+            let lines = try SQLKeyringStore.auditLines(database, after: last)
+            guard let end = lines.last else { return false }
+            for line in lines {
+                guard let mine = rest.popFirst() else {
+                    return try AuditRecord(line: line.line.utf8).entry.action == Self.action
+                }
+                guard Array(line.line.utf8) == mine.line.dropLast() else { return false }
+            }
+            last = end.sequence
+        }
+    }
+
+    private func report(_ keyring: Keyring, records: Int) throws -> Report {
+        Report(
+            keys: keyring.count, versions: keyring.keys.reduce(0) { $0 + $1.versions.count }, records: records,
+            file: try setAside(keyring.generation))
+    }
+
+    /// What a crash between the two leaves, a keyring in both places, the next start with the database does not mind, and the next
+    /// call mends.
     private func setAside(_ generation: UInt64) throws -> String {
         try SharedMark(path: location.sharedMark).raise(to: generation)
         let path = location.keyring + ".moved"

@@ -25,6 +25,8 @@ protocol KeyringStore: Sendable {
     func isToBeSealedAnew() throws -> Bool
     /// The master key under which this process seals; nil for a store that seals nothing.
     var sealing: MasterKey? { get }
+    /// The master keys that there are, where this process alone can tell the audit log of them; nil elsewhere.
+    var masterKeys: String? { get }
 
     /// Follows the audit log, where the store keeps it, from its first line to this record.
     ///
@@ -111,6 +113,7 @@ extension KeyringStore {
 
     func isToBeSealedAnew() throws -> Bool { false }
     var sealing: MasterKey? { nil }
+    var masterKeys: String? { nil }
 
     func meet(holding generation: UInt64, forgetting gone: [Replica]) throws -> Meeting {
         Meeting(generation: generation, others: [])

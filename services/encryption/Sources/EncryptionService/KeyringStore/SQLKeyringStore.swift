@@ -59,6 +59,7 @@ final class SQLKeyringStore: KeyringStore {
         beginsAfter: UInt64 = 0
     ) throws(KeyringProblem) {
         guard let random = try? RandomBytes.generate(16) else { throw .crypto("no random bytes") }
+        codec.masterKeys.share()
         self.database = database
         self.codec = codec
         self.lease = lease
@@ -89,7 +90,7 @@ final class SQLKeyringStore: KeyringStore {
 
     func save(_ keyring: Keyring, records: [AuditRecord.Line]) throws {
         // Whoever changes the keys while the master key is replaced seals all of it under the new one.
-        let isSealedAnew = try isToBeSealedAnew()
+        let isSealedAnew = codec.masterKeys.glance()
         let sealed = try codec.seal(keyring)
         let (known, next) = (Int64(clamping: keyring.generation) - 1, Int64(clamping: keyring.generation))
         do {
@@ -242,6 +243,7 @@ final class SQLKeyringStore: KeyringStore {
                 let row = try transaction.first(
                     "SELECT revision, substr(sealed, 1, \(Self.markCount)) AS mark FROM keyring WHERE id = 1")
                 let present = UInt64(clamping: try row?.get("revision", as: Int64.self) ?? 0)
+                if row == nil, generation > 0 { throw KeyringProblem.sharedLost(mark: memory?.path ?? "keyring.shared") }
                 // Here, so that nothing is written either: others are not to wait for a process that goes another way.
                 if let row { try check(present, mark: row.get("mark")) }
                 let others = try transaction.query(

@@ -85,7 +85,9 @@ extension KeyChange {
         guard let key else { throw .unknownKey(name) }
         switch (self, key.state) {
         case (.create, _), (.importKey, _): return
-        case (.destroy, .pendingDestruction(let time)) where time <= now: return
+        case (.destroy, .pendingDestruction(let time)) where time <= now:
+            // Configuration has come to want it meanwhile.
+            if isWanted { throw .keyInUse(name) }
         case (.destroy, _): throw .notPendingDestruction(key: name)
         case (.cancelDestruction, .pendingDestruction): return
         case (.cancelDestruction, _): throw .notPendingDestruction(key: name)
@@ -158,6 +160,33 @@ extension KeyChange {
         guard let key else { throw EncryptionError.unknownKey(name) }
         return (key, ([material.kind.text, "version 1"] + options.words).joined(separator: ", "))
     }
+}
+
+extension Keyring {
+    /// Whether a key can be made or brought in beside those that are there.
+    ///
+    /// - Parameter coming: What is done with it at once.
+    func check(_ change: KeyChange, with coming: [KeyOrder]) throws(EncryptionError) {
+        guard change.makesKey else { return }
+        let more = coming.reduce(0) { $0 + ($1.change.makesKey ? 1 : 0) - ($1.change.isDestruction ? 1 : 0) }
+        guard count + more < Self.maximumKeys else { throw .tooManyKeys }
+        guard let kid = change.kid else { return }
+        // Two names for one key that signs would be two rules for who may verify with it.
+        let known = signingKeys.first { $0.versions.contains { $0.material.kid == kid } }?.name
+        if let name = known ?? coming.first(where: { $0.change.kid == kid })?.key { throw .keyHasAnotherName(name) }
+    }
+}
+
+extension KeyChange {
+    fileprivate var isDestruction: Bool { if case .destroy = self { true } else { false } }
+
+    /// Of a key that is brought in to sign.
+    fileprivate var kid: String? { if case .importKey(let material, _, _) = self { material.kid } else { nil } }
+}
+
+extension KeyMaterial {
+    /// Of a key that signs.
+    var kid: String? { if case .sign(_, let kid) = self { kid } else { nil } }
 }
 
 extension KeySettings {

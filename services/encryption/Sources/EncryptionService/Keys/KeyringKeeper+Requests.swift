@@ -17,10 +17,7 @@ extension KeyringKeeper {
                 return
             }
             try change.check(name, keyring[name], isWanted: wanted.contains(name), now: clock())
-            if change.makesKey {
-                let coming = inbox.orders.values.count { $0.order.change.makesKey }
-                guard keyring.count + coming < Keyring.maximumKeys else { throw .tooManyKeys }
-            }
+            try keyring.check(change, with: inbox.orders.values.map(\.order))
             inbox.orders[name] = (order, inbox.nextPlace)
             inbox.nextPlace += 1
         }

@@ -68,6 +68,8 @@ extension KeyringKeeper {
     func gather() throws {
         guard store.isShared else { return }
         for _ in 0..<Self.attempts {
+            // Whoever cannot open what is there says no more that it lives: nothing is gained by waiting for it.
+            if isBehind.load(ordering: .relaxed) { try takeOver() }
             try prepare()
             let (start, held) = (uptime(), keyring.generation)
             let meeting = try store.meet(holding: held, forgetting: watch.withLock { $0.lapsed })
@@ -81,7 +83,10 @@ extension KeyringKeeper {
     /// Shows handlers what the store holds, when that is another keyring.
     private func takeOver() throws {
         let known = keyring
-        guard let loaded = try store.load(otherThan: known.generation) else { return }
+        isBehind.store(true, ordering: .relaxed)
+        let found = try store.load(otherThan: known.generation)
+        isBehind.store(false, ordering: .relaxed)
+        guard let loaded = found else { return }
         let next = loaded.keepingMeters(of: known)
         inbox.withLock { _ in published.withLock { $0.keyring = next } }
         report(.reloaded(generation: next.generation))
@@ -96,18 +101,29 @@ extension KeyringKeeper {
         try prepare()
     }
 
-    /// Seals the keyring under the master key that has taken the place of another. Should that not be possible, the old one
-    /// is there still, and nothing else waits for it.
+    /// Seals the keyring under the master key that has taken the place of another, and tells of what was done to the file. Should
+    /// that not be possible, the old one is there still, and nothing else waits for it.
     private func sealAnew() {
+        // A log that does not work is looked at again by whoever administers keys, when messages have their reserves.
+        guard !published.withLock({ $0.isStopped }) else { return }
         do {
             try unlessSuperseded {
-                guard try store.isToBeSealedAnew(), let sealing = store.sealing else { return }
-                let (head, records) = try tell([Self.sealing(under: sealing)], known: keyring.audit, isStopped: false)
+                let isAnew = try store.isToBeSealedAnew()
+                guard let sealing = store.sealing else { return }
+                let found = store.masterKeys
+                var entries = isAnew ? [Self.sealing(under: sealing)] : []
+                if let found, found != masterKeys.withLock({ $0 }) {
+                    entries.insert(.masterKeys(found, by: KeyActor.keyring.name), at: 0)
+                }
+                // What is told of and not made must stay after what the sealed keyring knows of the log.
+                guard !entries.isEmpty, audited.withLock({ $0.changes.isEmpty }) else { return }
+                let (head, records) = try tell(entries, known: keyring.audit, isStopped: false)
                 let next = keyring.changed(audit: head) { _ in }
                 try save(next, records)
-                audited.withLock { $0.entries.subtract([Self.sealing(under: sealing)]) }
+                audited.withLock { $0.settle(entries) }
+                masterKeys.withLock { $0 = found }
                 inbox.withLock { _ in published.withLock { $0.keyring = next } }
-                report(.sealedAnew(masterKey: sealing.id))
+                if isAnew { report(.sealedAnew(masterKey: sealing.id)) }
             }
         } catch {
             report(.failed(error))

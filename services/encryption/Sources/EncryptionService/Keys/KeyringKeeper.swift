@@ -20,10 +20,6 @@ package final class KeyringKeeper: Sendable {
     private static let longestSleep = 60.0
     /// The same where there is a master key's file to look at.
     private static let masterKeyPause = 5.0
-    /// How long an export may be fetched after it is in the audit log, in microseconds.
-    private static let permitLife: Int64 = 60_000_000
-    /// How long a wrapping key is good, in microseconds: as AWS KMS has it.
-    private static let wrappingKeyLife: Int64 = 86_400_000_000
 
     struct Inbox {
         /// Changes by key, one at a time for each, with their places in the order of arrival.
@@ -72,7 +68,15 @@ package final class KeyringKeeper: Sendable {
     /// What the audit log holds already of changes that are not durable yet. Used by whoever writes the keyring.
     struct Audited {
         var head: AuditHead?
-        var entries: Set<AuditEntry> = []
+        /// With the numbers of their records.
+        var entries: [AuditEntry: UInt64] = [:]
+
+        /// The numbers of records that tell of changes of keys, in order.
+        var changes: [UInt64] { entries.filter(\.key.isChange).map(\.value).sorted() }
+
+        mutating func settle(_ done: [AuditEntry]) {
+            for entry in done { entries[entry] = nil }
+        }
     }
 
     let published: Mutex<Snapshot>
@@ -95,6 +99,10 @@ package final class KeyringKeeper: Sendable {
     private static let sealInterval: Int64 = 60_000_000
     /// When the sealed keyring last knew the log's end. Used by the keyring thread.
     private let sealedAt = Atomic<Int64>(0)
+    /// Whether there is a keyring that this process could not take over when it last tried. Used by the keyring thread.
+    let isBehind = Atomic(false)
+    /// The master keys that the audit log knows of.
+    let masterKeys = Mutex<String?>(nil)
     let wanted: Set<String>
     let clock: MicrosecondClock
     let report: @Sendable (KeyringEvent) -> Void
@@ -217,6 +225,7 @@ package final class KeyringKeeper: Sendable {
     /// the thread. An audit log that does not work stops administration and not the start.
     func start() throws {
         let reserves = Set(keyring.keys.filter { $0.usage == .aead }.map { ReserveOrder(key: $0.name, version: nil) })
+        masterKeys.withLock { $0 = store.masterKeys }
         do {
             try gather()
             try settleAudit()
@@ -227,6 +236,7 @@ package final class KeyringKeeper: Sendable {
             report(.failed(error))
             wake.signal()
         }
+        for order in keyring.keys.compactMap(withheld) { report(.refused(order, .keyInUse(order.key))) }
         inbox.withLock { $0.phase = .running }
         let thread = Thread { [self] in run() }
         thread.name = "keyring"
@@ -292,7 +302,7 @@ extension KeyringKeeper {
     /// - Parameter retry: Nil unless something failed, and nothing of what is due is done before.
     private func sleep(until retry: DispatchTime?) {
         let due = keyring.keys.compactMap { key -> Int64? in
-            if case .pendingDestruction(let time) = key.state { return time }
+            if case .pendingDestruction(let time) = key.state { return wanted.contains(key.name) ? nil : time }
             return key.isDue(publishLead: maker.publishLead)
         }
         let pause = store.isShared ? Double(sharing.poll) / 1_000_000 : store.sealing == nil ? Self.longestSleep : Self.masterKeyPause
@@ -392,207 +402,6 @@ extension KeyringKeeper {
         unsealedUses.store(0, ordering: .relaxed)
         sealedAt.store(now, ordering: .relaxed)
     }
-
-    // MARK: Administration
-
-    /// Makes what was asked for and what is due: told of, then durable, then published. Says which keys it changed.
-    private func administer(_ work: Inbox) throws -> Set<String> {
-        let (now, previous) = (clock(), keyring)
-        let orders = work.ordered + automatic(previous, besides: work.orders, now: now)
-        let isStopped = published.withLock { $0.isStopped }
-        guard !orders.isEmpty || isStopped else { return [] }
-        var made: [(order: KeyOrder, key: NamedKey?, entry: AuditEntry)] = []
-        for order in orders {
-            let isWanted = wanted.contains(order.key)
-            do throws(EncryptionError) {
-                try order.change.check(order.key, previous[order.key], isWanted: isWanted, now: now)
-            } catch {
-                report(.refused(order, error))
-                continue
-            }
-            let (key, detail) = try order.change.applied(to: order.key, previous[order.key], maker: maker, now: now)
-            var entry = order.entry
-            entry.detail = detail
-            made.append((order, key, entry))
-        }
-        let (head, records) = try tell(made.map(\.entry), known: previous.audit, isStopped: isStopped)
-        let next = previous.changed(audit: head) { byName in
-            for change in made { byName[change.order.key] = change.key }
-        }
-        if !made.isEmpty || !records.isEmpty { try save(next, records) }
-        audited.withLock { $0.entries.subtract(made.map(\.entry)) }
-        for key in made.compactMap(\.key) { allow(key, after: previous[key.name]) }
-        publish(next, orders, exports: made.map(\.order).filter(\.change.isExport), now: now)
-        for change in made { report(.changed(change.order, version: change.key.map { $0.next - 1 } ?? 0)) }
-        return Set(made.map(\.order.key))
-    }
-
-    /// Writes what the log does not hold yet, or says what the store is to write.
-    func tell(
-        _ entries: [AuditEntry], known: AuditHead, isStopped: Bool
-    ) throws -> (head: AuditHead?, records: [AuditRecord.Line]) {
-        guard !store.isShared else {
-            // What it did not fit for may be anywhere in it.
-            if isStopped { try store.followAudit(to: known) }
-            let resumed = isStopped ? [AuditEntry(action: "RESUME", actor: KeyActor.keyring.name)] : []
-            let records = try AuditRecord.lines(entries + resumed, after: known, time: clock())
-            return (records.last?.record.head, records)
-        }
-        return (try write(entries, known: known, isStopped: isStopped), [])
-    }
-
-    /// Where the store keeps the log, what is wrong with that stops administration.
-    func save(_ next: Keyring, _ records: [AuditRecord.Line]) throws {
-        do {
-            try store.save(next, records: records)
-            if store.isShared { setStopped(by: nil) }
-        } catch let problem as KeyringProblem {
-            if store.isShared, case .auditMismatch = problem { setStopped(by: problem) }
-            throw problem
-        }
-    }
-
-    private func write(_ entries: [AuditEntry], known: AuditHead, isStopped: Bool) throws -> AuditHead? {
-        guard let audit else { return nil }
-        let progress = audited.withLock { $0 }
-        var new = entries.filter { !progress.entries.contains($0) }
-        if isStopped { new.append(AuditEntry(action: AuditEntry.resume, actor: KeyActor.keyring.name)) }
-        guard !new.isEmpty else { return progress.head }
-        do {
-            let head = try audit.append(new, known: progress.head ?? known)
-            audited.withLock { progress in
-                progress.head = head
-                progress.entries.formUnion(entries)
-            }
-            setStopped(by: nil)
-            return head
-        } catch {
-            setStopped(by: error)
-            throw error
-        }
-    }
-
-    func settleAudit() throws {
-        do {
-            guard let audit else { return try store.followAudit(to: keyring.audit) }
-            let head = try audit.append([], known: keyring.audit)
-            audited.withLock { $0.head = head }
-        } catch {
-            // A database that does not answer says nothing about the log in it.
-            if case .unreachable? = error as? KeyringProblem { throw error }
-            setStopped(by: error)
-            throw error
-        }
-    }
-
-    private func setStopped(by error: (any Error)?) {
-        let wasStopped = published.withLock { snapshot in
-            defer { snapshot.isStopped = error != nil }
-            return snapshot.isStopped
-        }
-        if let error, !wasStopped { report(.administrationStopped(error)) }
-        if error == nil, wasStopped { report(.administrationResumed) }
-    }
-
-    /// What is due: the end of a waiting period, the next version of a key that is old or worn. A key that somebody is
-    /// changing comes later.
-    private func automatic(
-        _ keyring: Keyring, besides orders: [String: (order: KeyOrder, place: Int)], now: Int64
-    ) -> [KeyOrder] {
-        keyring.keys.compactMap { key in
-            guard orders[key.name] == nil else { return nil }
-            if case .pendingDestruction(let time) = key.state {
-                return time <= now ? KeyOrder(key: key.name, change: .destroy, actor: .keyring) : nil
-            }
-            let isOld = key.isDue(publishLead: maker.publishLead).map { $0 <= now } ?? false
-            return isOld || isWorn(key, now: now) ? KeyOrder(key: key.name, change: .rotate, actor: .keyring) : nil
-        }
-    }
-
-    private func isWorn(_ key: NamedKey, now: Int64) -> Bool {
-        guard key.canBeRotated else { return false }
-        let primary = key.primary(at: now)
-        guard case .aead(_, let meter) = primary.material else { return false }
-        return primary.reserved >= limits.rotateAt(key.settings) && meter.isLow
-    }
-
-    /// Shows handlers the keyring, and takes what is done out of the inbox in the same moment.
-    private func publish(_ next: Keyring, _ orders: [KeyOrder], exports: [KeyOrder], now: Int64) {
-        inbox.withLock { inbox in
-            published.withLock { snapshot in
-                snapshot.keyring = next
-                for order in exports {
-                    guard case .export(let version) = order.change else { continue }
-                    snapshot.permits.append(
-                        Permit(
-                            key: order.key, version: version, caller: order.actor.name,
-                            expiresAt: now + Self.permitLife))
-                }
-            }
-            for order in orders where order.actor != .keyring { inbox.orders[order.key] = nil }
-        }
-    }
-
-    // MARK: Reserves
-
-    /// Makes larger reserves durable, then lets them be used.
-    ///
-    /// - Parameter isRotating: Whether keys are rotated that have sealed enough: then they get no more.
-    private func reserve(_ orders: Set<ReserveOrder>, isRotating: Bool) throws {
-        let (now, previous) = (clock(), keyring)
-        let requests = Set(
-            orders.compactMap { order -> ReserveRequest? in
-                guard let key = previous[order.key], key.usage == .aead else { return nil }
-                let primary = key.primary(at: now)
-                guard let version = order.version.map({ key.version($0) }) ?? primary else { return nil }
-                let isPrimary = version.number == primary.number
-                return request(
-                    version, of: key, isPrimary: isPrimary, isRotated: isRotating && (key.canBeRotated || key.isAwaited))
-            })
-        try reserve(requests.sorted { ($0.key, $0.version) < ($1.key, $1.version) }, of: previous)
-    }
-
-    func reserve(_ requests: [ReserveRequest], of previous: Keyring) throws {
-        // What is known to be at its bound is not asked for again and again.
-        let requests = requests.filter { request in
-            previous[request.key]?.version(request.version).map { request.extended($0.reserved) > $0.reserved } ?? false
-        }
-        guard !requests.isEmpty else { return }
-        let (next, blocks) = try store.reserve(requests, of: previous)
-        published.withLock { $0.keyring = next }
-        for block in blocks {
-            guard let key = next[block.key], case .aead(_, let meter)? = key.version(block.version)?.material else { continue }
-            meter.allow(from: block.from, upTo: block.upTo, low: limits.step(key.settings) / 2)
-        }
-        if !blocks.isEmpty { report(.reserved(blocks.map(\.key))) }
-    }
-
-    /// Up to the point where the key is rotated; beyond, only while it cannot be, or when it has been and this version is still
-    /// asked for.
-    func request(_ version: KeyVersion, of key: NamedKey, isPrimary: Bool, isRotated: Bool) -> ReserveRequest {
-        ReserveRequest(
-            key: key.name, version: version.number, step: limits.step(key.settings),
-            rotateAt: isPrimary ? limits.rotateAt(key.settings) : limits.maximum, isRotated: isRotated, maximum: limits.maximum)
-    }
-
-    /// What comes with a version that was made just now.
-    private func allow(_ key: NamedKey, after previous: NamedKey?) {
-        for version in key.versions.dropFirst(previous?.versions.count ?? 0) {
-            guard case .aead(_, let meter) = version.material else { continue }
-            meter.allow(upTo: version.reserved, low: limits.step(key.settings) / 2)
-        }
-    }
-
-    private func makeWrappingKey() throws {
-        let key = try WrappingKey()
-        let expiresAt = clock() + Self.wrappingKeyLife
-        published.withLock { $0.wrapping = (key, expiresAt) }
-        inbox.withLock { $0.wantsWrappingKey = false }
-    }
-}
-
-extension KeyChange {
-    fileprivate var isExport: Bool { if case .export = self { true } else { false } }
 }
 
 /// What the keyring thread has to tell the log. Never a secret.

@@ -90,9 +90,9 @@ package struct UsageLimits: Sendable, Hashable {
     /// 2^32 is the standard's bound; half of it is time to rotate.
     package static let standard = UsageLimits(block: 1 << 18, rotateAt: 1 << 31, maximum: 1 << 32)
 
-    /// How many messages are reserved at once for a key: no more than it may seal before it is rotated.
+    /// How many messages are reserved at once for a key: of a limit of its own a small part, since each start uses one up.
     func step(_ settings: KeySettings) -> UInt64 {
-        min(block, settings.rotateAfterUses == 0 ? block : settings.rotateAfterUses, maximum)
+        min(block, settings.rotateAfterUses == 0 ? block : max(1, settings.rotateAfterUses / 16), maximum)
     }
 
     /// From which reserve on a key is rotated.

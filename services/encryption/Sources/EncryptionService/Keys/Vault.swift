@@ -45,8 +45,13 @@ package struct Vault: Sendable {
         let sealer = try sealer(key, .dataKey, version: 0, caller: caller)
         guard var bytes = try? RandomBytes.generate(count) else { throw .cryptoFailed }
         defer { bytes.withUnsafeMutableBytes { wipe($0) } }
-        let plaintext = Data(bytes)
-        return (plaintext, try sealer.seal(plaintext, context: context))
+        var plaintext = Data(bytes)
+        do throws(EncryptionError) {
+            return (plaintext, try sealer.seal(plaintext, context: context))
+        } catch {
+            plaintext.withUnsafeMutableBytes { wipe($0) }
+            throw error
+        }
     }
 
     // MARK: Keys for one item or many

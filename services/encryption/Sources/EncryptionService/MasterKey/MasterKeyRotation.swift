@@ -56,6 +56,7 @@ package struct MasterKeyRotation: Sendable {
             case .promote: keys.promote()
             case .drop, .seal: keys.drop()
             }
+            try tell("\(step.rawValue): \(keys.keys(file.token).text)")
             try file.replace(keys)
             return true
         }
@@ -88,35 +89,53 @@ package struct MasterKeyRotation: Sendable {
     }
 
     private func seal() throws -> Bool {
+        try changed { store, keyring in
+            guard try store.isToBeSealedAnew(), let key = store.sealing else { return nil }
+            return KeyringKeeper.sealing(under: key)
+        }
+    }
+
+    /// Has the audit log tell of a step, before it is taken. A service that has the keyring's file to itself has the log, too: it
+    /// tells when it finds the step taken.
+    private func tell(_ detail: String) throws {
+        _ = try changed { _, _ in .masterKeys(detail, by: "operator") }
+    }
+
+    /// Tells the log of something, and seals the keyring, which then knows of that.
+    ///
+    /// - Parameter entry: Nil when there is nothing to do.
+    /// - Returns: False where a service does it, or others are quicker again and again.
+    private func changed(_ entry: (any KeyringStore, Keyring) throws -> AuditEntry?) throws -> Bool {
         let maker = KeyMaker(publishLead: 0)
-        let codec = KeyringCodec(path: place, masterKeys: try .open(file, keyring: place, mayCreate: false), maker: maker)
         if let url = location.database {
+            let codec = KeyringCodec(path: place, masterKeys: try .open(file, keyring: place, mayCreate: false), maker: maker)
             let database = try url.withExposed { try SQLKeyringStore.database($0) }
             defer { database.close() }
-            return try Self.seal(SQLKeyringStore(database, codec: codec), now: systemClock())
+            return try Self.changed(SQLKeyringStore(database, codec: codec), entry, now: systemClock())
         }
-        do throws(KeyringProblem) {
+        do {
             let audit = AuditLog(path: location.audit, beginsAfter: location.auditBeginsAfter, clock: systemClock)
             defer { audit.close() }
             let (store, keyring) = try FileKeyringStore.open(
                 location, wanted: [], mayCreate: false, maker: maker, audit: audit, now: systemClock())
             defer { store.release() }
-            let head = try audit.append([KeyringKeeper.sealing(under: codec.masterKeys.sealing)], known: keyring.audit)
+            guard let entry = try entry(store, keyring) else { return true }
+            let head = try audit.append([entry], known: keyring.audit)
             try store.save(keyring.changed(audit: head) { _ in })
             return true
-        } catch {
-            // The service that has it does it.
-            if case .inUse = error { return false }
-            throw error
+        } catch KeyringProblem.inUse {
+            return false
         }
     }
 
     /// Again, should a process that shares the keyring change it meanwhile.
-    private static func seal(_ store: SQLKeyringStore, now: Int64) throws -> Bool {
+    private static func changed(
+        _ store: SQLKeyringStore, _ entry: (any KeyringStore, Keyring) throws -> AuditEntry?, now: Int64
+    ) throws -> Bool {
         for _ in 0..<16 {
             guard let keyring = try store.load(otherThan: .max) else { throw KeyringProblem.missing(path: SQLKeyringStore.place) }
-            guard try store.isToBeSealedAnew(), let key = store.sealing else { return true }
-            let records = try AuditRecord.lines([KeyringKeeper.sealing(under: key)], after: keyring.audit, time: now)
+            guard let entry = try entry(store, keyring) else { return true }
+            let records = try AuditRecord.lines([entry], after: keyring.audit, time: now)
             do {
                 try store.save(keyring.changed(audit: records.last?.record.head) { _ in }, records: records)
                 return true

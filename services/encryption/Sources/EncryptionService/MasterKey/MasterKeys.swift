@@ -25,6 +25,12 @@ struct MasterKeySet: Sendable {
     var old: MasterKey?
 
     var all: [MasterKey] { [key, next, old].compactMap(\.self) }
+
+    /// As the audit log has it: ids, and nothing of the keys.
+    var text: String {
+        let others = [("next", next), ("old", old)].compactMap { role, key in key.map { ", \(role) \(Hex.encode($0.id))" } }
+        return "key \(Hex.encode(key.id))" + others.joined()
+    }
 }
 
 /// The master keys that a process accepts, and the one under which it seals.
@@ -41,6 +47,14 @@ final class MasterKeys: Sendable {
         var kept: MasterKey?
         /// The source as it was when a token refused the PIN.
         var refused: String?
+        /// Whether others seal the same keyring, with a source of their own.
+        var isShared = false
+        /// Whether it was told that the source does not have the present key.
+        var isTold = false
+
+        /// The key under which a shared keyring stays sealed, since the source does not say what comes after it: somebody's mistake
+        /// on one host is not to keep all others from opening the keyring.
+        var firm: MasterKey? { isShared ? kept.flatMap { $0.id == present ? $0 : nil } : nil }
     }
 
     let source: any MasterKeySource
@@ -58,12 +72,19 @@ final class MasterKeys: Sendable {
         if let set = try source.read() { return MasterKeys(set, of: source) }
         if let keyring { throw .masterKeyLost(path: source.place, keyring: keyring) }
         guard mayCreate else { throw .masterKeyMissing(path: source.place) }
-        return MasterKeys(try source.create(), of: source)
+        do {
+            return MasterKeys(try source.create(), of: source)
+        } catch {
+            // Another process may have made it meanwhile.
+            guard let set = try source.read() else { throw error }
+            return MasterKeys(set, of: source)
+        }
     }
 
     /// The key under which this process seals: the one to come, once the keyring is sealed under it.
     var sealing: MasterKey {
         state.withLock { state in
+            if let firm = state.firm { return firm }
             if let next = state.set.next, next.id == state.present { return next }
             return state.set.key
         }
@@ -76,12 +97,36 @@ final class MasterKeys: Sendable {
         return known(id)
     }
 
+    /// What the source holds, as far as this process knows, for the audit log.
+    var text: String { state.withLock { $0.set.text } }
+
     /// Notes that the durable keyring is sealed under this one.
     func note(present id: [UInt8]) { state.withLock { $0.present = id } }
 
+    /// From now on nothing is sealed under a key that the source does not relate to the present one.
+    func share() { state.withLock { $0.isShared = true } }
+
     /// Looks whether the source has changed, and says whether the keyring is to be sealed anew.
+    ///
+    /// - Throws: also `masterKeyNotTaken`, once for each change of the source.
     func look() throws(KeyringProblem) -> Bool {
         if source.stamp != state.withLock({ $0.stamp }) { try reload() }
+        let isNews = state.withLock { state in
+            guard state.firm != nil, !state.isTold else { return false }
+            state.isTold = true
+            return true
+        }
+        if isNews { throw .masterKeyNotTaken(path: source.place) }
+        return isSealingAnother
+    }
+
+    /// The same for whoever has something to write anyhow: a source that cannot be read keeps nobody from that.
+    func glance() -> Bool {
+        if source.stamp != state.withLock({ $0.stamp }) { try? reload() }
+        return isSealingAnother
+    }
+
+    private var isSealingAnother: Bool {
         let present = state.withLock { $0.present }
         return sealing.id != present
     }
@@ -118,6 +163,7 @@ final class MasterKeys: Sendable {
             state.set = set
             state.stamp = stamp
             state.refused = nil
+            state.isTold = false
         }
     }
 }

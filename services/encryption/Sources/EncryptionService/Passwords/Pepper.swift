@@ -62,7 +62,11 @@ package struct Pepper: Sendable {
         guard key.opening(version.number) != nil else { return nil }
         guard var tag = try? secret.withUnsafeBytes({ try HMACSHA256.authenticate(password, key: $0) }) else { throw .cryptoFailed }
         defer { tag.withUnsafeMutableBytes { wipe($0) } }
-        return Array(Data(tag).base64EncodedData())
+        var data = Data(tag)
+        defer { data.withUnsafeMutableBytes { wipe($0) } }
+        var text = data.base64EncodedData()
+        defer { text.withUnsafeMutableBytes { wipe($0) } }
+        return Array(text)
     }
 
     private func key(_ name: String) throws(EncryptionError) -> NamedKey {

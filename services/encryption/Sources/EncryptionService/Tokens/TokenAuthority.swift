@@ -75,18 +75,33 @@ package struct TokenAuthority: Sendable {
     }
 
     /// The claims of a token that one of the keys which `caller` may verify with has signed for `audience`.
+    ///
+    /// - Parameter requestID: The call that asks, for the audit log.
     package func verify(
-        _ token: String, audience: String, caller: PeerIdentity
+        _ token: String, audience: String, caller: PeerIdentity, requestID: String = ""
     ) throws(EncryptionError) -> Claims {
+        var (kid, failed): (String?, Int) = (nil, 1)
+        defer { if let kid { tellOfUse(kid, failed: failed, caller: caller, requestID: requestID) } }
         let verifier = TokenVerifier(
             keys: try keys(for: .verify, caller: caller), type: .accessToken, issuer: issuer, audience: audience,
             skew: skew)
         do {
-            return try verifier.verify(token, now: clock() / 1_000_000)
+            let claims = try verifier.verify(token, now: clock() / 1_000_000) { kid = $0 }
+            failed = 0
+            return claims
         } catch .unknownKey where keeper.mayMissSigningKeys {
             throw .keyringStale
         } catch {
             throw .invalidToken("The token is not accepted: \(error).", expired: error == .expired)
+        }
+    }
+
+    private func tellOfUse(_ kid: String, failed: Int, caller: PeerIdentity, requestID: String) {
+        guard keeper.auditsUses else { return }
+        for key in keeper.keyring.signingKeys where policy.allows(caller, .verify, key.name) {
+            guard let version = key.versions.first(where: { $0.material.kid == kid }) else { continue }
+            return keeper.tell(
+                .verify, key.name, version: version.number, failed: failed, actor: caller.service, requestID: requestID)
         }
     }
 
@@ -114,7 +129,10 @@ package struct TokenAuthority: Sendable {
             throw .denied(caller: caller.service, key: KeyPolicy.anyKey, operation: operation)
         }
         let now = clock()
-        guard let set = try? JWKSet(granted.flatMap { live($0, now: now) }) else { throw .cryptoFailed }
+        // One key may have two names: then it is one key.
+        var kids: Set<String> = []
+        let keys = granted.flatMap { live($0, now: now) }.filter { kids.insert($0.kid).inserted }
+        guard let set = try? JWKSet(keys) else { throw .cryptoFailed }
         return set
     }
 
