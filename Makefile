@@ -26,7 +26,8 @@ SEED ?=
 ROUNDS ?=
 SAMPLES ?=
 
-.PHONY: help run demo test build check compat baseline contract bench checklist tsan asan fuzz sim generate generate-with clean deps release lint
+.PHONY: help run demo test build check compat baseline contract bench checklist tsan asan fuzz sim soak generate generate-with \
+  clean deps release lint
 
 help: ## List the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +89,11 @@ SECONDS := $(patsubst %s,%,$(patsubst %m,%*60,$(patsubst %h,%*3600,$(DURATION)))
 sim: build ## Simulate calls over networks that fail, DURATION=10m, or one world with SEED=
 	$(if $(SEED),SIM_SEED=$(SEED),SIM_SECONDS=$$(($(SECONDS)))) \
 	  swift test --scratch-path $(DEBUG) --skip-build --filter SimulationTests
+
+# The refreshes alone: at each round 50 with one token, by two handlers as two processes have them, on each engine.
+soak: build ## Refresh tokens at once, ROUNDS=1000 rounds of 50, and count sessions and tokens behind them
+	@LOCKSTEP_REFRESH_ROUNDS=$(or $(ROUNDS),1000) swift test --scratch-path $(DEBUG) --skip-build --no-parallel \
+	  --filter 'TwoProcessesTests/parallelRefreshesLoseNoSession'
 
 # The baseline is the contract that is in use out there: versions N and N-1 work together, so it stays until a release
 # has reached every process, and moves with the next one.

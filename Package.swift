@@ -240,8 +240,19 @@ let package = Package(
             tests("DevelopmentCATests", ["DevelopmentCA", "RPCCore", "RPCTransport", x509, asn1]),
             tests("SupervisionTests", ["Supervision"]),
             tests("ContractHarnessTests", ["ContractHarness", "lockstep-peer"]),
-            tests("LockstepTests", ["lockstep", "AuthService", "EncryptionService", "Contracts", "ContractClients", "SQL", "RPCCodeGen", "RPCCore", "RPCInProcess", "ServiceKit", nioCore, nioPosix]),
-            tests("EncryptionServiceTests", ["EncryptionService", "CPKCS11", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "LibCrypto", "JOSE", "SQL", protobuf], resources: [.copy("Vectors")]),
+            tests(
+                "LockstepTests",
+                [
+                    "lockstep", "AuthService", "EncryptionService", "LibCrypto", "Contracts", "ContractClients", "SQL", "RPCCodeGen",
+                    "RPCCore", "RPCInProcess", "ServiceKit", nioCore, nioPosix,
+                ]),
+            tests(
+                "EncryptionServiceTests",
+                [
+                    "EncryptionService", "CPKCS11", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "LibCrypto",
+                    "JOSE", "SQL", protobuf,
+                ],
+                resources: [.copy("Vectors")]),
             tests("AuthServiceTests", ["AuthService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "ServiceKit", "SQL", "LibCrypto", logging]),
             tests(
                 "TokenServiceTests",

@@ -69,6 +69,7 @@ package struct InProcessChannel: RPCChannel {
         _ method: MethodDescriptor, _ request: [UInt8], _ options: CallOptions
     ) throws(RPCError) -> InProcessRun {
         guard !Task.isCancelled else { throw .cancelled(method, processed: .no) }
+        HandlerScope.current?.act()
         let start = now()
         let deadline = options.effectiveDeadline(for: method, now: start)
         var tokens = UserTokenCache()

@@ -70,10 +70,13 @@ final class InProcessRun: Sendable {
             switch call.entry.method {
             case .sync(let method): return .success(try method.run(request.span.bytes, call.context))
             case .async(let method):
-                if case .stream(let parts) = input, let stream = method.stream {
-                    return .success(try await stream(parts, call.context))
-                }
-                return .success(try await method.run(request, call.context))
+                return .success(
+                    try await HandlerScope.run(call.context) {
+                        if case .stream(let parts) = input, let stream = method.stream {
+                            return try await stream(parts, self.call.context)
+                        }
+                        return try await method.run(request, self.call.context)
+                    })
             }
         } catch {
             return .failure(.outcome(of: error, in: call.context))

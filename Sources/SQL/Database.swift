@@ -55,7 +55,13 @@ package final class Database: Sendable {
     package func read<T: Sendable>(
         deadline: ContinuousClock.Instant? = nil, _ body: @escaping @Sendable (borrowing Connection) throws -> T
     ) async throws -> T {
-        try await observed(.read) { try await driver.read(deadline: deadline) { try body(Connection($0)) } }
+        try await observed(.read) {
+            do {
+                return try await driver.read(deadline: deadline) { try body(Connection($0)) }
+            } catch let error as SQLError {
+                throw error.undone()
+            }
+        }
     }
 
     /// Runs a transaction and returns when it is durable. A body that throws rolls back its own changes only.
@@ -89,6 +95,13 @@ package final class Database: Sendable {
             throw error
         }
     }
+
+    /// Of SQLite: moves what is committed from the log into the file and empties the log, so that no earlier image of what was
+    /// deleted or replaced is left in either. PostgreSQL has nothing of that kind that a client could do: it cleans its tables
+    /// by itself.
+    ///
+    /// - Returns: false when somebody read, or wrote, all the time: then the log is as it was.
+    package func emptyLog() async throws -> Bool { try await driver.emptyLog() }
 
     /// Finishes what is queued, refuses what comes later, closes the files.
     package func close() async {

@@ -18,6 +18,9 @@ protocol Driver: Sendable {
     /// Runs a body in a transaction that no other process migrates beside.
     func migrate<T: Sendable>(_ body: @escaping @Sendable (any Session) throws -> T) async throws -> T
 
+    /// See `Database.emptyLog`.
+    func emptyLog() async throws -> Bool
+
     /// Finishes queued work, refuses new work, closes every connection.
     func close() async
 }

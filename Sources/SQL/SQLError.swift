@@ -47,10 +47,23 @@ package struct SQLError: Error, Sendable, Equatable, CustomStringConvertible {
 
     package var kind: Kind
     package var message: String
+    /// Nothing of the work is in the database, nor will be: known of everything that fails without `.unknownOutcome` in
+    /// PostgreSQL, and of what only reads. Of SQLite it is not said, where a commit that the disk refused may be found in the
+    /// log after a crash.
+    package var isUndone = false
 
     package init(_ kind: Kind, _ message: String) {
         self.kind = kind
         self.message = message
+    }
+
+    /// Whether two say the same; what is known of the work beside is not compared.
+    package static func == (a: SQLError, b: SQLError) -> Bool { a.kind == b.kind && a.message == b.message }
+
+    func undone() -> SQLError {
+        var error = self
+        error.isUndone = true
+        return error
     }
 
     package var description: String { "database: \(message)" }

@@ -5,8 +5,9 @@ package import SQL
 /// A database as a service's store sees it: what goes wrong in it reaches a caller as `DatabaseError`, without the names
 /// of tables and columns. Those are for the log.
 ///
-/// The deadline of a call reaches the database as the cancellation of its task. It is not handed on as a number, since
-/// work that outlives its call, such as the saving of tokens that a provider has just replaced, must not end with it.
+/// The deadline of a call reaches the database with its task (`HandlerScope`): PostgreSQL stops a statement by itself then,
+/// should nobody be there any more to ask for it. Work that outlives its call, such as the saving of tokens that a provider has
+/// just replaced, has none, and does not end with it.
 package struct StoreDatabase: Sendable {
     private let database: Database
 
@@ -14,10 +15,11 @@ package struct StoreDatabase: Sendable {
 
     /// - Throws: what `body` throws; `DatabaseError` or `DownstreamError` in place of `SQLError`.
     package func read<T: Sendable>(_ body: @escaping @Sendable (borrowing Connection) throws -> T) async throws -> T {
+        let scope = HandlerScope.current
         do {
-            return try await database.read(body)
+            return try await database.read(deadline: scope?.deadline?.instant.continuous, body)
         } catch let error as SQLError {
-            throw error.forCaller(operation: "reading")
+            throw Self.told(error, "reading", scope)
         }
     }
 
@@ -25,11 +27,26 @@ package struct StoreDatabase: Sendable {
     package func write<T: Sendable>(
         isolation: Isolation = .serializable, _ body: @escaping @Sendable (borrowing Transaction) throws -> T
     ) async throws -> T {
+        let scope = HandlerScope.current
         do {
-            return try await database.write(isolation: isolation, body)
+            let value = try await database.write(deadline: scope?.deadline?.instant.continuous, isolation: isolation, body)
+            scope?.act()
+            return value
         } catch let error as SQLError {
-            throw error.forCaller(operation: "saving")
+            if !error.isUndone { scope?.act() }
+            throw Self.told(error, "saving", scope)
         }
+    }
+
+    /// Of SQLite: leaves no earlier image of what was deleted in the log.
+    ///
+    /// - Returns: false when that has to be tried again.
+    package func emptyLog() async throws -> Bool { try await database.emptyLog() }
+
+    private static func told(_ error: SQLError, _ operation: String, _ scope: HandlerScope?) -> any Error {
+        // The call has ended by its own deadline, and not because the database is busy.
+        if error.kind == .timeout, scope?.deadline?.hasPassed(now: MonotonicInstant.now) == true { return CancellationError() }
+        return error.forCaller(operation: operation, isCall: scope != nil)
     }
 
     /// Brings the schema up to date.
@@ -40,10 +57,13 @@ package struct StoreDatabase: Sendable {
 
 extension SQLError {
     /// What a caller is told in its place; the text, which names tables and columns, is for the log.
-    package func forCaller(operation: String) -> any LoggableError {
-        switch kind {
-        case .busy, .refused, .timeout: DatabaseError(.busy, operation: operation, detail: message)
-        case .closed, .full, .unavailable: DatabaseError(.unavailable, operation: operation, detail: message)
+    ///
+    /// - Parameter isCall: it is a call's handler that failed, so that somebody sees to it that all of it left nothing.
+    package func forCaller(operation: String, isCall: Bool = false) -> any LoggableError {
+        let nothing: Processed? = isUndone && isCall ? .no : nil
+        return switch kind {
+        case .busy, .refused, .timeout: DatabaseError(.busy, operation: operation, detail: message, processed: nothing)
+        case .closed, .full, .unavailable: DatabaseError(.unavailable, operation: operation, detail: message, processed: nothing)
         case .unknownOutcome: DatabaseError(.unknownOutcome, operation: operation, detail: message)
         case .corrupt, .decoding: DatabaseError(.corrupt, operation: operation, detail: message)
         default: DownstreamError(service: "the database", error: RPCError(.internal, message))

@@ -238,6 +238,23 @@ import Testing
         #expect(report.isWhole && report.entries == 3 + 20 + 12 && report.waiting == 0, "\(report.problems)")
     }
 
+    /// It cannot be one that anybody gave: whoever left it had a clock that was ahead, and is gone.
+    @Test func aLeaseOfAClockThatWasAheadKeepsNobodyFromSealing() async throws {
+        let fixture = try await Fixture()
+        let ahead = ManualClock()
+        ahead.advance(by: .seconds(3600))
+        let early = AuthStore(database: fixture.database, policy: fixture.handler.policy, clock: ahead)
+        _ = try await fixture.member()
+        #expect(try await early.sealAuditTrail(as: "ahead") == 2)
+        _ = try await fixture.signIn()
+        #expect(try await fixture.handler.store.sealAuditTrail(as: "one") == 1)
+        // One that is behind finds a lease that reaches too far for it, and both go on: the chain stays one.
+        _ = await refusal { _ = try await fixture.signIn(password: "wrong") }
+        #expect(try await early.sealAuditTrail(as: "ahead") == 1)
+        let report = try await early.verifyAuditTrail()
+        #expect(report.isWhole && report.entries == 4 && report.waiting == 0, "\(report.problems)")
+    }
+
     @Test func theWorkerSealsWithoutBeingAsked() async throws {
         let fixture = try await Fixture()
         let sealer = AuditSealer(

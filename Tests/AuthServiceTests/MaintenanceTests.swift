@@ -38,6 +38,29 @@ import Testing
         _ = try await fixture.signIn()
     }
 
+    private func imported(_ email: String) throws -> ImportedUser {
+        let hash = "$2b$12$" + String(repeating: "a", count: 53)
+        return try ImportedUser(json: Array(#"{"email":"\#(email)","password_hash":"\#(hash)"}"#.utf8)[...])
+    }
+
+    /// However often strangers register the address.
+    @Test func importedAccountsStayWhetherConfirmedOrNot() async throws {
+        let fixture = try await Fixture()
+        let users = [try imported("ada@example.com"), try imported("grace@example.com")]
+        let count = try await fixture.handler.store.importUsers(users, from: "file")
+        #expect(count == ImportedCount(added: 2, unconfirmed: 2))
+        try await fixture.register("grace@example.com")
+        fixture.clock.advance(by: week + week)
+        try await fixture.handler.store.prune()
+        #expect(try await rows(fixture, "users") == 2)
+        // Whoever has the mailbox comes in, with a password of their own.
+        try await fixture.requestReset("ada@example.com")
+        try await fixture.reset(fixture.mailedToken(.passwordReset), to: "canary horse battery staple")
+        _ = try await fixture.signIn(password: "canary horse battery staple")
+        while try await fixture.handler.store.sealAuditTrail(as: "one") > 0 {}
+        #expect(try await fixture.handler.store.verifyAuditTrail().isWhole)
+    }
+
     @Test func whatUnknownAddressesLeftIsForgotten() async throws {
         let fixture = try await Fixture()
         for number in 0..<5 {

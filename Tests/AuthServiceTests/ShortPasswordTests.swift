@@ -202,7 +202,7 @@ import Testing
         // Of imported passwords nobody knows the length.
         let hash = "$2b$12$" + String(repeating: "a", count: 53)
         let line = try ImportedUser(json: Array(#"{"email":"eve@example.com","password_hash":"\#(hash)"}"#.utf8)[...])
-        #expect(try await fixture.handler.store.importUsers([line]) == 1)
+        #expect(try await fixture.handler.store.importUsers([line], from: "file").added == 1)
         let eve = try await fixture.database.read { try $0.credentials(EmailAddress("eve@example.com")) }
         #expect(eve?.passwordHash?.exposed == hash)
     }

@@ -18,7 +18,7 @@ import Testing
         var token = try await fixture.signIn().refreshToken
         let start = ContinuousClock.now
         var rounds = 0
-        // As many rounds as fit, at least some on a slow machine; or as many as are asked for, however long they take.
+        // As many rounds as fit, at least some on a slow machine; or as many as `make soak` asks for, however long they take.
         let asked = ProcessInfo.processInfo.environment["LOCKSTEP_REFRESH_ROUNDS"].flatMap(Int.init)
         while rounds < asked ?? 5 || (asked == nil && start.duration(to: .now) < .seconds(3)) {
             let used = token
@@ -48,7 +48,8 @@ import Testing
         }
         #expect(sessions == 1 && newest == 1 && all == count + 1)
         #expect(try await fixture.audit().count { $0 == "authn_token_reuse" } == 0)
-        print("rounds of 50 refreshes by two processes on \(Engine.current.rawValue): \(count)")
+        let seconds = start.duration(to: .now) / .seconds(1)
+        print("rounds of 50 refreshes by two auth handlers on \(Engine.current.rawValue): \(count) in \(Int(seconds)) s")
     }
 
     @Test("ASVS 6.3.1: parallel guesses of passwords by two processes are counted one by one")

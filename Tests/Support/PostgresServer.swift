@@ -26,7 +26,9 @@ package final class PostgresServer: Sendable {
 
     /// As an operator stops it.
     package func stop() async throws { try await process.tell("stop") }
-    /// As if it were killed.
+    /// SIGKILL to each of its processes.
+    package func kill() async throws { try await process.tell("kill") }
+    /// At once, and nothing is tidied up (SIGQUIT).
     package func crash() async throws { try await process.tell("crash") }
     package func start() async throws { try await process.tell("start") }
     /// Alive, and answers nothing: as a machine that swaps, or a network that swallows.

@@ -119,6 +119,7 @@ package final class ClientPool: RPCChannel, TrustObserver {
         _ method: MethodDescriptor, _ request: [UInt8], _ deadline: Deadline, now: MonotonicInstant
     ) throws(RPCError) {
         guard !Task.isCancelled else { throw .cancelled(method, processed: .no) }
+        HandlerScope.current?.act()
         guard !deadline.hasPassed(now: now) else { throw .deadlineExceeded(method, processed: .no) }
         guard request.count <= method.requestLimit else {
             throw RPCError(

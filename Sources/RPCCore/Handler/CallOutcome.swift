@@ -2,7 +2,8 @@ extension RPCError {
     /// What a caller sees of an error that a handler threw.
     ///
     /// The handler ran, so `processed` is yes, whatever a service behind it said of its own calls: passing on their
-    /// `no` would have this call sent twice.
+    /// `no` would have this call sent twice. A `ProcessedError` knows more: that nothing is left of the work (`no`), or that
+    /// nobody knows (`maybe`).
     package static func outcome(
         of error: any Error, in context: CallContext, now: MonotonicInstant = .now
     ) -> RPCError {
@@ -10,7 +11,7 @@ extension RPCError {
             return .deadlineExceeded(context.method, processed: .yes)
         }
         var known = RPCError.fromHandler(error)
-        known.processed = .yes
+        known.processed = (error as? any ProcessedError)?.processed ?? .yes
         known.timeline = CallTimeline()
         return known
     }

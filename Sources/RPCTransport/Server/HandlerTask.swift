@@ -40,13 +40,16 @@ final class HandlerTask: Sendable {
 
     /// In the call's place in its trace, where that is kept.
     private func run() async throws -> [UInt8] {
+        try await HandlerScope.run(context) {
+            if let span = self.context.span { return try await span.run { try await self.handle() } }
+            return try await self.handle()
+        }
+    }
+
+    private func handle() async throws -> [UInt8] {
         switch work {
-        case .message(let run, let request):
-            if let span = context.span { return try await span.run { try await run(request, self.context) } }
-            return try await run(request, context)
-        case .stream(let run, let parts):
-            if let span = context.span { return try await span.run { try await run(parts, self.context) } }
-            return try await run(parts, context)
+        case .message(let run, let request): try await run(request, context)
+        case .stream(let run, let parts): try await run(parts, context)
         }
     }
 

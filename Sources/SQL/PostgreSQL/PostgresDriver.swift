@@ -46,12 +46,18 @@ final class PostgresDriver: Driver {
     func write<T: Sendable>(
         deadline: ContinuousClock.Instant?, isolation: Isolation, _ body: @escaping @Sendable (any Session) throws -> T
     ) async throws -> T {
-        try await run(.write(isolation), deadline, body)
+        do {
+            return try await run(.write(isolation), deadline, body)
+        } catch let error as SQLError where error.kind != .unknownOutcome {
+            throw error.undone()
+        }
     }
 
     func migrate<T: Sendable>(_ body: @escaping @Sendable (any Session) throws -> T) async throws -> T {
         try await run(.migration(schema: schema), nil, body)
     }
+
+    func emptyLog() async throws -> Bool { true }
 
     func close() async { await pool.close() }
 

@@ -234,6 +234,12 @@ struct PostgresWork: Sendable {
 
     func plan(attempt: Int) -> Plan { Self.plan(mode, attempt: attempt, lock: lock) }
 
+    /// Asks first: CREATE SCHEMA IF NOT EXISTS wants the right to make one in the database even where it is there, and a role
+    /// that was given a schema need not have it.
+    private static func makeSchema(_ schema: String) -> String {
+        "DO $$ BEGIN IF to_regnamespace('\(schema)') IS NULL THEN CREATE SCHEMA \(schema); END IF; END $$"
+    }
+
     static func plan(_ mode: Mode, attempt: Int, lock: Int64) -> Plan {
         switch mode {
         case .read:
@@ -249,7 +255,7 @@ struct PostgresWork: Sendable {
             // Each statement has a snapshot of its own: those after the lock see what its last holder did.
             return Plan(opening: [
                 "BEGIN ISOLATION LEVEL READ COMMITTED", "SET LOCAL lock_timeout = 0", "SET LOCAL statement_timeout = 0",
-                "SELECT pg_advisory_xact_lock(\(lock &+ 1))", "CREATE SCHEMA IF NOT EXISTS \(schema)",
+                "SELECT pg_advisory_xact_lock(\(lock &+ 1))", Self.makeSchema(schema),
             ])
         }
     }

@@ -8,7 +8,12 @@ final class SQLiteDriver: Driver {
     private let readers = ThreadCount()
     private let writer = ThreadCount()
 
-    private init(options: Database.Options) {
+    private let path: String
+    private let options: Database.Options
+
+    private init(path: String, options: Database.Options) {
+        self.path = path
+        self.options = options
         writes = WorkQueue(limit: options.queueLimit)
         reads = WorkQueue(limit: options.queueLimit)
     }
@@ -22,7 +27,7 @@ final class SQLiteDriver: Driver {
         guard !path.isEmpty, path != ":memory:" else {
             throw SQLError(.unsupported, "the database URL must name a file: sqlite:<path>")
         }
-        let driver = SQLiteDriver(options: options)
+        let driver = SQLiteDriver(path: path, options: options)
         do {
             try await driver.startWriter(path, options)
             for _ in 0..<max(1, options.readers) { try await driver.startReader(path, options) }
@@ -52,6 +57,30 @@ final class SQLiteDriver: Driver {
     /// The lock of the file keeps a second process waiting.
     func migrate<T: Sendable>(_ body: @escaping @Sendable (any Session) throws -> T) async throws -> T {
         try await enqueue(nil, in: writes, body)
+    }
+
+    /// On a thread and a connection of its own: in a transaction, as the writer's work is, it cannot be done.
+    func emptyLog() async throws -> Bool {
+        try await withCheckedThrowingContinuation { (done: CheckedContinuation<Bool, any Error>) in
+            // Counted from here on, so that `close` waits for it.
+            readers.started()
+            do {
+                try Worker.start { [path, options, counters, readers] in
+                    let result = Result { try Self.emptyLog(path, options, counters) }
+                    readers.ended()
+                    done.resume(with: result)
+                }
+            } catch {
+                readers.ended()
+                done.resume(throwing: error)
+            }
+        }
+    }
+
+    private static func emptyLog(_ path: String, _ options: Database.Options, _ counters: Counters) throws -> Bool {
+        let connection = try SQLiteConnection(path: path, readOnly: false, options: options, counters: counters)
+        let rows = try connection.query("PRAGMA wal_checkpoint(TRUNCATE)", .none, limit: 1)
+        return try rows.first?.get("busy", as: Int.self) == 0
     }
 
     /// The writer's connection goes last and alone: then SQLite folds the log into the file.

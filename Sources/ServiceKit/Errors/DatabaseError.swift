@@ -20,11 +20,15 @@ package struct DatabaseError: LoggableError, Hashable {
     package let operation: String
     /// For the log alone: the engine's code and text, without parameter values.
     package let detail: String
+    package var processed: Processed
 
-    package init(_ kind: Kind, operation: String, detail: String = "") {
+    /// - Parameter processed: `no` where the whole work is known to have left nothing. Nil: as the kind says, which is
+    ///   `maybe` for one that was lost in a commit, else that the handler ran.
+    package init(_ kind: Kind, operation: String, detail: String = "", processed: Processed? = nil) {
         self.kind = kind
         self.operation = operation
         self.detail = detail
+        self.processed = processed ?? (kind == .unknownOutcome ? .maybe : .yes)
     }
 
     package var logLine: String {
@@ -32,7 +36,7 @@ package struct DatabaseError: LoggableError, Hashable {
     }
 }
 
-extension DatabaseError: RPCErrorConvertible {
+extension DatabaseError: ProcessedError {
     /// When a busy store is worth another try.
     private static let retryAfter = Duration.milliseconds(200)
 

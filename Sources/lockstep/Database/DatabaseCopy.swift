@@ -78,8 +78,11 @@ struct DatabaseCopy {
             var tallies: [Tally] = []
             for table in tables {
                 let sent = try await walk(table, in: from, key: "rowid") { rows in
-                    try await to.write(isolation: .readCommitted) {
-                        _ = try $0.insert(into: table.name, columns: table.columns, rows: rows)
+                    try await to.write(isolation: .readCommitted) { transaction in
+                        // What the source's triggers made of these rows is copied, too: made twice it would meet itself.
+                        try transaction.withoutTriggers(of: table.name) {
+                            _ = try $0.insert(into: table.name, columns: table.columns, rows: rows)
+                        }
                     }
                 }
                 let arrived = try await walk(table, in: to, key: "ctid") { _ in }
@@ -132,9 +135,7 @@ struct DatabaseCopy {
         try await database.write { transaction in
             for table in tables.reversed() {
                 // Nobody deletes from an audit trail; this is another database's, and gives way as a whole.
-                try transaction.execute("ALTER TABLE \(table.name) DISABLE TRIGGER USER")
-                try transaction.execute("DELETE FROM \(table.name)")
-                try transaction.execute("ALTER TABLE \(table.name) ENABLE TRIGGER USER")
+                try transaction.withoutTriggers(of: table.name) { _ = try $0.execute("DELETE FROM \(table.name)") }
             }
         }
     }
@@ -171,6 +172,16 @@ struct DatabaseCopy {
             rest = next.isEmpty ? [] : rest.filter { table in !next.contains { $0.name == table.name } }
         }
         return ordered
+    }
+}
+
+extension Transaction {
+    /// Of PostgreSQL: the table's own triggers are off for the body, and on again when the transaction ends in any way. What
+    /// keeps foreign keys stays on.
+    fileprivate func withoutTriggers(of table: String, _ body: (borrowing Transaction) throws -> Void) throws {
+        try execute("ALTER TABLE \(table) DISABLE TRIGGER USER")
+        try body(self)
+        try execute("ALTER TABLE \(table) ENABLE TRIGGER USER")
     }
 }
 

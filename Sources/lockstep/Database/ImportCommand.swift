@@ -15,7 +15,9 @@ struct ImportCommand: AsyncParsableCommand {
             abstract: "Add accounts with their bcrypt hashes to auth's database.",
             discussion: """
                 The file holds one JSON object on each line, plain or gzip: email, password_hash ($2a$, $2b$ or $2y$), and if \
-                wanted name, email_verified and created_at_us. Addresses that have an account are left as they are. \
+                wanted name, email_verified and created_at_us. Without "email_verified": true nobody can sign in to the account \
+                before its address is confirmed by a reset of the password; how many these are is told. Addresses that have an \
+                account are left as they are. \
                 After an interruption the same command goes on where it was. Lines that are no account are counted and \
                 left out, and make the command fail in the end.
                 """)
@@ -32,6 +34,7 @@ struct ImportCommand: AsyncParsableCommand {
             try await CommandFailure.reported {
                 let report = try await imported { StandardError.print($0) }
                 print(report.line)
+                if let advice = report.advice { print(advice) }
                 guard report.refused.isEmpty else { throw CommandFailure(report.refusals) }
             }
         }
@@ -42,9 +45,13 @@ struct ImportCommand: AsyncParsableCommand {
             let place = try url()
             let run = UserImport(file: file, skip: mark.lines, clock: SystemClock(SystemWallClock()))
             var last: UserImport.Report?
+            var isKept = true
             do {
                 let report = try await run.run(to: place) { report in
-                    mark.keep(report.lines)
+                    if !mark.keep(report.lines), isKept {
+                        isKept = false
+                        progress(mark.warning)
+                    }
                     if let last { progress(last.line) }
                     last = report
                 }
@@ -97,6 +104,15 @@ struct ImportMark {
         return lines > 0 ? "; \(lines) lines are in, and the same command goes on from there." : "."
     }
 
-    func keep(_ lines: Int) { try? "\(name)\n\(lines)".write(toFile: path, atomically: true, encoding: .utf8) }
+    /// - Returns: whether it could be written.
+    func keep(_ lines: Int) -> Bool {
+        (try? "\(name)\n\(lines)".write(toFile: path, atomically: true, encoding: .utf8)) != nil
+    }
+
+    /// What to say where it cannot.
+    var warning: String {
+        "\(path) cannot be written: after an interruption the same command begins anew, which adds nobody twice. --state names "
+            + "the state directory."
+    }
     func remove() { try? FileManager.default.removeItem(atPath: path) }
 }

@@ -1,5 +1,6 @@
 import AuthService
 import Foundation
+import LibCrypto
 import SQL
 
 /// Reads accounts from a file and adds them in batches: parsed on all cores, with a few batches in memory.
@@ -18,6 +19,8 @@ struct UserImport {
         /// Lines of the file that are done, from its beginning.
         var lines = 0
         var added = 0
+        /// Of those, whose address the file does not call confirmed.
+        var unconfirmed = 0
         /// Addresses that had an account, or stood in the file before.
         var known = 0
         var refused: [ImportedUser.Problem: Int] = [:]
@@ -29,7 +32,20 @@ struct UserImport {
 
         var line: String {
             let rate = Int(Double(done) / max(0.001, took / .seconds(1)))
-            return "\(lines) lines: \(added) accounts added, \(known) known, \(refused.values.reduce(0, +)) refused; \(rate) lines/s"
+            let pending = unconfirmed > 0 ? " (\(unconfirmed) unconfirmed)" : ""
+            return "\(lines) lines: \(added) accounts added\(pending), \(known) known, "
+                + "\(refused.values.reduce(0, +)) refused; \(rate) lines/s"
+        }
+
+        /// What whoever imports has to know of accounts that nobody can sign in to yet; nil when there are none.
+        var advice: String? {
+            guard unconfirmed > 0 else { return nil }
+            let subject = unconfirmed == 1 ? "1 account was" : "\(unconfirmed) accounts were"
+            return """
+                \(subject) added without "email_verified": true. Nobody can sign in to them before their address is confirmed: by a \
+                reset of the password (POST /v1/password-resets), which sets a new one. Until then they stay; they are not \
+                forgotten as registrations are that nobody confirms.
+                """
         }
 
         var refusals: String {
@@ -44,7 +60,8 @@ struct UserImport {
         }
 
         fileprivate mutating func add(_ batch: BatchReport) {
-            added += batch.added
+            added += batch.count.added
+            unconfirmed += batch.count.unconfirmed
             known += batch.known
             refused.merge(batch.refused, uniquingKeysWith: +)
             // Batches end in any order.
@@ -55,7 +72,7 @@ struct UserImport {
     fileprivate struct BatchReport: Sendable {
         let index: Int
         let lines: Int
-        var added = 0
+        var count = ImportedCount()
         var known = 0
         var refused: [ImportedUser.Problem: Int] = [:]
         var refusedLines: [ImportedUser.Problem: [Int]] = [:]
@@ -80,6 +97,11 @@ struct UserImport {
         return try result.get()
     }
 
+    /// Names the file in the audit trail. It is not read into memory as a whole.
+    private static func digest(of file: String) throws -> String {
+        "sha256:" + (try SHA256.hexHash(try Data(contentsOf: URL(fileURLWithPath: file), options: .alwaysMapped)))
+    }
+
     private static func checkFolder(of url: String) throws {
         guard let path = Database.sqlitePath(url) else { return }
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
@@ -94,6 +116,7 @@ struct UserImport {
         _ lines: inout LineBatches, to store: AuthStore, _ progress: (Report) -> Void
     ) async throws -> Report {
         try lines.skip(skip)
+        let source = try Self.digest(of: file)
         let start = ContinuousClock.now
         var report = Report(lines: skip)
         // Batches that ended before an earlier one.
@@ -114,7 +137,7 @@ struct UserImport {
             while let batch = try lines.next(Self.batch) {
                 if next >= Self.parallelism, let done = try await group.next() { take(done) }
                 let (index, first) = (next, line)
-                group.addTask { try await Self.add(batch, index, from: first, to: store) }
+                group.addTask { try await Self.add(batch, index, from: first, of: source, to: store) }
                 next += 1
                 line += batch.count
             }
@@ -128,7 +151,7 @@ struct UserImport {
 
     /// - Parameter first: the number of the batch's first line.
     private static func add(
-        _ lines: [ArraySlice<UInt8>], _ index: Int, from first: Int, to store: AuthStore
+        _ lines: [ArraySlice<UInt8>], _ index: Int, from first: Int, of source: String, to store: AuthStore
     ) async throws -> BatchReport {
         var report = BatchReport(index: index, lines: lines.count)
         var users: [ImportedUser] = []
@@ -141,8 +164,8 @@ struct UserImport {
                 if report.refused[error, default: 0] <= named { report.refusedLines[error, default: []].append(number) }
             }
         }
-        report.added = try await store.importUsers(users)
-        report.known = users.count - report.added
+        report.count = try await store.importUsers(users, from: source)
+        report.known = users.count - report.count.added
         return report
     }
 }

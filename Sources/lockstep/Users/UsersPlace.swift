@@ -79,7 +79,7 @@ struct UsersClient {
             let report = CallReport(error: error)
             switch error.reason {
             case "caller_not_allowed": throw CommandFailure("\(cert) may not ask; the operator's certificate may.", status: report.status)
-            case _ where error.processed == .no && error.code == .unavailable:
+            case _ where error.processed == .no && error.code == .unavailable && !error.reason.hasPrefix("database_"):
                 throw CommandFailure("\(target.text) does not answer: \(error.message)", status: report.status)
             default:
                 let lines = [error.message] + error.violations.map { "  \($0.field): \($0.message)" }

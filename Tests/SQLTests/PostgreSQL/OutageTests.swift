@@ -1,3 +1,4 @@
+import Foundation
 import SQL
 import Synchronization
 import TestSupport
@@ -70,6 +71,50 @@ import Testing
         #expect(Set(entries.acknowledged).isSubset(of: ids))
         #expect(ids.isSubset(of: entries.acknowledged + entries.unknown))
         for database in databases { await database.close() }
+        try await server.stop()
+    }
+
+    /// A commit that the server has begun is finished, whoever ends its connection: run again, it would meet itself.
+    @Test(.timeLimit(.minutes(2))) func aCommitWhoseConnectionIsEndedIsNotRunTwice() async throws {
+        let server = try await PostgresServer()
+        // A commit that takes long enough to be met.
+        let file = try #require(FileHandle(forWritingAtPath: "\(server.folder)/data/postgresql.conf"))
+        try file.seekToEnd()
+        try file.write(contentsOf: Data("fsync = on\ncommit_delay = 100000\ncommit_siblings = 0\n".utf8))
+        try file.close()
+        try await server.stop()
+        try await server.start()
+        let database = try await Database.open(url: server.freshURL())
+        try await database.migrate([.items])
+        let watcher = try await Database.open(url: server.url(schema: "public"))
+        var (met, unknown) = (0, 0)
+        for id in 1...20 {
+            let book = Book()
+            let writing = Task {
+                defer { book.isOver.store(true, ordering: .relaxed) }
+                try await database.insert(id)
+            }
+            while !book.isOver.load(ordering: .relaxed) {
+                met += try await watcher.read {
+                    try $0.query(
+                        """
+                        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                        WHERE state = 'active' AND query = 'COMMIT' AND pid <> pg_backend_pid()
+                        """
+                    ).count
+                }
+            }
+            do {
+                try await writing.value
+            } catch let error as SQLError {
+                #expect(error.kind == .unknownOutcome, "\(error)")
+                unknown += 1
+            }
+        }
+        #expect(met > 0, "no commit was met")
+        let count = try await database.count()
+        #expect(count <= 20 && count >= 20 - unknown)
+        for database in [database, watcher] { await database.close() }
         try await server.stop()
     }
 }

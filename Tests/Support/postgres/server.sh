@@ -2,8 +2,9 @@
 # A PostgreSQL server for one test process, in a folder of its own; both are gone when standard input ends, however that
 # comes about.
 #   server.sh PORT
-# Says "ready FOLDER", then takes lines: stop (as an operator would), crash (at once, nothing is tidied up), start, freeze
-# (alive, and answers nothing) and thaw, and answers each with "done". PostgreSQL refuses to run as root: then it runs as `postgres`.
+# Says "ready FOLDER", then takes lines: stop (as an operator would), crash (at once, nothing is tidied up), kill (SIGKILL to
+# each of its processes), start, freeze (alive, and answers nothing) and thaw, and answers each with "done". PostgreSQL refuses
+# to run as root: then it runs as `postgres`.
 set -eu
 port=$1
 trap '' INT
@@ -24,6 +25,19 @@ control() { $as "$bin/pg_ctl" -D "$folder/data" -l "$folder/log" -t 60 -w "$@" >
 signal() {
   postmaster=$(head -n 1 "$folder/data/postmaster.pid")
   kill "-$1" "$postmaster" $(pgrep -P "$postmaster")
+}
+# The postmaster stands still first, so that it starts nobody; back when none is left, since a start finds the memory of one
+# that is.
+slay() {
+  postmaster=$(head -n 1 "$folder/data/postmaster.pid")
+  kill -STOP "$postmaster"
+  all="$postmaster $(pgrep -P "$postmaster" || true)"
+  kill -KILL $all 2>/dev/null || true
+  for process in $all; do
+    while kill -0 "$process" 2>/dev/null && [ "$(cut -d' ' -f3 "/proc/$process/stat" 2>/dev/null)" != Z ]; do :; done
+  done
+  # Where nobody buries the dead yet, a start would take their number for a server that runs.
+  rm -f "$folder/data/postmaster.pid" "$folder/.s.PGSQL.$port.lock"
 }
 cleanup() {
   signal CONT 2>/dev/null || true
@@ -56,6 +70,7 @@ while read -r command; do
   case $command in
     stop) control stop -m fast || true ;;
     crash) control stop -m immediate || true ;;
+    kill) slay ;;
     start) control start || { cat "$folder/log" >&2; exit 1; } ;;
     freeze) signal STOP ;;
     thaw) signal CONT ;;

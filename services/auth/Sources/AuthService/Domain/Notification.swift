@@ -118,4 +118,6 @@ enum AuditEvent: String, SQLValue {
     case clientTokenRevoked = "client_token_revoked"
     /// A wrong secret, or an id that no client has.
     case clientRefused = "client_authn_fail"
+    /// Accounts were brought from elsewhere; one row for each transaction, which says of which file and how many.
+    case usersImported = "users_imported"
 }

@@ -1,8 +1,10 @@
 internal import FoundationEssentials
+internal import RPCCore
 internal import SQL
 
 /// One line of an import: `{"email": "...", "password_hash": "$2b$12$...", "name": "...", "email_verified": true,
-/// "created_at_us": 1700000000000000}`; the last three may be missing.
+/// "created_at_us": 1700000000000000}`; the last three may be missing. Without `email_verified` the address counts as one that
+/// nobody has confirmed.
 package struct ImportedUser: Sendable {
     package let email: EmailAddress
     let name: PersonName
@@ -47,31 +49,62 @@ package struct ImportedUser: Sendable {
     }
 }
 
+/// What became of some lines of an import.
+package struct ImportedCount: Sendable, Equatable {
+    package var added = 0
+    /// Of those, whose address the file does not call confirmed: they sign in after they have confirmed it here.
+    package var unconfirmed = 0
+
+    package init(added: Int = 0, unconfirmed: Int = 0) {
+        self.added = added
+        self.unconfirmed = unconfirmed
+    }
+}
+
 extension AuthStore {
-    /// Adds accounts, in one transaction; addresses that have one are left as they are.
+    /// Adds accounts, with a row of the audit trail, in one transaction; addresses that have one are left as they are.
     ///
-    /// - Parameter users: some thousands. Of several with one address the first counts.
-    /// - Returns: how many were added.
-    package func importUsers(_ users: [ImportedUser]) async throws -> Int {
-        let now = clock.now.microseconds
+    /// - Parameters:
+    ///   - users: some thousands. Of several with one address the first counts.
+    ///   - source: what they come from, for the audit trail: a digest of the file.
+    package func importUsers(_ users: [ImportedUser], from source: String) async throws -> ImportedCount {
+        let now = clock.now
         // In the order of addresses, so that two batches with the same ones wait for each other and not in a circle.
         let unique = Dictionary(users.map { ($0.email.text, $0) }) { first, _ in first }.values.sorted {
             $0.email.text < $1.email.text
         }
-        let rows = try unique.map { user -> [Value] in
-            let created = user.createdAt ?? now
-            return [
-                .text(try Identifier.user.make()), .text(try Identifier.pseudonym.make()), .text(user.email.text), .text(user.name.text),
-                .text(AuthPolicy.initialRoles), .text(user.passwordHash), .integer(1),
-                user.isVerified ? .integer(created) : .null, .integer(created), .integer(now),
-            ]
-        }
+        func rows(_ users: some Sequence<ImportedUser>) throws -> [[Value]] { try users.map { try $0.row(at: now.microseconds) } }
+        let (confirmed, unconfirmed) = (try rows(unique.filter(\.isVerified)), try rows(unique.filter { !$0.isVerified }))
+        let origin = Origin(address: "", userAgent: "lockstep import", requestID: RequestID.make())
         return try await write(isolation: .readCommitted) { transaction in
-            try transaction.insert(into: "users", columns: Self.importedColumns, rows: rows, unlessKnownBy: "email")
+            var count = ImportedCount(unconfirmed: try transaction.insert(imported: unconfirmed))
+            count.added = try transaction.insert(imported: confirmed) + count.unconfirmed
+            guard count.added > 0 else { return count }
+            let detail = "\(count.added) added, \(count.unconfirmed) of them unconfirmed; file \(source)"
+            try transaction.audit(.usersImported, user: nil, by: .operator, detail: detail, Change(at: now, origin: origin))
+            return count
         }
     }
+}
 
-    private static let importedColumns = [
+extension ImportedUser {
+    fileprivate static let columns = [
         "id", "pseudonym", "email", "name", "roles", "password_hash", "claims", "email_verified_at", "created_at", "updated_at",
+        "imported_at",
     ]
+
+    fileprivate func row(at now: Int64) throws -> [Value] {
+        let created = createdAt ?? now
+        return [
+            .text(try Identifier.user.make()), .text(try Identifier.pseudonym.make()), .text(email.text), .text(name.text),
+            .text(AuthPolicy.initialRoles), .text(passwordHash), .integer(1), isVerified ? .integer(created) : .null,
+            .integer(created), .integer(now), .integer(now),
+        ]
+    }
+}
+
+extension Transaction {
+    fileprivate func insert(imported rows: [[Value]]) throws -> Int {
+        try insert(into: "users", columns: ImportedUser.columns, rows: rows, unlessKnownBy: "email")
+    }
 }

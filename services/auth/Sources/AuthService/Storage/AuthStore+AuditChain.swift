@@ -14,8 +14,8 @@ extension AuthStore {
             let isOurs = try transaction.execute(
                 """
                 UPDATE audit_sealer SET owner = :owner, lease_until = :until
-                WHERE id = 1 AND (owner = :owner OR lease_until <= :now)
-                """, ["owner": owner, "until": now + lease, "now": now])
+                WHERE id = 1 AND (owner = :owner OR lease_until <= :now OR lease_until > :longest)
+                """, ["owner": owner, "until": now + lease, "now": now, "longest": now + AuditSealer.longestLease])
             guard isOurs == 1 else { return 0 }
             let queued = try transaction.query(
                 """

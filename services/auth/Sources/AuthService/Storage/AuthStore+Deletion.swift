@@ -7,7 +7,7 @@ extension AuthStore {
     /// - Throws: `AuthError.userNotFound`.
     func deleteUser(_ user: String, session: String, _ origin: Origin) async throws {
         let change = Change(at: clock.now, origin: origin)
-        try await write(raising: notifications, revocations, departures) { transaction in
+        try await write(raising: notifications, revocations, departures, deletedKeys) { transaction in
             guard let account = try transaction.user(user) else { throw AuthError.userNotFound }
             try transaction.revokeSessions(of: user, except: nil, at: change.at)
             try transaction.notify(.accountDeleted, user: nil, to: EmailAddress(stored: account.email), change)

@@ -1,3 +1,4 @@
+internal import RPCCore
 internal import SQL
 
 extension AuthStore {
@@ -30,7 +31,7 @@ extension AuthStore {
         } catch let error as AuthError where error == .invalidCredentials || error == .wrongCurrentPassword {
             throw error
         } catch {
-            await Task { [self] in try? await takeBack(guess) }.value
+            await HandlerScope.outside { Task { [self] in try? await takeBack(guess) } }.value
             throw error
         }
     }

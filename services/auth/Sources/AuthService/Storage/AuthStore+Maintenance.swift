@@ -17,8 +17,22 @@ extension AuthStore {
         ]
         for rule in Self.pruning {
             let parameters = rule.parameters(before: marks[rule.mark], now: now)
-            while try await write(body: { try $0.execute(rule.sql, parameters) }) == Self.piece {}
+            var removed = Self.piece
+            while removed == Self.piece {
+                removed = try await write(body: { try $0.execute(rule.sql, parameters) })
+                if removed > 0, rule.removesUsers { deletedKeys.raise() }
+            }
         }
+    }
+
+    /// Leaves nothing of deleted keys in SQLite's log. In PostgreSQL the table is cleaned soon after, see migration 13.
+    ///
+    /// - Parameter mark: of `deletedKeys` when that was last done; nil when this process has not done it.
+    /// - Returns: the same where it has to be tried again.
+    func forgetDeletedKeys(since mark: Signal.Mark?) async throws -> Signal.Mark? {
+        let now = deletedKeys.mark
+        guard now != mark, try await database.emptyLog() else { return mark }
+        return now
     }
 
     enum Mark {
@@ -36,6 +50,8 @@ extension AuthStore {
 struct PruningRule: Sendable {
     let sql: String
     let mark: AuthStore.Mark
+
+    var removesUsers: Bool { sql.hasPrefix("DELETE FROM users ") }
 
     func parameters(before: Timestamp?, now: Timestamp) -> Parameters {
         let hasNow = sql.contains(":now")
@@ -98,7 +114,9 @@ extension AuthStore {
     }
 
     private static func unconfirmed(_ table: String) -> String {
-        "\(table).email_verified_at IS NULL AND \(table).updated_at < :before AND \(noLink("user_id", of: table))"
+        // An imported one was somebody's before it came here: that nobody confirmed it says nothing of that.
+        "\(table).email_verified_at IS NULL AND \(table).imported_at IS NULL AND \(table).updated_at < :before "
+            + "AND \(noLink("user_id", of: table))"
     }
 
     /// What anybody can cause without end. As in the index `audit_events_everyday`.

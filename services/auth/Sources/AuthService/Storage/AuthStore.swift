@@ -11,6 +11,8 @@ package struct AuthStore: Sendable {
     let notifications = Signal()
     /// Raised when an account was deleted: the relay to Token waits for it.
     let departures = Signal()
+    /// Raised when a user's key was deleted: Maintenance sees to it that it is gone.
+    let deletedKeys = Signal()
     /// Raised when a session may have been revoked: gateways wait for it.
     let revocations = Signal()
 

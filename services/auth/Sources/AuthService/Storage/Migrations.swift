@@ -20,5 +20,8 @@ package enum AuthMigrations {
             ]),
         Migration(version: 11, name: "passkeys", bytes: PackageResources._011_passkeys_sql),
         Migration(version: 12, name: "short_passwords", bytes: PackageResources._012_short_passwords_sql),
+        Migration(
+            version: 13, name: "imports", bytes: PackageResources._013_imports_sql,
+            own: [.postgres: PackageResources._013_imports_postgres_sql]),
     ]
 }

@@ -25,6 +25,8 @@ struct AuditSealer: Sendable {
     }
 
     static let lease: Duration = .seconds(1)
+    /// One that reaches further ahead is nobody's: whoever left it had a clock that was ahead, and nobody would seal until then.
+    static let longestLease: Duration = lease * 2
     /// Rows in one transaction.
     static let batch = 500
     private static let interval: Duration = .milliseconds(250)

@@ -9,9 +9,11 @@ struct Maintenance: Sendable {
 
     /// Prunes until the task is cancelled.
     func run() async {
+        var forgotten: Signal.Mark?
         while !Task.isCancelled {
             do {
                 try await store.prune()
+                forgotten = try await store.forgetDeletedKeys(since: forgotten)
             } catch is CancellationError {
                 return
             } catch {

@@ -1,3 +1,4 @@
+private import RPCCore
 private import Synchronization
 
 /// Of many who want the same thing done, one does it and all learn the outcome. The work outlives those who asked.
@@ -8,9 +9,11 @@ final class SingleFlight: Sendable {
     func run(_ key: String, _ work: @escaping @Sendable () async throws -> Void) async throws {
         let flight = flights.withLock { flights in
             if let flight = flights[key] { return flight }
-            let flight = Task {
-                defer { self.land(key) }
-                try await work()
+            let flight = HandlerScope.outside {
+                Task {
+                    defer { self.land(key) }
+                    try await work()
+                }
             }
             flights[key] = flight
             return flight

@@ -2,6 +2,7 @@ package import AsyncHTTPClient
 private import Foundation
 private import NIOCore
 private import NIOHTTP1
+private import RPCCore
 internal import ServiceKit
 
 /// Talks to providers' token and revocation endpoints. Follows no redirect; reads a bounded answer in a bounded time.
@@ -67,6 +68,7 @@ package struct OAuthClient: Sendable {
         _ fields: [(String, String)], to endpoint: String, of provider: Provider
     ) async throws(ProviderFailure) -> Answer {
         let request = request(fields, to: endpoint, of: provider)
+        HandlerScope.current?.act()
         do {
             let response = try await http.execute(request, timeout: .nanoseconds(timeout.nanoseconds))
             let body = try await response.body.collect(upTo: Self.maximumAnswer)
