@@ -152,7 +152,7 @@ import Testing
             await refusal { try await change(fixture, session, ada.userID, to: "eve@example.com") } == "too_many_changes")
     }
 
-    @Test("GDPR 15 and 20: a user gets all that is kept of them") func dataIsExported() async throws {
+    @Test("GDPR 15 and 20: a user gets all that auth keeps of them") func dataIsExported() async throws {
         let fixture = try await Fixture()
         let ada = try await fixture.member()
         _ = try await fixture.member("eve@example.com")
@@ -163,6 +163,31 @@ import Testing
         #expect(data.sessions.map(\.sessionID) == [session.sessionID] && data.sessions[0].current)
         #expect(Set(data.events.map(\.event)) == ["authn_login_success", "email_verified", "user_registered"])
         #expect(data.nextPageToken.isEmpty)
+        #expect(data.knownAgents.count == 1 && data.knownAgents[0].signIns == 1)
+        #expect(data.factors.isEmpty && data.passkeys.isEmpty && data.tier.isEmpty && !data.hasAddressChange)
+        _ = try await fixture.mails()
+        try await change(fixture, session, ada.userID, to: "new@example.com")
+        let (new, _) = try tokens(try await fixture.mails())
+        _ = try await fixture.confirmAddress(new)
+        let later = try await fixture.account(session, ada.userID).exportUserData(AuthExportUserDataRequest(), CallOptions())
+        #expect(later.addressChange.email == "new@example.com" && later.addressChange.confirmed && !later.addressChange.approved)
+        #expect(later.addressChange.expiresAt == (fixture.clock.now + .seconds(86_400)).message)
+    }
+
+    @Test("ASVS 7.5.1, GDPR 15 and 20: an old session alone takes no data away: who has no second factor shows the password")
+    func anExportNeedsAFreshProof() async throws {
+        let fixture = try await Fixture()
+        let ada = try await fixture.member()
+        let session = try await fixture.signIn()
+        let account = try fixture.account(session, ada.userID)
+        fixture.clock.advance(by: .seconds(900))
+        #expect(await refusal { _ = try await account.exportUserData(.init(), CallOptions()) } == "reauthentication_required")
+        _ = try await fixture.refresh(session.refreshToken)
+        #expect(
+            await refusal { _ = try await account.exportUserData(.init(), CallOptions()) } == "reauthentication_required",
+            "a refresh is no proof")
+        _ = try await account.confirmPassword(.with { $0.currentPassword = Fixture.password }, CallOptions())
+        #expect(try await account.exportUserData(.init(), CallOptions()).user.email == "ada@example.com")
     }
 
     @Test("GDPR 17, ASVS 7.4.2: a deleted account is gone at once, and its trail leads to nobody")

@@ -29,6 +29,24 @@ import Testing
         }
     }
 
+    @Test("ASVS 6.3.8: an import takes the rounds that Encryption takes: with others each sign-in of that address would fail")
+    func importedRounds() throws {
+        func isTaken(_ rounds: String) throws -> Bool {
+            let hash = "$2b$\(rounds)$" + String(repeating: "a", count: 53)
+            let line = Array(#"{"email":"ada@example.com","password_hash":"\#(hash)"}"#.utf8)
+            do {
+                _ = try ImportedUser(json: line[...])
+                return true
+            } catch let problem {
+                #expect(problem == .hash)
+                return false
+            }
+        }
+        let taken = try (0...99).filter { try isTaken($0 < 10 ? "0\($0)" : "\($0)") }
+        #expect(taken == Array(4...16))
+        for rounds in ["4", "+5", "012", ""] { #expect(try !isTaken(rounds)) }
+    }
+
     @Test func namesHaveNoControlCharacters() {
         #expect(throws: Never.self) { try PersonName("Ada O'Lovelace Ω") }
         #expect(throws: AuthError.self) { try PersonName("Ada\r\nBcc: x") }

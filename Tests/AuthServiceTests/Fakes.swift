@@ -32,6 +32,10 @@ final class FakePasswords: PasswordServiceHandler {
 
     private let log: CallLog
     private let rules = Mutex(Rules())
+    private let asked = Mutex("")
+
+    /// The hash that a password was last compared with.
+    var askedHash: String { asked.withLock { $0 } }
 
     init(log: CallLog) { self.log = log }
 
@@ -48,6 +52,7 @@ final class FakePasswords: PasswordServiceHandler {
         _ request: EncryptionVerifyPasswordRequest, _ context: CallContext
     ) throws -> EncryptionVerifyPasswordResponse {
         log.add("verify")
+        asked.withLock { $0 = request.passwordHash }
         var response = EncryptionVerifyPasswordResponse()
         response.matches = try request.passwordHash.hasSuffix("$" + digest(request.password))
         response.needsRehash = !request.passwordHash.hasPrefix(prefix)

@@ -54,6 +54,21 @@ extension PasskeySteps {
         }
     }
 
+    /// What a device makes to step up in a session.
+    func stepUp(_ device: SoftAuthenticator, _ challenge: String) throws -> AuthStepUpWithPasskeyRequest {
+        let signIn = try assertion(device, challenge, user: "")
+        return .with {
+            $0.credentialID = signIn.credentialID
+            $0.clientDataJson = signIn.clientDataJson
+            $0.authenticatorData = signIn.authenticatorData
+            $0.signature = signIn.signature
+        }
+    }
+
+    func stepUpChallenge(_ person: PasskeyPerson) async throws -> String {
+        try await person.passkeys.beginPasskeyStepUp(.init(), CallOptions()).challenge
+    }
+
     func challenge(_ fixture: Fixture) async throws -> String {
         try await fixture.passkeys().beginPasskeySession(.init(), CallOptions()).challenge
     }

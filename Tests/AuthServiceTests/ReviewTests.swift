@@ -28,6 +28,31 @@ import Testing
         try await enrolled.stepUp(enrolled.code())
     }
 
+    @Test("NIST SP 800-63B-4 3.2.2, ASVS 6.1.1: a stolen session does not close its owner's sign-in with the password")
+    func aThiefClosesNoSignInWithThePassword() async throws {
+        let fixture = try await Fixture()
+        let user = try await fixture.member()
+        let session = try await fixture.signIn()
+        _ = try await fixture.mails()
+        let account = try fixture.account(session, user.userID)
+        func confirm(_ password: String) async -> String? {
+            await refusal { _ = try await account.confirmPassword(.with { $0.currentPassword = password }, CallOptions()) }
+        }
+        for number in 1...2 * GuessLane.session.limit {
+            #expect(await confirm("wrong") == "invalid_credentials")
+            if number.isMultiple(of: GuessLane.burst) { fixture.clock.advance(by: GuessLane.longestPause) }
+        }
+        #expect(await confirm(Fixture.password) == "invalid_credentials", "closed for sessions")
+        #expect(try await fixture.mails().map(\.template) == [.passwordLocked])
+        _ = try await fixture.signIn()
+        #expect(await confirm(Fixture.password) == nil, "a sign-in opens it again")
+        // The right one begins the count anew: its owner is asked for it often.
+        for number in 1...3 * GuessLane.burst {
+            #expect(await confirm("wrong") == "invalid_credentials")
+            if number % (GuessLane.burst - 1) == 0 { #expect(await confirm(Fixture.password) == nil) }
+        }
+    }
+
     @Test("ASVS 7.5.1: an admin without a second factor shows the password again")
     func anAdminWithoutAFactorShowsThePassword() async throws {
         let fixture = try await Fixture()

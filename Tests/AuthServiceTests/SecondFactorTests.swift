@@ -302,9 +302,27 @@ import Testing
             request.newPassword = Fixture.password
             return await refusal { _ = try await client.changePassword(request, CallOptions()) }
         }
+        let account = try fixture.account(enrolled.session, enrolled.user.userID)
+        func changeAddress() async -> String? {
+            let request = AuthChangeAddressRequest.with { ($0.email, $0.currentPassword) = ("new@example.com", Fixture.password) }
+            return await refusal { _ = try await account.changeAddress(request, CallOptions()) }
+        }
+        func export() async -> String? { await refusal { _ = try await account.exportUserData(.init(), CallOptions()) } }
+        func deletion() async -> String? {
+            await refusal { _ = try await account.deleteUser(.with { $0.currentPassword = Fixture.password }, CallOptions()) }
+        }
         #expect(await changePassword() == nil, "enrolling was showing it")
         fixture.clock.advance(by: .seconds(900))
         #expect(await changePassword() == "step_up_required")
+        #expect(await changeAddress() == "step_up_required")
+        #expect(await export() == "step_up_required")
+        #expect(await deletion() == "step_up_required")
+        await #expect {
+            _ = try await account.exportUserData(.init(), CallOptions())
+        } throws: { error in
+            (error as? RPCError)?.message
+                == "Show a second factor first: a code of your app or a recovery code (POST /v1/sessions/current/second-factors)."
+        }
         #expect(await refusal { _ = try await create(enrolled.factors) } == "step_up_required")
         #expect(
             await refusal { _ = try await enrolled.factors.createRecoveryCodes(.init(), CallOptions()) } == "step_up_required")
@@ -315,11 +333,16 @@ import Testing
         #expect(await refusal { try await stepUp(enrolled, wrong(enrolled.secret, fixture)) } == "invalid_second_factor")
         try await stepUp(enrolled, code(enrolled.secret, fixture))
         #expect(await changePassword() == nil)
+        #expect(await changeAddress() == nil)
+        #expect(await export() == nil)
         // A second step at sign-in counts as well.
         fixture.clock.advance(by: .seconds(900))
         let fresh = try await signIn(fixture, code(enrolled.secret, fixture))
         _ = try await fixture.factors(fresh, enrolled.user.userID).createRecoveryCodes(.init(), CallOptions())
         #expect(await changePassword() == "step_up_required", "this session has shown none")
+        #expect(await deletion() == "step_up_required", "nor for the end of the account")
+        let shown = try fixture.account(fresh, enrolled.user.userID)
+        _ = try await shown.deleteUser(.with { $0.currentPassword = Fixture.password }, CallOptions())
     }
 
     @Test("ASVS 7.5.1: a factor that waits for its first code is no way around the step-up")

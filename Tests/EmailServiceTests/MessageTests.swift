@@ -56,7 +56,7 @@ import Testing
         #expect(parsed.html.contains("href=\"\(link)\""))
     }
 
-    @Test(arguments: [MailTemplate.alreadyRegistered, .passwordNeeded])
+    @Test(arguments: [MailTemplate.alreadyRegistered, .passwordNeeded, .passwordLocked])
     func whoeverNeedsAPasswordIsLedToWhereOneIsAskedFor(template: MailTemplate) throws {
         let parsed = try ParsedMail(try message(template, variables: [:]))
         let link = "https://127.0.0.1:8443/forgot-password"

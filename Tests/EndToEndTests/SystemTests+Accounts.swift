@@ -195,9 +195,23 @@ extension SystemTests {
         let withPassword = try await system.signIn(address, password: Self.password)["access_token"]
         let alone = try await system.curl("/v1/users/me/passkey-challenges", "POST", json: password, token: withPassword)
         #expect(alone.status == 403 && alone["code"] == "step_up_required", "\(alone.body)")
+        #expect(alone["detail"].contains("/v1/sessions/current/passkey-challenges"), "\(alone.body)")
         let shownOne = try await system.curl(
             "/v1/users/me/passkey-challenges", "POST", json: password, token: signedIn["access_token"])
         #expect(shownOne.status == 201, "\(shownOne.body)")
+
+        let wanted = try await system.curl("/v1/sessions/current/passkey-challenges", "POST", json: "{}", token: withPassword)
+        try #require(wanted.status == 201, "\(wanted.body)")
+        let stepUp = device.clientData("webauthn.get", challenge: wanted["challenge"])
+        let steps = [
+            ("credential_id", device.credentialID), ("client_data_json", stepUp), ("authenticator_data", data),
+            ("signature", try device.signature(data, stepUp)),
+        ].map { #""\#($0)":"\#(SoftAuthenticator.base64URL($1))""# }
+        let stepped = try await system.curl(
+            "/v1/sessions/current/passkeys", "POST", json: "{\(steps.joined(separator: ","))}", token: withPassword)
+        try #require(stepped.status == 201 && !stepped["expires_at"].isEmpty, "\(stepped.body)")
+        let then = try await system.curl("/v1/users/me/passkey-challenges", "POST", json: password, token: withPassword)
+        #expect(then.status == 201, "\(then.body)")
     }
 
     @Test("RFC 6749 4.4, RFC 7662, RFC 7009: a machine client, from the command line to the end of its token")
@@ -225,6 +239,7 @@ extension SystemTests {
 
         let alive = try await form("/v1/oauth2/introspection", "token=\(token)", "\(id):\(secret)")
         #expect(alive.status == 200 && alive.body.contains(#""active":true"#) && alive["client_id"] == id, "\(alive.body)")
+        #expect(alive["scope"] == "admin", "\(alive.body)")
         let wrong = try await form("/v1/oauth2/token", "grant_type=client_credentials", "\(id):lcs_wrong")
         #expect(wrong.status == 401 && wrong["error"] == "invalid_client", "\(wrong.body)")
         let rotated = try await clients("rotate", id)

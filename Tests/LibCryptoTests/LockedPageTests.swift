@@ -28,7 +28,9 @@ import Testing
         throw CocoaError(.fileReadUnknown)
     }
 
-    @Test("ASVS 13.3.3: a key's page is locked, left out of dumps and wiped in a forked child", .enabled(if: mayLock))
+    @Test(
+        "ASVS 13.3.3: a key's page is locked, left out of dumps and wiped in a forked child",
+        .enabled(if: mayLock, "no page may be locked"))
     func flags() throws {
         let key = try SymmetricKey(locked: [UInt8](repeating: 7, count: SymmetricKey.count))
         #expect(key.isLocked && LockedPage.areAllLocked)

@@ -18,7 +18,8 @@ package struct AccountServiceClient: Sendable {
         try await channel.call(AccountServiceContract.listAuditEvents, request, options)
     }
 
-    /// Asks for another address. Both get a link, and the account moves once both were followed. The same answer whether
+    /// Asks for another address; needs the current password, and a second factor or passkey shown lately in this session where
+    /// the user has one. Both addresses get a link, and the account moves once both were followed. The same answer whether
     /// somebody has the new address or not.
     package func changeAddress(
         _ request: AuthChangeAddressRequest, _ options: CallOptions = CallOptions()
@@ -33,7 +34,9 @@ package struct AccountServiceClient: Sendable {
         try await channel.call(AccountServiceContract.confirmAddress, request, options)
     }
 
-    /// All that auth keeps of the signed-in user. Provider connections are the token service's: `GET /v1/connections`.
+    /// All that auth keeps of the signed-in user, who has shown a second factor or passkey lately in this session, or the
+    /// password, for who has neither. Provider connections are the token service's: `GET /v1/connections`. Mails that wait to
+    /// be sent are the email service's, which keeps none that was sent.
     package func exportUserData(
         _ request: AuthExportUserDataRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthUserData {
@@ -41,14 +44,15 @@ package struct AccountServiceClient: Sendable {
     }
 
     /// Shows the password again within a session, for what is refused with `reauthentication_required`. Who has a second
-    /// factor shows that instead.
+    /// factor or a passkey shows that instead.
     package func confirmPassword(
         _ request: AuthConfirmPasswordRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthStepUpResponse {
         try await channel.call(AccountServiceContract.confirmPassword, request, options)
     }
 
-    /// Deletes the account of the signed-in user, with the current password and a second factor shown lately.
+    /// Deletes the account of the signed-in user; needs the current password, and a second factor or passkey shown lately in
+    /// this session where the user has one.
     package func deleteUser(
         _ request: AuthDeleteUserRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthDeleteUserResponse {

@@ -3,7 +3,10 @@
 package import Contracts
 package import RPCCore
 
-/// `lockstep.auth.v1.AuthService`.
+/// Limits of public methods are by address, and an address is often many people: an office, a mobile network. So they are
+/// wide, they keep a flood from the hash pool and the outbox, and what must not be guessed or flooded has limits of its own
+/// behind them, which hold for every gateway and address together: guesses of a password (CreateSession), mails to an
+/// address. Each gateway counts for itself. A baseline of the contract refuses narrower ones, which would break clients.
 package struct AuthServiceClient: Sendable {
     package let channel: any RPCChannel
 
@@ -12,6 +15,7 @@ package struct AuthServiceClient: Sendable {
     }
 
     /// Makes an account and sends a link to confirm its address. A known address gets the same answer after the same work.
+    /// 10 a minute, not 3: a class or a clinic registers from one address, and mails to one recipient have their own limit.
     package func register(
         _ request: AuthRegisterRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthRegisterResponse {
@@ -33,8 +37,10 @@ package struct AuthServiceClient: Sendable {
         try await channel.call(AuthServiceContract.resendVerification, request, options)
     }
 
-    /// Signs in with address and password; who has a second factor goes on with CompleteSession. After 80 wrong passwords in a row from networks that the account does not know,
-    /// or 20 from those it does, the right one is refused there, too, until a sign-in elsewhere or a link in mail.
+    /// Signs in with address and password; who has a second factor goes on with CompleteSession. After each 10 wrong passwords
+    /// in a row the right one is refused, too, for a minute at first and each time four times as long. After 60 from networks
+    /// that the account does not know it is refused there until a sign-in elsewhere or a link in mail; networks that it knows
+    /// have 20 of their own first. 10 a minute, not 5: those numbers are what guessing meets, whatever the address.
     package func createSession(
         _ request: AuthCreateSessionRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthSessionTokens {
@@ -42,6 +48,8 @@ package struct AuthServiceClient: Sendable {
     }
 
     /// Exchanges a refresh token for the next pair. A replay outside the grace ends the session.
+    /// By address, 60 a minute, not by user, 10: whose the token is stands in auth's database alone, and tokens that were made
+    /// up are to be limited, too. A session refreshes about four times an hour, so 60 are enough for an office.
     package func refreshTokens(
         _ request: AuthRefreshTokensRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthSessionTokens {
@@ -55,7 +63,8 @@ package struct AuthServiceClient: Sendable {
         try await channel.call(AuthServiceContract.getUser, request, options)
     }
 
-    /// Changes the password; needs the current one, and a second factor shown lately in this session where the user has one.
+    /// Changes the password; needs the current one, and a second factor or passkey shown lately in this session where the user
+    /// has one.
     /// Ends the user's other sessions. Who has a second factor may choose a shorter password.
     package func changePassword(
         _ request: AuthChangePasswordRequest, _ options: CallOptions = CallOptions()
@@ -91,7 +100,8 @@ package struct AuthServiceClient: Sendable {
         try await channel.call(AuthServiceContract.revokeSession, request, options)
     }
 
-    /// Sends a reset link. The same answer for every address.
+    /// Sends a reset link. The same answer for every address. 5 a minute by address, not 3: one network gets 3 mails an hour to
+    /// one recipient.
     package func requestPasswordReset(
         _ request: AuthRequestPasswordResetRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthRequestPasswordResetResponse {

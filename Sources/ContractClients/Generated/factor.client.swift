@@ -33,8 +33,8 @@ package struct FactorServiceClient: Sendable {
         try await channel.call(FactorServiceContract.listFactors, request, options)
     }
 
-    /// Removes a factor; the recovery codes go with the last one. Needs a second factor shown lately in this session. The last
-    /// one is not removed (409 `password_needs_factor`) while the password is too short to be enough by itself.
+    /// Removes a factor; the recovery codes go with the last one. Needs a second factor or a passkey shown lately in this
+    /// session. The last one is not removed (409 `password_needs_factor`) while the password is too short to be enough by itself.
     package func deleteFactor(
         _ request: AuthDeleteFactorRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthDeleteFactorResponse {
@@ -42,7 +42,7 @@ package struct FactorServiceClient: Sendable {
     }
 
     /// Makes new recovery codes; the old ones are no good any more, and the user's other sessions end. Needs a second
-    /// factor shown lately in this session.
+    /// factor or a passkey shown lately in this session.
     package func createRecoveryCodes(
         _ request: AuthCreateRecoveryCodesRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthCreateRecoveryCodesResponse {
@@ -56,7 +56,7 @@ package struct FactorServiceClient: Sendable {
         try await channel.call(FactorServiceContract.completeSession, request, options)
     }
 
-    /// Shows a second factor within a session, for what is refused with `step_up_required`.
+    /// Shows a code of an app or a recovery code within a session, for what is refused with `step_up_required`.
     package func stepUp(
         _ request: AuthStepUpRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthStepUpResponse {

@@ -32,7 +32,7 @@ package struct PasskeyServiceClient: Sendable {
         try await channel.call(PasskeyServiceContract.listPasskeys, request, options)
     }
 
-    /// Needs a second factor or a passkey shown lately in this session; signing in with one counts.
+    /// Needs a second factor or a passkey shown lately in this session.
     package func deletePasskey(
         _ request: AuthDeletePasskeyRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthDeletePasskeyResponse {
@@ -51,5 +51,19 @@ package struct PasskeyServiceClient: Sendable {
         _ request: AuthCreatePasskeySessionRequest, _ options: CallOptions = CallOptions()
     ) async throws(RPCError) -> AuthSessionTokens {
         try await channel.call(PasskeyServiceContract.createPasskeySession, request, options)
+    }
+
+    /// What `navigator.credentials.get()` needs within a session, for StepUpWithPasskey.
+    package func beginPasskeyStepUp(
+        _ request: AuthBeginPasskeyStepUpRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> AuthPasskeyAssertion {
+        try await channel.call(PasskeyServiceContract.beginPasskeyStepUp, request, options)
+    }
+
+    /// Shows a passkey within a session, for what is refused with `step_up_required`.
+    package func stepUpWithPasskey(
+        _ request: AuthStepUpWithPasskeyRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> AuthStepUpResponse {
+        try await channel.call(PasskeyServiceContract.stepUpWithPasskey, request, options)
     }
 }

@@ -15,7 +15,7 @@ package enum AccountServiceContract {
             confirmPassword,
             deleteUser,
         ],
-        fingerprint: 0x3a28bb7d89fc42e0
+        fingerprint: 0x087557aa0fae55c8
     )
 
     /// What was recorded of the signed-in user, newest first.
@@ -40,7 +40,8 @@ package enum AccountServiceContract {
         response: AuthListAuditEventsResponse.contractDescriptor
     )
 
-    /// Asks for another address. Both get a link, and the account moves once both were followed. The same answer whether
+    /// Asks for another address; needs the current password, and a second factor or passkey shown lately in this session where
+    /// the user has one. Both addresses get a link, and the account moves once both were followed. The same answer whether
     /// somebody has the new address or not.
     package static let changeAddress = MethodDescriptor(
         id: 0xfa200e6f,
@@ -85,7 +86,9 @@ package enum AccountServiceContract {
         response: AuthConfirmAddressResponse.contractDescriptor
     )
 
-    /// All that auth keeps of the signed-in user. Provider connections are the token service's: `GET /v1/connections`.
+    /// All that auth keeps of the signed-in user, who has shown a second factor or passkey lately in this session, or the
+    /// password, for who has neither. Provider connections are the token service's: `GET /v1/connections`. Mails that wait to
+    /// be sent are the email service's, which keeps none that was sent.
     package static let exportUserData = MethodDescriptor(
         id: 0xefc55849,
         service: "lockstep.auth.v1.AccountService",
@@ -108,7 +111,7 @@ package enum AccountServiceContract {
     )
 
     /// Shows the password again within a session, for what is refused with `reauthentication_required`. Who has a second
-    /// factor shows that instead.
+    /// factor or a passkey shows that instead.
     package static let confirmPassword = MethodDescriptor(
         id: 0x0816db7d,
         service: "lockstep.auth.v1.AccountService",
@@ -130,7 +133,8 @@ package enum AccountServiceContract {
         response: AuthStepUpResponse.contractDescriptor
     )
 
-    /// Deletes the account of the signed-in user, with the current password and a second factor shown lately.
+    /// Deletes the account of the signed-in user; needs the current password, and a second factor or passkey shown lately in
+    /// this session where the user has one.
     package static let deleteUser = MethodDescriptor(
         id: 0xadafcaca,
         service: "lockstep.auth.v1.AccountService",
@@ -157,17 +161,21 @@ package enum AccountServiceContract {
 package protocol AccountServiceHandler: AsyncServiceHandler {
     /// What was recorded of the signed-in user, newest first.
     func listAuditEvents(_ request: AuthListAuditEventsRequest, _ context: CallContext) async throws -> AuthListAuditEventsResponse
-    /// Asks for another address. Both get a link, and the account moves once both were followed. The same answer whether
+    /// Asks for another address; needs the current password, and a second factor or passkey shown lately in this session where
+    /// the user has one. Both addresses get a link, and the account moves once both were followed. The same answer whether
     /// somebody has the new address or not.
     func changeAddress(_ request: AuthChangeAddressRequest, _ context: CallContext) async throws -> AuthChangeAddressResponse
     /// Takes the token from one of the two links. A token works once.
     func confirmAddress(_ request: AuthConfirmAddressRequest, _ context: CallContext) async throws -> AuthConfirmAddressResponse
-    /// All that auth keeps of the signed-in user. Provider connections are the token service's: `GET /v1/connections`.
+    /// All that auth keeps of the signed-in user, who has shown a second factor or passkey lately in this session, or the
+    /// password, for who has neither. Provider connections are the token service's: `GET /v1/connections`. Mails that wait to
+    /// be sent are the email service's, which keeps none that was sent.
     func exportUserData(_ request: AuthExportUserDataRequest, _ context: CallContext) async throws -> AuthUserData
     /// Shows the password again within a session, for what is refused with `reauthentication_required`. Who has a second
-    /// factor shows that instead.
+    /// factor or a passkey shows that instead.
     func confirmPassword(_ request: AuthConfirmPasswordRequest, _ context: CallContext) async throws -> AuthStepUpResponse
-    /// Deletes the account of the signed-in user, with the current password and a second factor shown lately.
+    /// Deletes the account of the signed-in user; needs the current password, and a second factor or passkey shown lately in
+    /// this session where the user has one.
     func deleteUser(_ request: AuthDeleteUserRequest, _ context: CallContext) async throws -> AuthDeleteUserResponse
 }
 
@@ -299,6 +307,7 @@ extension AuthUserData: ContractMessage {
             FieldDescriptor(name: "next_page_token", number: 7, kind: .string),
             FieldDescriptor(name: "passkeys", number: 8, kind: .message({ AuthPasskey.contractDescriptor }), arity: .list),
             FieldDescriptor(name: "known_agents", number: 9, kind: .message({ AuthKnownAgent.contractDescriptor }), arity: .list),
+            FieldDescriptor(name: "address_change", number: 10, kind: .message({ AuthWaitingAddressChange.contractDescriptor })),
         ]
     )
 
@@ -310,6 +319,7 @@ extension AuthUserData: ContractMessage {
         check.messages("events", events)
         check.messages("passkeys", passkeys)
         check.messages("known_agents", knownAgents)
+        if hasAddressChange { check.message("address_change", addressChange) }
         return check.violations
     }
 
@@ -324,6 +334,32 @@ extension AuthUserData: ContractMessage {
         text.text("next_page_token", nextPageToken)
         text.messages("passkeys", passkeys)
         text.messages("known_agents", knownAgents)
+        text.message("address_change", addressChange, if: hasAddressChange)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthWaitingAddressChange: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.WaitingAddressChange",
+        fields: [
+            FieldDescriptor(name: "email", number: 1, kind: .string, dataClass: .pii),
+            FieldDescriptor(name: "approved", number: 2, kind: .bool),
+            FieldDescriptor(name: "confirmed", number: 3, kind: .bool),
+            FieldDescriptor(name: "expires_at", number: 4, kind: .timestamp),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String {
+        var text = RedactedText("WaitingAddressChange")
+        text.hidden("email", .pii, if: !email.isEmpty)
+        text.value("approved", approved, if: approved)
+        text.value("confirmed", confirmed, if: confirmed)
+        text.time("expires_at", expiresAt, if: hasExpiresAt)
         return text.description
     }
 

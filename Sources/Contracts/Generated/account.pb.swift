@@ -84,44 +84,108 @@ package nonisolated struct AuthExportUserDataRequest: Sendable {
   package init() {}
 }
 
-package nonisolated struct AuthUserData: Sendable {
+package nonisolated struct AuthUserData: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   package var user: AuthUser {
-    get {_user ?? AuthUser()}
-    set {_user = newValue}
+    get {_storage._user ?? AuthUser()}
+    set {_uniqueStorage()._user = newValue}
   }
   /// Returns true if `user` has been explicitly set.
-  package var hasUser: Bool {self._user != nil}
+  package var hasUser: Bool {_storage._user != nil}
   /// Clears the value of `user`. Subsequent reads from it will return its default value.
-  package mutating func clearUser() {self._user = nil}
+  package mutating func clearUser() {_uniqueStorage()._user = nil}
 
-  package var roles: [String] = []
+  package var roles: [String] {
+    get {_storage._roles}
+    set {_uniqueStorage()._roles = newValue}
+  }
 
-  package var tier: String = String()
+  package var tier: String {
+    get {_storage._tier}
+    set {_uniqueStorage()._tier = newValue}
+  }
 
-  package var sessions: [AuthSession] = []
+  package var sessions: [AuthSession] {
+    get {_storage._sessions}
+    set {_uniqueStorage()._sessions = newValue}
+  }
 
-  package var factors: [AuthFactor] = []
+  package var factors: [AuthFactor] {
+    get {_storage._factors}
+    set {_uniqueStorage()._factors = newValue}
+  }
 
   /// Newest first.
-  package var events: [AuthAuditEvent] = []
+  package var events: [AuthAuditEvent] {
+    get {_storage._events}
+    set {_uniqueStorage()._events = newValue}
+  }
 
   /// For ListAuditEvents, where there are more. Empty: these are all.
-  package var nextPageToken: String = String()
+  package var nextPageToken: String {
+    get {_storage._nextPageToken}
+    set {_uniqueStorage()._nextPageToken = newValue}
+  }
 
-  package var passkeys: [AuthPasskey] = []
+  package var passkeys: [AuthPasskey] {
+    get {_storage._passkeys}
+    set {_uniqueStorage()._passkeys = newValue}
+  }
 
   /// Newest first.
-  package var knownAgents: [AuthKnownAgent] = []
+  package var knownAgents: [AuthKnownAgent] {
+    get {_storage._knownAgents}
+    set {_uniqueStorage()._knownAgents = newValue}
+  }
+
+  /// Not there: none waits.
+  package var addressChange: AuthWaitingAddressChange {
+    get {_storage._addressChange ?? AuthWaitingAddressChange()}
+    set {_uniqueStorage()._addressChange = newValue}
+  }
+  /// Returns true if `addressChange` has been explicitly set.
+  package var hasAddressChange: Bool {_storage._addressChange != nil}
+  /// Clears the value of `addressChange`. Subsequent reads from it will return its default value.
+  package mutating func clearAddressChange() {_uniqueStorage()._addressChange = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
-  fileprivate var _user: AuthUser? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// A change of address that not both addresses have confirmed.
+package nonisolated struct AuthWaitingAddressChange: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var email: String = String()
+
+  /// The present address has allowed it.
+  package var approved: Bool = false
+
+  /// The new one is the user's.
+  package var confirmed: Bool = false
+
+  package var expiresAt: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_expiresAt ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_expiresAt = newValue}
+  }
+  /// Returns true if `expiresAt` has been explicitly set.
+  package var hasExpiresAt: Bool {self._expiresAt != nil}
+  /// Clears the value of `expiresAt`. Subsequent reads from it will return its default value.
+  package mutating func clearExpiresAt() {self._expiresAt = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _expiresAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
 }
 
 /// A program that the user has signed in with lately. A sign-in with another one is told by mail.
@@ -409,7 +473,140 @@ nonisolated extension AuthExportUserDataRequest: SwiftProtobuf.Message, SwiftPro
 
 nonisolated extension AuthUserData: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".UserData"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}user\0\u{1}roles\0\u{1}tier\0\u{1}sessions\0\u{1}factors\0\u{1}events\0\u{3}next_page_token\0\u{1}passkeys\0\u{3}known_agents\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}user\0\u{1}roles\0\u{1}tier\0\u{1}sessions\0\u{1}factors\0\u{1}events\0\u{3}next_page_token\0\u{1}passkeys\0\u{3}known_agents\0\u{3}address_change\0")
+
+  fileprivate class _StorageClass {
+    var _user: AuthUser? = nil
+    var _roles: [String] = []
+    var _tier: String = String()
+    var _sessions: [AuthSession] = []
+    var _factors: [AuthFactor] = []
+    var _events: [AuthAuditEvent] = []
+    var _nextPageToken: String = String()
+    var _passkeys: [AuthPasskey] = []
+    var _knownAgents: [AuthKnownAgent] = []
+    var _addressChange: AuthWaitingAddressChange? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _user = source._user
+      _roles = source._roles
+      _tier = source._tier
+      _sessions = source._sessions
+      _factors = source._factors
+      _events = source._events
+      _nextPageToken = source._nextPageToken
+      _passkeys = source._passkeys
+      _knownAgents = source._knownAgents
+      _addressChange = source._addressChange
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._user) }()
+        case 2: try { try decoder.decodeRepeatedStringField(value: &_storage._roles) }()
+        case 3: try { try decoder.decodeSingularStringField(value: &_storage._tier) }()
+        case 4: try { try decoder.decodeRepeatedMessageField(value: &_storage._sessions) }()
+        case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._factors) }()
+        case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._events) }()
+        case 7: try { try decoder.decodeSingularStringField(value: &_storage._nextPageToken) }()
+        case 8: try { try decoder.decodeRepeatedMessageField(value: &_storage._passkeys) }()
+        case 9: try { try decoder.decodeRepeatedMessageField(value: &_storage._knownAgents) }()
+        case 10: try { try decoder.decodeSingularMessageField(value: &_storage._addressChange) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._user {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      if !_storage._roles.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._roles, fieldNumber: 2)
+      }
+      if !_storage._tier.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._tier, fieldNumber: 3)
+      }
+      if !_storage._sessions.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._sessions, fieldNumber: 4)
+      }
+      if !_storage._factors.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._factors, fieldNumber: 5)
+      }
+      if !_storage._events.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._events, fieldNumber: 6)
+      }
+      if !_storage._nextPageToken.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._nextPageToken, fieldNumber: 7)
+      }
+      if !_storage._passkeys.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._passkeys, fieldNumber: 8)
+      }
+      if !_storage._knownAgents.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._knownAgents, fieldNumber: 9)
+      }
+      try { if let v = _storage._addressChange {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: AuthUserData, rhs: AuthUserData) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._user != rhs_storage._user {return false}
+        if _storage._roles != rhs_storage._roles {return false}
+        if _storage._tier != rhs_storage._tier {return false}
+        if _storage._sessions != rhs_storage._sessions {return false}
+        if _storage._factors != rhs_storage._factors {return false}
+        if _storage._events != rhs_storage._events {return false}
+        if _storage._nextPageToken != rhs_storage._nextPageToken {return false}
+        if _storage._passkeys != rhs_storage._passkeys {return false}
+        if _storage._knownAgents != rhs_storage._knownAgents {return false}
+        if _storage._addressChange != rhs_storage._addressChange {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension AuthWaitingAddressChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".WaitingAddressChange"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}email\0\u{1}approved\0\u{1}confirmed\0\u{3}expires_at\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -417,15 +614,10 @@ nonisolated extension AuthUserData: SwiftProtobuf.Message, SwiftProtobuf._Messag
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._user) }()
-      case 2: try { try decoder.decodeRepeatedStringField(value: &self.roles) }()
-      case 3: try { try decoder.decodeSingularStringField(value: &self.tier) }()
-      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.sessions) }()
-      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.factors) }()
-      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.events) }()
-      case 7: try { try decoder.decodeSingularStringField(value: &self.nextPageToken) }()
-      case 8: try { try decoder.decodeRepeatedMessageField(value: &self.passkeys) }()
-      case 9: try { try decoder.decodeRepeatedMessageField(value: &self.knownAgents) }()
+      case 1: try { try decoder.decodeSingularStringField(value: &self.email) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.approved) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.confirmed) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._expiresAt) }()
       default: break
       }
     }
@@ -436,46 +628,26 @@ nonisolated extension AuthUserData: SwiftProtobuf.Message, SwiftProtobuf._Messag
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._user {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    if !self.email.isEmpty {
+      try visitor.visitSingularStringField(value: self.email, fieldNumber: 1)
+    }
+    if self.approved != false {
+      try visitor.visitSingularBoolField(value: self.approved, fieldNumber: 2)
+    }
+    if self.confirmed != false {
+      try visitor.visitSingularBoolField(value: self.confirmed, fieldNumber: 3)
+    }
+    try { if let v = self._expiresAt {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
-    if !self.roles.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.roles, fieldNumber: 2)
-    }
-    if !self.tier.isEmpty {
-      try visitor.visitSingularStringField(value: self.tier, fieldNumber: 3)
-    }
-    if !self.sessions.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.sessions, fieldNumber: 4)
-    }
-    if !self.factors.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.factors, fieldNumber: 5)
-    }
-    if !self.events.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.events, fieldNumber: 6)
-    }
-    if !self.nextPageToken.isEmpty {
-      try visitor.visitSingularStringField(value: self.nextPageToken, fieldNumber: 7)
-    }
-    if !self.passkeys.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.passkeys, fieldNumber: 8)
-    }
-    if !self.knownAgents.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.knownAgents, fieldNumber: 9)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: AuthUserData, rhs: AuthUserData) -> Bool {
-    if lhs._user != rhs._user {return false}
-    if lhs.roles != rhs.roles {return false}
-    if lhs.tier != rhs.tier {return false}
-    if lhs.sessions != rhs.sessions {return false}
-    if lhs.factors != rhs.factors {return false}
-    if lhs.events != rhs.events {return false}
-    if lhs.nextPageToken != rhs.nextPageToken {return false}
-    if lhs.passkeys != rhs.passkeys {return false}
-    if lhs.knownAgents != rhs.knownAgents {return false}
+  package static func ==(lhs: AuthWaitingAddressChange, rhs: AuthWaitingAddressChange) -> Bool {
+    if lhs.email != rhs.email {return false}
+    if lhs.approved != rhs.approved {return false}
+    if lhs.confirmed != rhs.confirmed {return false}
+    if lhs._expiresAt != rhs._expiresAt {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -29,6 +29,7 @@ package enum AuthServiceContract {
     )
 
     /// Makes an account and sends a link to confirm its address. A known address gets the same answer after the same work.
+    /// 10 a minute, not 3: a class or a clinic registers from one address, and mails to one recipient have their own limit.
     package static let register = MethodDescriptor(
         id: 0x57c914ac,
         service: "lockstep.auth.v1.AuthService",
@@ -95,8 +96,10 @@ package enum AuthServiceContract {
         response: AuthResendVerificationResponse.contractDescriptor
     )
 
-    /// Signs in with address and password; who has a second factor goes on with CompleteSession. After 80 wrong passwords in a row from networks that the account does not know,
-    /// or 20 from those it does, the right one is refused there, too, until a sign-in elsewhere or a link in mail.
+    /// Signs in with address and password; who has a second factor goes on with CompleteSession. After each 10 wrong passwords
+    /// in a row the right one is refused, too, for a minute at first and each time four times as long. After 60 from networks
+    /// that the account does not know it is refused there until a sign-in elsewhere or a link in mail; networks that it knows
+    /// have 20 of their own first. 10 a minute, not 5: those numbers are what guessing meets, whatever the address.
     package static let createSession = MethodDescriptor(
         id: 0x80cfe993,
         service: "lockstep.auth.v1.AuthService",
@@ -119,6 +122,8 @@ package enum AuthServiceContract {
     )
 
     /// Exchanges a refresh token for the next pair. A replay outside the grace ends the session.
+    /// By address, 60 a minute, not by user, 10: whose the token is stands in auth's database alone, and tokens that were made
+    /// up are to be limited, too. A session refreshes about four times an hour, so 60 are enough for an office.
     package static let refreshTokens = MethodDescriptor(
         id: 0x1c6676da,
         service: "lockstep.auth.v1.AuthService",
@@ -162,7 +167,8 @@ package enum AuthServiceContract {
         response: AuthUser.contractDescriptor
     )
 
-    /// Changes the password; needs the current one, and a second factor shown lately in this session where the user has one.
+    /// Changes the password; needs the current one, and a second factor or passkey shown lately in this session where the user
+    /// has one.
     /// Ends the user's other sessions. Who has a second factor may choose a shorter password.
     package static let changePassword = MethodDescriptor(
         id: 0x565627d3,
@@ -273,7 +279,8 @@ package enum AuthServiceContract {
         response: AuthRevokeSessionResponse.contractDescriptor
     )
 
-    /// Sends a reset link. The same answer for every address.
+    /// Sends a reset link. The same answer for every address. 5 a minute by address, not 3: one network gets 3 mails an hour to
+    /// one recipient.
     package static let requestPasswordReset = MethodDescriptor(
         id: 0x97403675,
         service: "lockstep.auth.v1.AuthService",
@@ -372,23 +379,32 @@ package enum AuthServiceContract {
     )
 }
 
-/// `lockstep.auth.v1.AuthService`.
+/// Limits of public methods are by address, and an address is often many people: an office, a mobile network. So they are
+/// wide, they keep a flood from the hash pool and the outbox, and what must not be guessed or flooded has limits of its own
+/// behind them, which hold for every gateway and address together: guesses of a password (CreateSession), mails to an
+/// address. Each gateway counts for itself. A baseline of the contract refuses narrower ones, which would break clients.
 package protocol AuthServiceHandler: AsyncServiceHandler {
     /// Makes an account and sends a link to confirm its address. A known address gets the same answer after the same work.
+    /// 10 a minute, not 3: a class or a clinic registers from one address, and mails to one recipient have their own limit.
     func register(_ request: AuthRegisterRequest, _ context: CallContext) async throws -> AuthRegisterResponse
     /// Confirms an address with the token from the link. A token works once.
     func verifyEmail(_ request: AuthVerifyEmailRequest, _ context: CallContext) async throws -> AuthUser
     /// Sends the link again; where an address was registered more than once, a link to choose a password with. The same
     /// answer for every address.
     func resendVerification(_ request: AuthResendVerificationRequest, _ context: CallContext) async throws -> AuthResendVerificationResponse
-    /// Signs in with address and password; who has a second factor goes on with CompleteSession. After 80 wrong passwords in a row from networks that the account does not know,
-    /// or 20 from those it does, the right one is refused there, too, until a sign-in elsewhere or a link in mail.
+    /// Signs in with address and password; who has a second factor goes on with CompleteSession. After each 10 wrong passwords
+    /// in a row the right one is refused, too, for a minute at first and each time four times as long. After 60 from networks
+    /// that the account does not know it is refused there until a sign-in elsewhere or a link in mail; networks that it knows
+    /// have 20 of their own first. 10 a minute, not 5: those numbers are what guessing meets, whatever the address.
     func createSession(_ request: AuthCreateSessionRequest, _ context: CallContext) async throws -> AuthSessionTokens
     /// Exchanges a refresh token for the next pair. A replay outside the grace ends the session.
+    /// By address, 60 a minute, not by user, 10: whose the token is stands in auth's database alone, and tokens that were made
+    /// up are to be limited, too. A session refreshes about four times an hour, so 60 are enough for an office.
     func refreshTokens(_ request: AuthRefreshTokensRequest, _ context: CallContext) async throws -> AuthSessionTokens
     /// The signed-in user.
     func getUser(_ request: AuthGetUserRequest, _ context: CallContext) async throws -> AuthUser
-    /// Changes the password; needs the current one, and a second factor shown lately in this session where the user has one.
+    /// Changes the password; needs the current one, and a second factor or passkey shown lately in this session where the user
+    /// has one.
     /// Ends the user's other sessions. Who has a second factor may choose a shorter password.
     func changePassword(_ request: AuthChangePasswordRequest, _ context: CallContext) async throws -> AuthChangePasswordResponse
     /// The live sessions of the signed-in user.
@@ -399,7 +415,8 @@ package protocol AuthServiceHandler: AsyncServiceHandler {
     func revokeCurrentSession(_ request: AuthRevokeCurrentSessionRequest, _ context: CallContext) async throws -> AuthRevokeSessionResponse
     /// Ends one session of the signed-in user; another user's is NOT_FOUND.
     func revokeSession(_ request: AuthRevokeSessionRequest, _ context: CallContext) async throws -> AuthRevokeSessionResponse
-    /// Sends a reset link. The same answer for every address.
+    /// Sends a reset link. The same answer for every address. 5 a minute by address, not 3: one network gets 3 mails an hour to
+    /// one recipient.
     func requestPasswordReset(_ request: AuthRequestPasswordResetRequest, _ context: CallContext) async throws -> AuthRequestPasswordResetResponse
     /// Sets a new password with the token from the link and ends all sessions. A token works once.
     func resetPassword(_ request: AuthResetPasswordRequest, _ context: CallContext) async throws -> AuthResetPasswordResponse

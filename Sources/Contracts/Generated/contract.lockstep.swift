@@ -75,6 +75,8 @@ package enum Contract {
         MethodCoding(PasskeyServiceContract.deletePasskey, AuthDeletePasskeyRequest.self, AuthDeletePasskeyResponse.self),
         MethodCoding(PasskeyServiceContract.beginPasskeySession, AuthBeginPasskeySessionRequest.self, AuthPasskeyAssertion.self),
         MethodCoding(PasskeyServiceContract.createPasskeySession, AuthCreatePasskeySessionRequest.self, AuthSessionTokens.self),
+        MethodCoding(PasskeyServiceContract.beginPasskeyStepUp, AuthBeginPasskeyStepUpRequest.self, AuthPasskeyAssertion.self),
+        MethodCoding(PasskeyServiceContract.stepUpWithPasskey, AuthStepUpWithPasskeyRequest.self, AuthStepUpResponse.self),
         MethodCoding(UserAdminServiceContract.searchUsers, AuthSearchUsersRequest.self, AuthSearchUsersResponse.self),
         MethodCoding(UserAdminServiceContract.getAccount, AuthGetAccountRequest.self, AuthAccount.self),
         MethodCoding(UserAdminServiceContract.grantRole, AuthGrantRoleRequest.self, AuthAccount.self),

@@ -124,52 +124,67 @@ package enum ContractFiles {
                 a3N0ZXAuYXV0aC52MS5SZWNvcmREZW5pYWxSZXF1ZXN0GiYubG9ja3N0ZXAuYXV0aC52MS5SZWNvcmREZW5pYWxSZXNwb25zZSIR
                 0vMYDQoHZ2F0ZXdheRABYAISewoMQ2hlY2tTZXNzaW9uEiUubG9ja3N0ZXAuYXV0aC52MS5DaGVja1Nlc3Npb25SZXF1ZXN0GiYu
                 bG9ja3N0ZXAuYXV0aC52MS5DaGVja1Nlc3Npb25SZXNwb25zZSIckAIB0vMYFQoHZ2F0ZXdheRABMAI6BgjoBxCIJxoGyvMYAggC
-                Qge6AgRBdXRoSp8aCjkKAQwaNCBBY2NvdW50cywgc2Vzc2lvbnMgYW5kIHRoZSB0b2tlbnMgdGhhdCBwcm92ZSB0aGVtLgoKfQoE
-                BgACABp1IE1ha2VzIGFuIGFjY291bnQgYW5kIHNlbmRzIGEgbGluayB0byBjb25maXJtIGl0cyBhZGRyZXNzLiBBIGtub3duIGFk
-                ZHJlc3MgZ2V0cyB0aGUgc2FtZSBhbnN3ZXIgYWZ0ZXIgdGhlIHNhbWUgd29yay4KCk8KBAYAAgEaRyBDb25maXJtcyBhbiBhZGRy
-                ZXNzIHdpdGggdGhlIHRva2VuIGZyb20gdGhlIGxpbmsuIEEgdG9rZW4gd29ya3Mgb25jZS4KCpYBCgQGAAICGo0BIFNlbmRzIHRo
-                ZSBsaW5rIGFnYWluOyB3aGVyZSBhbiBhZGRyZXNzIHdhcyByZWdpc3RlcmVkIG1vcmUgdGhhbiBvbmNlLCBhIGxpbmsgdG8gY2hv
-                b3NlIGEgcGFzc3dvcmQgd2l0aC4gVGhlIHNhbWUKIGFuc3dlciBmb3IgZXZlcnkgYWRkcmVzcy4KCqECCgQGAAIDGpgCIFNpZ25z
-                IGluIHdpdGggYWRkcmVzcyBhbmQgcGFzc3dvcmQ7IHdobyBoYXMgYSBzZWNvbmQgZmFjdG9yIGdvZXMgb24gd2l0aCBDb21wbGV0
-                ZVNlc3Npb24uIEFmdGVyIDgwIHdyb25nIHBhc3N3b3JkcyBpbiBhIHJvdyBmcm9tIG5ldHdvcmtzIHRoYXQgdGhlIGFjY291bnQg
-                ZG9lcyBub3Qga25vdywKIG9yIDIwIGZyb20gdGhvc2UgaXQgZG9lcywgdGhlIHJpZ2h0IG9uZSBpcyByZWZ1c2VkIHRoZXJlLCB0
-                b28sIHVudGlsIGEgc2lnbi1pbiBlbHNld2hlcmUgb3IgYSBsaW5rIGluIG1haWwuCgpjCgQGAAIEGlsgRXhjaGFuZ2VzIGEgcmVm
-                cmVzaCB0b2tlbiBmb3IgdGhlIG5leHQgcGFpci4gQSByZXBsYXkgb3V0c2lkZSB0aGUgZ3JhY2UgZW5kcyB0aGUgc2Vzc2lvbi4K
-                Ch0KBAYAAgUaFSBUaGUgc2lnbmVkLWluIHVzZXIuCgrYAQoEBgACBhrPASBDaGFuZ2VzIHRoZSBwYXNzd29yZDsgbmVlZHMgdGhl
-                IGN1cnJlbnQgb25lLCBhbmQgYSBzZWNvbmQgZmFjdG9yIHNob3duIGxhdGVseSBpbiB0aGlzIHNlc3Npb24gd2hlcmUgdGhlIHVz
-                ZXIgaGFzIG9uZS4KIEVuZHMgdGhlIHVzZXIncyBvdGhlciBzZXNzaW9ucy4gV2hvIGhhcyBhIHNlY29uZCBmYWN0b3IgbWF5IGNo
-                b29zZSBhIHNob3J0ZXIgcGFzc3dvcmQuCgoyCgQGAAIHGiogVGhlIGxpdmUgc2Vzc2lvbnMgb2YgdGhlIHNpZ25lZC1pbiB1c2Vy
-                LgoKRwoEBgACCBo/IEVuZHMgYWxsIHNlc3Npb25zIG9mIHRoZSBzaWduZWQtaW4gdXNlciwgdGhlIGN1cnJlbnQgb25lIHRvby4K
-                ChQKBAYAAgkaDCBTaWducyBvdXQuCgpOCgQGAAIKGkYgRW5kcyBvbmUgc2Vzc2lvbiBvZiB0aGUgc2lnbmVkLWluIHVzZXI7IGFu
-                b3RoZXIgdXNlcidzIGlzIE5PVF9GT1VORC4KCkAKBAYAAgsaOCBTZW5kcyBhIHJlc2V0IGxpbmsuIFRoZSBzYW1lIGFuc3dlciBm
-                b3IgZXZlcnkgYWRkcmVzcy4KCmUKBAYAAgwaXSBTZXRzIGEgbmV3IHBhc3N3b3JkIHdpdGggdGhlIHRva2VuIGZyb20gdGhlIGxp
-                bmsgYW5kIGVuZHMgYWxsIHNlc3Npb25zLiBBIHRva2VuIHdvcmtzIG9uY2UuCgp+CgQGAAINGnYgU2Vzc2lvbnMgcmV2b2tlZCBh
-                ZnRlciBhIHNlcXVlbmNlIG51bWJlcjsgYW5zd2VycyBhdCBvbmNlIHdoZW4gdGhlcmUgYXJlIGFueSwgZWxzZSB3aGVuIG9uZSBj
-                b21lcyBvciBgd2FpdF9tc2AgZW5kcy4KCnoKBAYAAg4aciBXcml0ZXMgaW50byB0aGUgYXVkaXQgdHJhaWwgdGhhdCB0aGUgZ2F0
-                ZXdheSByZWZ1c2VkIGEgdXNlciB3aGF0IG5lZWRzIGEgcm9sZS4gQXQgbW9zdCA2MCBhbiBob3VyIGZvciBlYWNoIHVzZXIuCgpH
-                CgQGAAIPGj8gV2hldGhlciBhIHNlc3Npb24gaXMgbGl2ZSwgZm9yIGEgZ2F0ZXdheSB3aG9zZSBmZWVkIGlzIHN0YWxlLgoKJQoE
-                BAECABodIEFsd2F5cyAidmVyaWZpY2F0aW9uX3NlbnQiLgoKJQoEBAQCABodIEFsd2F5cyAidmVyaWZpY2F0aW9uX3NlbnQiLgoK
-                GgoEBAcCAhoSIEFsd2F5cyAiQmVhcmVyIi4KCiwKBAQHAgMaJCBMaWZlIG9mIHRoZSBhY2Nlc3MgdG9rZW4sIHNlY29uZHMuCgp3
-                CgQEBwIFGm8gV2hlcmUgdGhlIHVzZXIgaGFzIGEgc2Vjb25kIGZhY3RvciwgQ3JlYXRlU2Vzc2lvbiBhbnN3ZXJzIHdpdGggdGhp
-                cyBhbmQgbm8gdG9rZW5zOiBmb3IgQ29tcGxldGVTZXNzaW9uLCBvbmNlLgoKJwoEBAcCBhofIEhvdyBsb25nIGl0IGlzIGdvb2Qs
-                IHNlY29uZHMuCgoiCgQEDgIFGhogRnJvbSB3aGVyZSBpdCB3YXMgYmVndW4uCgo/CgQEDgIGGjcgVGhlIHVzZXIgYWdlbnQgaW4g
-                d29yZHMsIGBGaXJlZm94IG9uIExpbnV4YDogYSBndWVzcy4KCj0KBAQOAgcaNSBGcm9tIHdoZXJlIGl0IHdhcyBsYXN0IHJlZnJl
-                c2hlZDsgZW1wdHkgdW50aWwgdGhlbi4KCkwKBAQOAggaRCBXaGVuIGl0IGVuZHMgaWYgaXQgaXMgbm90IHVzZWQ7IG5ldmVyIGxh
-                dGVyIHRoYW4gaXRzIGFic29sdXRlIGVuZC4KCkYKBAQOAgkaPiBXaGVuIGEgc2Vjb25kIGZhY3RvciB3YXMgbGFzdCBzaG93biBp
-                biBpdDsgYWJzZW50IGZvciBuZXZlci4KCh4KBAQUAgAaFiBBbHdheXMgInJlc2V0X3NlbnQiLgoKlAEKBAQVAgIaiwEgUmVtb3Zl
-                cyBhbGwgcGFzc2tleXMgb2YgdGhlIGFjY291bnQsIHRvbzogZm9yIHdobyBmaW5kcyBvbmUgdGhlcmUgdGhhdCBpcyBub3QgdGhl
-                aXJzLCBvciBoYXMgbG9zdCB0aGVtLiBPdGhlcndpc2UgdGhleSBnbwogb24gdG8gc2lnbiBpbi4KCkoKBAQXAgAaQiBUaGUgbGFz
-                dCBzZXF1ZW5jZSBudW1iZXIgc2VlbjsgMCBhc2tzIGZvciBhbGwgdGhhdCBzdGlsbCBtYXR0ZXIuCgpSCgQEFwIBGkogSG93IGxv
-                bmcgdG8gd2FpdCB3aGVuIHRoZXJlIGlzIG5vdGhpbmcgbmV3LCBtaWxsaXNlY29uZHM7IGF0IG1vc3QgMjAwMDAuCgo0CgQEGAIB
-                GiwgVG8gYmUgZ2l2ZW4gYXMgYGFmdGVyX3NlcXVlbmNlYCBuZXh0IHRpbWUuCgp6CgIEGRp0IFRoZSBlbmQgb2Ygb25lIHNlc3Np
-                b24sIG9yIG9mIGFsbCB0aGF0IGJlZ2FuIGJlZm9yZSBhIG1pbmltdW0gdG9rZW4gdmVyc2lvbiB3YXMgcmFpc2VkLCBmb3Igb25l
-                IHVzZXIgb3IgZXZlcnlib2R5LgoKMwoEBBkCABorIEVtcHR5IHdoZXJlIGEgbWluaW11bSB2ZXJzaW9uIHdhcyByYWlzZWQuCgpE
-                CgQEGQIBGjwgV2hlbiB0aGUgc2Vzc2lvbiB3YXMgZW5kZWQsIG9yIHRoZSBtaW5pbXVtIHZlcnNpb24gcmFpc2VkLgoKVwoEBBkC
-                AhpPIFRoZSB1c2VyIHdob3NlIHNlc3Npb25zIHRoYXQgYmVnYW4gYmVmb3JlIGByZXZva2VkX2F0YCBlbmQgYXQgYGVmZmVjdGl2
-                ZV9hdGAuCgohCgQEGQIDGhkgVGhlIHNhbWUgZm9yIGV2ZXJ5Ym9keS4KClgKBAQZAgQaUCBXaGVyZSBhIG1pbmltdW0gdmVyc2lv
-                biB3YXMgcmFpc2VkOiB1bnRpbCB0aGVuIHRoZSBzZXNzaW9ucyBiZWZvcmUgaXQgbGl2ZSBvbi4KClcKBAQaAgAaTyBUaGUgbWV0
-                aG9kIHRoYXQgd2FzIHJlZnVzZWQsIGBsb2Nrc3RlcC5hdXRoLnYxLlVzZXJBZG1pblNlcnZpY2UvU2VhcmNoVXNlcnNgLgpiBnBy
-                b3RvMw==
+                Qge6AgRBdXRoSoIjCjkKAQwaNCBBY2NvdW50cywgc2Vzc2lvbnMgYW5kIHRoZSB0b2tlbnMgdGhhdCBwcm92ZSB0aGVtLgoK5AMK
+                AgYAGt0DIExpbWl0cyBvZiBwdWJsaWMgbWV0aG9kcyBhcmUgYnkgYWRkcmVzcywgYW5kIGFuIGFkZHJlc3MgaXMgb2Z0ZW4gbWFu
+                eSBwZW9wbGU6IGFuIG9mZmljZSwgYSBtb2JpbGUgbmV0d29yay4gU28gdGhleSBhcmUKIHdpZGUsIHRoZXkga2VlcCBhIGZsb29k
+                IGZyb20gdGhlIGhhc2ggcG9vbCBhbmQgdGhlIG91dGJveCwgYW5kIHdoYXQgbXVzdCBub3QgYmUgZ3Vlc3NlZCBvciBmbG9vZGVk
+                IGhhcyBsaW1pdHMgb2YgaXRzIG93bgogYmVoaW5kIHRoZW0sIHdoaWNoIGhvbGQgZm9yIGV2ZXJ5IGdhdGV3YXkgYW5kIGFkZHJl
+                c3MgdG9nZXRoZXI6IGd1ZXNzZXMgb2YgYSBwYXNzd29yZCAoQ3JlYXRlU2Vzc2lvbiksIG1haWxzIHRvIGFuCiBhZGRyZXNzLiBF
+                YWNoIGdhdGV3YXkgY291bnRzIGZvciBpdHNlbGYuIEEgYmFzZWxpbmUgb2YgdGhlIGNvbnRyYWN0IHJlZnVzZXMgbmFycm93ZXIg
+                b25lcywgd2hpY2ggd291bGQgYnJlYWsgY2xpZW50cy4KCvQBCgQGAAIAGusBIE1ha2VzIGFuIGFjY291bnQgYW5kIHNlbmRzIGEg
+                bGluayB0byBjb25maXJtIGl0cyBhZGRyZXNzLiBBIGtub3duIGFkZHJlc3MgZ2V0cyB0aGUgc2FtZSBhbnN3ZXIgYWZ0ZXIgdGhl
+                IHNhbWUgd29yay4KIDEwIGEgbWludXRlLCBub3QgMzogYSBjbGFzcyBvciBhIGNsaW5pYyByZWdpc3RlcnMgZnJvbSBvbmUgYWRk
+                cmVzcywgYW5kIG1haWxzIHRvIG9uZSByZWNpcGllbnQgaGF2ZSB0aGVpciBvd24gbGltaXQuCgpPCgQGAAIBGkcgQ29uZmlybXMg
+                YW4gYWRkcmVzcyB3aXRoIHRoZSB0b2tlbiBmcm9tIHRoZSBsaW5rLiBBIHRva2VuIHdvcmtzIG9uY2UuCgqWAQoEBgACAhqNASBT
+                ZW5kcyB0aGUgbGluayBhZ2Fpbjsgd2hlcmUgYW4gYWRkcmVzcyB3YXMgcmVnaXN0ZXJlZCBtb3JlIHRoYW4gb25jZSwgYSBsaW5r
+                IHRvIGNob29zZSBhIHBhc3N3b3JkIHdpdGguIFRoZSBzYW1lCiBhbnN3ZXIgZm9yIGV2ZXJ5IGFkZHJlc3MuCgrgAwoEBgACAxrX
+                AyBTaWducyBpbiB3aXRoIGFkZHJlc3MgYW5kIHBhc3N3b3JkOyB3aG8gaGFzIGEgc2Vjb25kIGZhY3RvciBnb2VzIG9uIHdpdGgg
+                Q29tcGxldGVTZXNzaW9uLiBBZnRlciBlYWNoIDEwIHdyb25nIHBhc3N3b3JkcwogaW4gYSByb3cgdGhlIHJpZ2h0IG9uZSBpcyBy
+                ZWZ1c2VkLCB0b28sIGZvciBhIG1pbnV0ZSBhdCBmaXJzdCBhbmQgZWFjaCB0aW1lIGZvdXIgdGltZXMgYXMgbG9uZy4gQWZ0ZXIg
+                NjAgZnJvbSBuZXR3b3JrcwogdGhhdCB0aGUgYWNjb3VudCBkb2VzIG5vdCBrbm93IGl0IGlzIHJlZnVzZWQgdGhlcmUgdW50aWwg
+                YSBzaWduLWluIGVsc2V3aGVyZSBvciBhIGxpbmsgaW4gbWFpbDsgbmV0d29ya3MgdGhhdCBpdCBrbm93cwogaGF2ZSAyMCBvZiB0
+                aGVpciBvd24gZmlyc3QuIDEwIGEgbWludXRlLCBub3QgNTogdGhvc2UgbnVtYmVycyBhcmUgd2hhdCBndWVzc2luZyBtZWV0cywg
+                d2hhdGV2ZXIgdGhlIGFkZHJlc3MuCgrHAgoEBgACBBq+AiBFeGNoYW5nZXMgYSByZWZyZXNoIHRva2VuIGZvciB0aGUgbmV4dCBw
+                YWlyLiBBIHJlcGxheSBvdXRzaWRlIHRoZSBncmFjZSBlbmRzIHRoZSBzZXNzaW9uLgogQnkgYWRkcmVzcywgNjAgYSBtaW51dGUs
+                IG5vdCBieSB1c2VyLCAxMDogd2hvc2UgdGhlIHRva2VuIGlzIHN0YW5kcyBpbiBhdXRoJ3MgZGF0YWJhc2UgYWxvbmUsIGFuZCB0
+                b2tlbnMgdGhhdCB3ZXJlIG1hZGUKIHVwIGFyZSB0byBiZSBsaW1pdGVkLCB0b28uIEEgc2Vzc2lvbiByZWZyZXNoZXMgYWJvdXQg
+                Zm91ciB0aW1lcyBhbiBob3VyLCBzbyA2MCBhcmUgZW5vdWdoIGZvciBhbiBvZmZpY2UuCgodCgQGAAIFGhUgVGhlIHNpZ25lZC1p
+                biB1c2VyLgoK5AEKBAYAAgYa2wEgQ2hhbmdlcyB0aGUgcGFzc3dvcmQ7IG5lZWRzIHRoZSBjdXJyZW50IG9uZSwgYW5kIGEgc2Vj
+                b25kIGZhY3RvciBvciBwYXNza2V5IHNob3duIGxhdGVseSBpbiB0aGlzIHNlc3Npb24gd2hlcmUgdGhlIHVzZXIKIGhhcyBvbmUu
+                CiBFbmRzIHRoZSB1c2VyJ3Mgb3RoZXIgc2Vzc2lvbnMuIFdobyBoYXMgYSBzZWNvbmQgZmFjdG9yIG1heSBjaG9vc2UgYSBzaG9y
+                dGVyIHBhc3N3b3JkLgoKMgoEBgACBxoqIFRoZSBsaXZlIHNlc3Npb25zIG9mIHRoZSBzaWduZWQtaW4gdXNlci4KCkcKBAYAAgga
+                PyBFbmRzIGFsbCBzZXNzaW9ucyBvZiB0aGUgc2lnbmVkLWluIHVzZXIsIHRoZSBjdXJyZW50IG9uZSB0b28uCgoUCgQGAAIJGgwg
+                U2lnbnMgb3V0LgoKTgoEBgACChpGIEVuZHMgb25lIHNlc3Npb24gb2YgdGhlIHNpZ25lZC1pbiB1c2VyOyBhbm90aGVyIHVzZXIn
+                cyBpcyBOT1RfRk9VTkQuCgqTAQoEBgACCxqKASBTZW5kcyBhIHJlc2V0IGxpbmsuIFRoZSBzYW1lIGFuc3dlciBmb3IgZXZlcnkg
+                YWRkcmVzcy4gNSBhIG1pbnV0ZSBieSBhZGRyZXNzLCBub3QgMzogb25lIG5ldHdvcmsgZ2V0cyAzIG1haWxzIGFuIGhvdXIgdG8K
+                IG9uZSByZWNpcGllbnQuCgplCgQGAAIMGl0gU2V0cyBhIG5ldyBwYXNzd29yZCB3aXRoIHRoZSB0b2tlbiBmcm9tIHRoZSBsaW5r
+                IGFuZCBlbmRzIGFsbCBzZXNzaW9ucy4gQSB0b2tlbiB3b3JrcyBvbmNlLgoKfgoEBgACDRp2IFNlc3Npb25zIHJldm9rZWQgYWZ0
+                ZXIgYSBzZXF1ZW5jZSBudW1iZXI7IGFuc3dlcnMgYXQgb25jZSB3aGVuIHRoZXJlIGFyZSBhbnksIGVsc2Ugd2hlbiBvbmUgY29t
+                ZXMgb3IgYHdhaXRfbXNgIGVuZHMuCgp6CgQGAAIOGnIgV3JpdGVzIGludG8gdGhlIGF1ZGl0IHRyYWlsIHRoYXQgdGhlIGdhdGV3
+                YXkgcmVmdXNlZCBhIHVzZXIgd2hhdCBuZWVkcyBhIHJvbGUuIEF0IG1vc3QgNjAgYW4gaG91ciBmb3IgZWFjaCB1c2VyLgoKRwoE
+                BgACDxo/IFdoZXRoZXIgYSBzZXNzaW9uIGlzIGxpdmUsIGZvciBhIGdhdGV3YXkgd2hvc2UgZmVlZCBpcyBzdGFsZS4KCiUKBAQB
+                AgAaHSBBbHdheXMgInZlcmlmaWNhdGlvbl9zZW50Ii4KCiUKBAQEAgAaHSBBbHdheXMgInZlcmlmaWNhdGlvbl9zZW50Ii4KChoK
+                BAQHAgIaEiBBbHdheXMgIkJlYXJlciIuCgosCgQEBwIDGiQgTGlmZSBvZiB0aGUgYWNjZXNzIHRva2VuLCBzZWNvbmRzLgoKdwoE
+                BAcCBRpvIFdoZXJlIHRoZSB1c2VyIGhhcyBhIHNlY29uZCBmYWN0b3IsIENyZWF0ZVNlc3Npb24gYW5zd2VycyB3aXRoIHRoaXMg
+                YW5kIG5vIHRva2VuczogZm9yIENvbXBsZXRlU2Vzc2lvbiwgb25jZS4KCicKBAQHAgYaHyBIb3cgbG9uZyBpdCBpcyBnb29kLCBz
+                ZWNvbmRzLgoKIgoEBA4CBRoaIEZyb20gd2hlcmUgaXQgd2FzIGJlZ3VuLgoKPwoEBA4CBho3IFRoZSB1c2VyIGFnZW50IGluIHdv
+                cmRzLCBgRmlyZWZveCBvbiBMaW51eGA6IGEgZ3Vlc3MuCgo9CgQEDgIHGjUgRnJvbSB3aGVyZSBpdCB3YXMgbGFzdCByZWZyZXNo
+                ZWQ7IGVtcHR5IHVudGlsIHRoZW4uCgpMCgQEDgIIGkQgV2hlbiBpdCBlbmRzIGlmIGl0IGlzIG5vdCB1c2VkOyBuZXZlciBsYXRl
+                ciB0aGFuIGl0cyBhYnNvbHV0ZSBlbmQuCgpGCgQEDgIJGj4gV2hlbiBhIHNlY29uZCBmYWN0b3Igd2FzIGxhc3Qgc2hvd24gaW4g
+                aXQ7IGFic2VudCBmb3IgbmV2ZXIuCgoeCgQEFAIAGhYgQWx3YXlzICJyZXNldF9zZW50Ii4KCpQBCgQEFQICGosBIFJlbW92ZXMg
+                YWxsIHBhc3NrZXlzIG9mIHRoZSBhY2NvdW50LCB0b286IGZvciB3aG8gZmluZHMgb25lIHRoZXJlIHRoYXQgaXMgbm90IHRoZWly
+                cywgb3IgaGFzIGxvc3QgdGhlbS4gT3RoZXJ3aXNlIHRoZXkgZ28KIG9uIHRvIHNpZ24gaW4uCgpKCgQEFwIAGkIgVGhlIGxhc3Qg
+                c2VxdWVuY2UgbnVtYmVyIHNlZW47IDAgYXNrcyBmb3IgYWxsIHRoYXQgc3RpbGwgbWF0dGVyLgoKUgoEBBcCARpKIEhvdyBsb25n
+                IHRvIHdhaXQgd2hlbiB0aGVyZSBpcyBub3RoaW5nIG5ldywgbWlsbGlzZWNvbmRzOyBhdCBtb3N0IDIwMDAwLgoKNAoEBBgCARos
+                IFRvIGJlIGdpdmVuIGFzIGBhZnRlcl9zZXF1ZW5jZWAgbmV4dCB0aW1lLgoKegoCBBkadCBUaGUgZW5kIG9mIG9uZSBzZXNzaW9u
+                LCBvciBvZiBhbGwgdGhhdCBiZWdhbiBiZWZvcmUgYSBtaW5pbXVtIHRva2VuIHZlcnNpb24gd2FzIHJhaXNlZCwgZm9yIG9uZSB1
+                c2VyIG9yIGV2ZXJ5Ym9keS4KCjMKBAQZAgAaKyBFbXB0eSB3aGVyZSBhIG1pbmltdW0gdmVyc2lvbiB3YXMgcmFpc2VkLgoKRAoE
+                BBkCARo8IFdoZW4gdGhlIHNlc3Npb24gd2FzIGVuZGVkLCBvciB0aGUgbWluaW11bSB2ZXJzaW9uIHJhaXNlZC4KClcKBAQZAgIa
+                TyBUaGUgdXNlciB3aG9zZSBzZXNzaW9ucyB0aGF0IGJlZ2FuIGJlZm9yZSBgcmV2b2tlZF9hdGAgZW5kIGF0IGBlZmZlY3RpdmVf
+                YXRgLgoKIQoEBBkCAxoZIFRoZSBzYW1lIGZvciBldmVyeWJvZHkuCgpYCgQEGQIEGlAgV2hlcmUgYSBtaW5pbXVtIHZlcnNpb24g
+                d2FzIHJhaXNlZDogdW50aWwgdGhlbiB0aGUgc2Vzc2lvbnMgYmVmb3JlIGl0IGxpdmUgb24uCgpXCgQEGgIAGk8gVGhlIG1ldGhv
+                ZCB0aGF0IHdhcyByZWZ1c2VkLCBgbG9ja3N0ZXAuYXV0aC52MS5Vc2VyQWRtaW5TZXJ2aWNlL1NlYXJjaFVzZXJzYC4KYgZwcm90
+                bzM=
                 """
         ),
         ContractFile(
@@ -210,88 +225,101 @@ package enum ContractFiles {
                 c3RlcC5hdXRoLnYxLkNvbXBsZXRlU2Vzc2lvblJlcXVlc3QaHy5sb2Nrc3RlcC5hdXRoLnYxLlNlc3Npb25Ub2tlbnMiPdLzGDkK
                 B2dhdGV3YXkQAloGCAoQPBgBYAJqIhIaL3YxL3Nlc3Npb25zOnNlY29uZC1mYWN0b3IyASo4yQESkwEKBlN0ZXBVcBIfLmxvY2tz
                 dGVwLmF1dGgudjEuU3RlcFVwUmVxdWVzdBogLmxvY2tzdGVwLmF1dGgudjEuU3RlcFVwUmVzcG9uc2UiRtLzGEIKB2dhdGV3YXkQ
-                A1oGCAoQPBgCYAJqKxIjL3YxL3Nlc3Npb25zL2N1cnJlbnQvc2Vjb25kLWZhY3RvcnMyASo4yQEaBsrzGAIIAkIHugIEQXV0aErL
-                CwpMCgEMGkcgVGhlIHNlY29uZCBzdGVwIG9mIHNpZ25pbmcgaW46IGF1dGhlbnRpY2F0b3IgYXBwcyBhbmQgcmVjb3ZlcnkgY29k
+                A1oGCAoQPBgCYAJqKxIjL3YxL3Nlc3Npb25zL2N1cnJlbnQvc2Vjb25kLWZhY3RvcnMyASo4yQEaBsrzGAIIAkIHugIEQXV0aEqG
+                DApMCgEMGkcgVGhlIHNlY29uZCBzdGVwIG9mIHNpZ25pbmcgaW46IGF1dGhlbnRpY2F0b3IgYXBwcyBhbmQgcmVjb3ZlcnkgY29k
                 ZXMuCgrrAQoEBgACABriASBCZWdpbnMgdG8gZW5yb2wgYW4gYXV0aGVudGljYXRvciBhcHAgKFRPVFAsIFJGQyA2MjM4KS4gSXQg
                 Y291bnRzIG9uY2Ugb25lIG9mIGl0cyBjb2RlcyBoYXMgY29uZmlybWVkIGl0LiBOZWVkcwogdGhlIGN1cnJlbnQgcGFzc3dvcmQs
                 IGFuZCB3aGVyZSB0aGVyZSBpcyBhIHNlY29uZCBmYWN0b3Igb3IgYSBwYXNza2V5LCBvbmUgb2YgdGhlbSBzaG93biBsYXRlbHkg
                 aW4gdGhpcyBzZXNzaW9uLgoKpgEKBAYAAgEanQEgQ29uZmlybXMgYSBmYWN0b3Igd2l0aCBvbmUgb2YgaXRzIGNvZGVzIGFuZCBl
                 bmRzIHRoZSB1c2VyJ3Mgb3RoZXIgc2Vzc2lvbnMuIFRoZSBmaXJzdCBicmluZ3MgcmVjb3ZlcnkgY29kZXMuIE5lZWRzIHdoYXQK
-                IHdhcyBzaG93biBmb3IgQ3JlYXRlRmFjdG9yLCBzdGlsbC4KCuwBCgQGAAIDGuMBIFJlbW92ZXMgYSBmYWN0b3I7IHRoZSByZWNv
-                dmVyeSBjb2RlcyBnbyB3aXRoIHRoZSBsYXN0IG9uZS4gTmVlZHMgYSBzZWNvbmQgZmFjdG9yIHNob3duIGxhdGVseSBpbiB0aGlz
-                IHNlc3Npb24uIFRoZSBsYXN0CiBvbmUgaXMgbm90IHJlbW92ZWQgKDQwOSBgcGFzc3dvcmRfbmVlZHNfZmFjdG9yYCkgd2hpbGUg
-                dGhlIHBhc3N3b3JkIGlzIHRvbyBzaG9ydCB0byBiZSBlbm91Z2ggYnkgaXRzZWxmLgoKnwEKBAYAAgQalgEgTWFrZXMgbmV3IHJl
-                Y292ZXJ5IGNvZGVzOyB0aGUgb2xkIG9uZXMgYXJlIG5vIGdvb2QgYW55IG1vcmUsIGFuZCB0aGUgdXNlcidzIG90aGVyIHNlc3Np
-                b25zIGVuZC4gTmVlZHMgYSBzZWNvbmQKIGZhY3RvciBzaG93biBsYXRlbHkgaW4gdGhpcyBzZXNzaW9uLgoKcwoEBgACBRprIFRo
-                ZSBzZWNvbmQgc3RlcCBvZiBhIHNpZ24taW46IHRoZSB0b2tlbiB0aGF0IENyZWF0ZVNlc3Npb24gZ2F2ZSwgYW5kIGEgY29kZSBv
-                ZiBhbiBhcHAgb3IgYSByZWNvdmVyeSBjb2RlLgoKXgoEBgACBhpWIFNob3dzIGEgc2Vjb25kIGZhY3RvciB3aXRoaW4gYSBzZXNz
-                aW9uLCBmb3Igd2hhdCBpcyByZWZ1c2VkIHdpdGggYHN0ZXBfdXBfcmVxdWlyZWRgLgoKIQoEBAACARoZIFdoYXQgdGhlIHVzZXIg
-                Y2FsbHMgaXQuCgo4CgQEAQIBGjAgQmFzZTMyLCB0byB0eXBlIGludG8gdGhlIGFwcC4gU2hvd24gdGhpcyBvbmNlLgoKMgoEBAEC
-                AhoqIFRoZSBzYW1lIGFzIGEgVVJJLCB0byBzaG93IGFzIGEgUVIgY29kZS4KCmUKBAQDAgAaXSBFYWNoIHNpZ25zIGluIG9uY2Ug
-                aW4gcGxhY2Ugb2YgdGhlIGFwcC4gU2hvd24gdGhpcyBvbmNlOyBlbXB0eSB3aGVuIHRoZXJlIGFyZSBzb21lIGFscmVhZHkuCgon
-                CgQEBQIBGh8gUmVjb3ZlcnkgY29kZXMgdGhhdCBhcmUgbGVmdC4KChgKBAQGAgEaECBBbHdheXMgInRvdHAiLgoKQwoEBA0CABo7
-                IFVudGlsIHRoZW4gdGhlIHNlc3Npb24gbWF5IGRvIHdoYXQgbmVlZHMgYSBzZWNvbmQgZmFjdG9yLgpiBnByb3RvMw==
+                IHdhcyBzaG93biBmb3IgQ3JlYXRlRmFjdG9yLCBzdGlsbC4KCvkBCgQGAAIDGvABIFJlbW92ZXMgYSBmYWN0b3I7IHRoZSByZWNv
+                dmVyeSBjb2RlcyBnbyB3aXRoIHRoZSBsYXN0IG9uZS4gTmVlZHMgYSBzZWNvbmQgZmFjdG9yIG9yIGEgcGFzc2tleSBzaG93biBs
+                YXRlbHkgaW4gdGhpcwogc2Vzc2lvbi4gVGhlIGxhc3Qgb25lIGlzIG5vdCByZW1vdmVkICg0MDkgYHBhc3N3b3JkX25lZWRzX2Zh
+                Y3RvcmApIHdoaWxlIHRoZSBwYXNzd29yZCBpcyB0b28gc2hvcnQgdG8gYmUgZW5vdWdoIGJ5IGl0c2VsZi4KCqwBCgQGAAIEGqMB
+                IE1ha2VzIG5ldyByZWNvdmVyeSBjb2RlczsgdGhlIG9sZCBvbmVzIGFyZSBubyBnb29kIGFueSBtb3JlLCBhbmQgdGhlIHVzZXIn
+                cyBvdGhlciBzZXNzaW9ucyBlbmQuIE5lZWRzIGEgc2Vjb25kCiBmYWN0b3Igb3IgYSBwYXNza2V5IHNob3duIGxhdGVseSBpbiB0
+                aGlzIHNlc3Npb24uCgpzCgQGAAIFGmsgVGhlIHNlY29uZCBzdGVwIG9mIGEgc2lnbi1pbjogdGhlIHRva2VuIHRoYXQgQ3JlYXRl
+                U2Vzc2lvbiBnYXZlLCBhbmQgYSBjb2RlIG9mIGFuIGFwcCBvciBhIHJlY292ZXJ5IGNvZGUuCgpyCgQGAAIGGmogU2hvd3MgYSBj
+                b2RlIG9mIGFuIGFwcCBvciBhIHJlY292ZXJ5IGNvZGUgd2l0aGluIGEgc2Vzc2lvbiwgZm9yIHdoYXQgaXMgcmVmdXNlZCB3aXRo
+                IGBzdGVwX3VwX3JlcXVpcmVkYC4KCiEKBAQAAgEaGSBXaGF0IHRoZSB1c2VyIGNhbGxzIGl0LgoKOAoEBAECARowIEJhc2UzMiwg
+                dG8gdHlwZSBpbnRvIHRoZSBhcHAuIFNob3duIHRoaXMgb25jZS4KCjIKBAQBAgIaKiBUaGUgc2FtZSBhcyBhIFVSSSwgdG8gc2hv
+                dyBhcyBhIFFSIGNvZGUuCgplCgQEAwIAGl0gRWFjaCBzaWducyBpbiBvbmNlIGluIHBsYWNlIG9mIHRoZSBhcHAuIFNob3duIHRo
+                aXMgb25jZTsgZW1wdHkgd2hlbiB0aGVyZSBhcmUgc29tZSBhbHJlYWR5LgoKJwoEBAUCARofIFJlY292ZXJ5IGNvZGVzIHRoYXQg
+                YXJlIGxlZnQuCgoYCgQEBgIBGhAgQWx3YXlzICJ0b3RwIi4KClAKBAQNAgAaSCBVbnRpbCB0aGVuIHRoZSBzZXNzaW9uIG1heSBk
+                byB3aGF0IG5lZWRzIGEgc2Vjb25kIGZhY3RvciBvciBhIHBhc3NrZXkuCmIGcHJvdG8z
                 """
         ),
         ContractFile(
             name: "lockstep/auth/v1/passkey.proto",
-            imports: ["lockstep/auth/v1/auth.proto", "lockstep/contract/v1/options.proto"],
+            imports: ["lockstep/auth/v1/auth.proto", "lockstep/auth/v1/factor.proto", "lockstep/contract/v1/options.proto"],
             services: ["lockstep.auth.v1.PasskeyService"],
             base64: """
                 Ch5sb2Nrc3RlcC9hdXRoL3YxL3Bhc3NrZXkucHJvdG8SEGxvY2tzdGVwLmF1dGgudjEaH2dvb2dsZS9wcm90b2J1Zi90aW1lc3Rh
-                bXAucHJvdG8aG2xvY2tzdGVwL2F1dGgvdjEvYXV0aC5wcm90bxoibG9ja3N0ZXAvY29udHJhY3QvdjEvb3B0aW9ucy5wcm90byJN
-                ChNCZWdpblBhc3NrZXlSZXF1ZXN0EjYKEGN1cnJlbnRfcGFzc3dvcmQYASABKAlCC9rzGAcIBBABIIAIUg9jdXJyZW50UGFzc3dv
-                cmQimwIKD1Bhc3NrZXlDcmVhdGlvbhIcCgljaGFsbGVuZ2UYASABKAlSCWNoYWxsZW5nZRITCgVycF9pZBgCIAEoCVIEcnBJZBIX
-                CgdycF9uYW1lGAMgASgJUgZycE5hbWUSHwoLdXNlcl9oYW5kbGUYBCABKAlSCnVzZXJIYW5kbGUSIwoJdXNlcl9uYW1lGAUgASgJ
-                Qgba8xgCCAJSCHVzZXJOYW1lEh4KCmFsZ29yaXRobXMYBiADKAVSCmFsZ29yaXRobXMSNwoTZXhjbHVkZV9jcmVkZW50aWFscxgH
-                IAMoCUIG2vMYAggBUhJleGNsdWRlQ3JlZGVudGlhbHMSHQoKdGltZW91dF9tcxgIIAEoDVIJdGltZW91dE1zIqgBChRDcmVhdGVQ
-                YXNza2V5UmVxdWVzdBIcCgRuYW1lGAEgASgJQgja8xgECAIgZFIEbmFtZRI1ChBjbGllbnRfZGF0YV9qc29uGAIgASgJQgva8xgH
-                EAEggEAoAlIOY2xpZW50RGF0YUpzb24SOwoSYXR0ZXN0YXRpb25fb2JqZWN0GAMgASgJQgza8xgIEAEggIABKAJSEWF0dGVzdGF0
-                aW9uT2JqZWN0IoICCgdQYXNza2V5Eh0KCnBhc3NrZXlfaWQYASABKAlSCXBhc3NrZXlJZBIaCgRuYW1lGAIgASgJQgba8xgCCAJS
-                BG5hbWUSOQoKY3JlYXRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBSCWNyZWF0ZWRBdBI8CgxsYXN0X3Vz
-                ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wUgpsYXN0VXNlZEF0EhYKBnN5bmNlZBgFIAEoCFIGc3luY2Vk
-                EisKDWNyZWRlbnRpYWxfaWQYBiABKAlCBtrzGAIIAVIMY3JlZGVudGlhbElkIhUKE0xpc3RQYXNza2V5c1JlcXVlc3QiTQoUTGlz
-                dFBhc3NrZXlzUmVzcG9uc2USNQoIcGFzc2tleXMYASADKAsyGS5sb2Nrc3RlcC5hdXRoLnYxLlBhc3NrZXlSCHBhc3NrZXlzIkEK
-                FERlbGV0ZVBhc3NrZXlSZXF1ZXN0EikKCnBhc3NrZXlfaWQYASABKAlCCtrzGAYQASBAKAJSCXBhc3NrZXlJZCIXChVEZWxldGVQ
-                YXNza2V5UmVzcG9uc2UiHAoaQmVnaW5QYXNza2V5U2Vzc2lvblJlcXVlc3QiZAoQUGFzc2tleUFzc2VydGlvbhIcCgljaGFsbGVu
-                Z2UYASABKAlSCWNoYWxsZW5nZRITCgVycF9pZBgCIAEoCVIEcnBJZBIdCgp0aW1lb3V0X21zGAMgASgNUgl0aW1lb3V0TXMinQIK
-                G0NyZWF0ZVBhc3NrZXlTZXNzaW9uUmVxdWVzdBIyCg1jcmVkZW50aWFsX2lkGAEgASgJQg3a8xgJCAEQASDYCigCUgxjcmVkZW50
-                aWFsSWQSNQoQY2xpZW50X2RhdGFfanNvbhgCIAEoCUIL2vMYBxABIIBAKAJSDmNsaWVudERhdGFKc29uEjoKEmF1dGhlbnRpY2F0
-                b3JfZGF0YRgDIAEoCUIL2vMYBxABIIBAKAJSEWF1dGhlbnRpY2F0b3JEYXRhEikKCXNpZ25hdHVyZRgEIAEoCUIL2vMYBxABIIAC
-                KAJSCXNpZ25hdHVyZRIsCgt1c2VyX2hhbmRsZRgFIAEoCUIL2vMYBxABIIABKAJSCnVzZXJIYW5kbGUy0wcKDlBhc3NrZXlTZXJ2
-                aWNlEqcBCgxCZWdpblBhc3NrZXkSJS5sb2Nrc3RlcC5hdXRoLnYxLkJlZ2luUGFzc2tleVJlcXVlc3QaIS5sb2Nrc3RlcC5hdXRo
-                LnYxLlBhc3NrZXlDcmVhdGlvbiJN0vMYSQoHZ2F0ZXdheRADOgYIkE4QmHVaBggKEDwYAmACaicSHy92MS91c2Vycy9tZS9wYXNz
-                a2V5LWNoYWxsZW5nZXMyASo4yQGoAQESjAEKDUNyZWF0ZVBhc3NrZXkSJi5sb2Nrc3RlcC5hdXRoLnYxLkNyZWF0ZVBhc3NrZXlS
-                ZXF1ZXN0GhkubG9ja3N0ZXAuYXV0aC52MS5QYXNza2V5IjjS8xg0CgdnYXRld2F5EANaBggKEDwYAmACah0SFS92MS91c2Vycy9t
-                ZS9wYXNza2V5czIBKjjJARKSAQoMTGlzdFBhc3NrZXlzEiUubG9ja3N0ZXAuYXV0aC52MS5MaXN0UGFzc2tleXNSZXF1ZXN0GiYu
-                bG9ja3N0ZXAuYXV0aC52MS5MaXN0UGFzc2tleXNSZXNwb25zZSIzkAIB0vMYLAoHZ2F0ZXdheRADWgYIeBA8GAJqFwoVL3YxL3Vz
-                ZXJzL21lL3Bhc3NrZXlzEqUBCg1EZWxldGVQYXNza2V5EiYubG9ja3N0ZXAuYXV0aC52MS5EZWxldGVQYXNza2V5UmVxdWVzdBon
-                LmxvY2tzdGVwLmF1dGgudjEuRGVsZXRlUGFzc2tleVJlc3BvbnNlIkOQAgLS8xg8CgdnYXRld2F5EANaBggKEDwYAmonIiIvdjEv
-                dXNlcnMvbWUvcGFzc2tleXMve3Bhc3NrZXlfaWR9OMwBEqABChNCZWdpblBhc3NrZXlTZXNzaW9uEiwubG9ja3N0ZXAuYXV0aC52
-                MS5CZWdpblBhc3NrZXlTZXNzaW9uUmVxdWVzdBoiLmxvY2tzdGVwLmF1dGgudjEuUGFzc2tleUFzc2VydGlvbiI30vMYMwoHZ2F0
-                ZXdheRACWgYIHhA8GAFqHhIWL3YxL3Bhc3NrZXktY2hhbGxlbmdlczIBKjjJARKfAQoUQ3JlYXRlUGFzc2tleVNlc3Npb24SLS5s
-                b2Nrc3RlcC5hdXRoLnYxLkNyZWF0ZVBhc3NrZXlTZXNzaW9uUmVxdWVzdBofLmxvY2tzdGVwLmF1dGgudjEuU2Vzc2lvblRva2Vu
-                cyI30vMYMwoHZ2F0ZXdheRACWgYIChA8GAFgAmocEhQvdjEvc2Vzc2lvbnM6cGFzc2tleTIBKjjJARoGyvMYAggCQge6AgRBdXRo
-                SokLClQKAQwaTyBQYXNza2V5czogc2lnbmluZyBpbiB3aXRoIGEga2V5IHBhaXIgb2YgdGhlIHVzZXIncyBkZXZpY2UgKFdlYkF1
-                dGhuIExldmVsIDMpLgoKYQoCBgAaWyBXaGF0IGlzIGJpbmFyeSBpcyB0ZXh0IGhlcmUsIGluIGJhc2U2NHVybCB3aXRob3V0IHBh
-                ZGRpbmcsIGFzIFdlYkF1dGhuJ3Mgb3duIEpTT04gaGFzIGl0LgoKrwEKBAYAAgAapgEgV2hhdCBgbmF2aWdhdG9yLmNyZWRlbnRp
-                YWxzLmNyZWF0ZSgpYCBuZWVkcy4gTmVlZHMgdGhlIGN1cnJlbnQgcGFzc3dvcmQsIGFuZCB3aGVyZSB0aGVyZSBpcyBhIHNlY29u
-                ZCBmYWN0b3Igb3IgYSBwYXNza2V5LAogb25lIG9mIHRoZW0gc2hvd24gbGF0ZWx5IGluIHRoaXMgc2Vzc2lvbi4KCk0KBAYAAgEa
-                RSBSZWdpc3RlcnMgd2hhdCB0aGUgZGV2aWNlIG1hZGUsIGFuZCBlbmRzIHRoZSB1c2VyJ3Mgb3RoZXIgc2Vzc2lvbnMuCgpmCgQG
-                AAIDGl4gTmVlZHMgYSBzZWNvbmQgZmFjdG9yIG9yIGEgcGFzc2tleSBzaG93biBsYXRlbHkgaW4gdGhpcyBzZXNzaW9uOyBzaWdu
-                aW5nIGluIHdpdGggb25lIGNvdW50cy4KCngKBAYAAgQacCBXaGF0IGBuYXZpZ2F0b3IuY3JlZGVudGlhbHMuZ2V0KClgIG5lZWRz
-                LiBUaGUgZGV2aWNlIGtub3dzIHdob3NlIHBhc3NrZXlzIGl0IGhhcywgc28gbm9ib2R5IHNheXMgd2hvIHRoZXkgYXJlLgoKEwoE
-                BgACBRoLIFNpZ25zIGluLgoKfgoCBAEaeCBXZWJBdXRobiBMZXZlbCAzLCBzZWN0aW9uIDUuNC4gRGlzY292ZXJhYmxlIChgcmVz
-                aWRlbnRLZXlgOiByZXF1aXJlZCksIHVzZXIgdmVyaWZpY2F0aW9uIHJlcXVpcmVkLCBhdHRlc3RhdGlvbiAibm9uZSIuCgolCgQE
-                AQIAGh0gR29vZCBvbmNlLCBpbiB0aGlzIHNlc3Npb24uCgoTCgQEAQIDGgsgYHVzZXIuaWRgCgoVCgQEAQIEGg0gYHVzZXIubmFt
-                ZWAKCksKBAQBAgUaQyBDT1NFIGFsZ29yaXRobXMsIHRoZSBwcmVmZXJyZWQgb25lIGZpcnN0OiAtOCAoRWREU0EpLCAtNyAoRVMy
-                NTYpLgoKOAoEBAECBhowIGBleGNsdWRlQ3JlZGVudGlhbHNgOiB0aG9zZSB0aGF0IHRoZSB1c2VyIGhhcy4KCjcKBAQBAgcaLyBI
-                b3cgbG9uZyB0aGUgY2hhbGxlbmdlIGlzIGdvb2QsIG1pbGxpc2Vjb25kcy4KCiEKBAQCAgAaGSBXaGF0IHRoZSB1c2VyIGNhbGxz
-                IGl0LgoKRwoEBAMCBBo/IEl0IG1heSBiZSBvbiBtb3JlIHRoYW4gb25lIGRldmljZSwgYXMgaXRzIGF1dGhlbnRpY2F0b3Igc2F5
-                cy4KCnYKBAQDAgUabiBBcyB0aGUgZGV2aWNlIGNhbGxzIGl0LCBmb3IgYGV4Y2x1ZGVDcmVkZW50aWFsc2AgYW5kIHRoZSBzaWdu
-                YWwgbWV0aG9kcyBvZiBXZWJBdXRobiBMZXZlbCAzLCBzZWN0aW9uIDUuMS4xMC4KCl8KAgQJGlkgV2ViQXV0aG4gTGV2ZWwgMywg
-                c2VjdGlvbiA1LjUuIE5vIGNyZWRlbnRpYWxzIGFyZSBuYW1lZDsgdXNlciB2ZXJpZmljYXRpb24gaXMgcmVxdWlyZWQuCmIGcHJv
-                dG8z
+                bXAucHJvdG8aG2xvY2tzdGVwL2F1dGgvdjEvYXV0aC5wcm90bxodbG9ja3N0ZXAvYXV0aC92MS9mYWN0b3IucHJvdG8aImxvY2tz
+                dGVwL2NvbnRyYWN0L3YxL29wdGlvbnMucHJvdG8iTQoTQmVnaW5QYXNza2V5UmVxdWVzdBI2ChBjdXJyZW50X3Bhc3N3b3JkGAEg
+                ASgJQgva8xgHCAQQASCACFIPY3VycmVudFBhc3N3b3JkIpsCCg9QYXNza2V5Q3JlYXRpb24SHAoJY2hhbGxlbmdlGAEgASgJUglj
+                aGFsbGVuZ2USEwoFcnBfaWQYAiABKAlSBHJwSWQSFwoHcnBfbmFtZRgDIAEoCVIGcnBOYW1lEh8KC3VzZXJfaGFuZGxlGAQgASgJ
+                Ugp1c2VySGFuZGxlEiMKCXVzZXJfbmFtZRgFIAEoCUIG2vMYAggCUgh1c2VyTmFtZRIeCgphbGdvcml0aG1zGAYgAygFUgphbGdv
+                cml0aG1zEjcKE2V4Y2x1ZGVfY3JlZGVudGlhbHMYByADKAlCBtrzGAIIAVISZXhjbHVkZUNyZWRlbnRpYWxzEh0KCnRpbWVvdXRf
+                bXMYCCABKA1SCXRpbWVvdXRNcyKoAQoUQ3JlYXRlUGFzc2tleVJlcXVlc3QSHAoEbmFtZRgBIAEoCUII2vMYBAgCIGRSBG5hbWUS
+                NQoQY2xpZW50X2RhdGFfanNvbhgCIAEoCUIL2vMYBxABIIBAKAJSDmNsaWVudERhdGFKc29uEjsKEmF0dGVzdGF0aW9uX29iamVj
+                dBgDIAEoCUIM2vMYCBABIICAASgCUhFhdHRlc3RhdGlvbk9iamVjdCKCAgoHUGFzc2tleRIdCgpwYXNza2V5X2lkGAEgASgJUglw
+                YXNza2V5SWQSGgoEbmFtZRgCIAEoCUIG2vMYAggCUgRuYW1lEjkKCmNyZWF0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYu
+                VGltZXN0YW1wUgljcmVhdGVkQXQSPAoMbGFzdF91c2VkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcFIKbGFz
+                dFVzZWRBdBIWCgZzeW5jZWQYBSABKAhSBnN5bmNlZBIrCg1jcmVkZW50aWFsX2lkGAYgASgJQgba8xgCCAFSDGNyZWRlbnRpYWxJ
+                ZCIVChNMaXN0UGFzc2tleXNSZXF1ZXN0Ik0KFExpc3RQYXNza2V5c1Jlc3BvbnNlEjUKCHBhc3NrZXlzGAEgAygLMhkubG9ja3N0
+                ZXAuYXV0aC52MS5QYXNza2V5UghwYXNza2V5cyJBChREZWxldGVQYXNza2V5UmVxdWVzdBIpCgpwYXNza2V5X2lkGAEgASgJQgra
+                8xgGEAEgQCgCUglwYXNza2V5SWQiFwoVRGVsZXRlUGFzc2tleVJlc3BvbnNlIhwKGkJlZ2luUGFzc2tleVNlc3Npb25SZXF1ZXN0
+                IpkBChBQYXNza2V5QXNzZXJ0aW9uEhwKCWNoYWxsZW5nZRgBIAEoCVIJY2hhbGxlbmdlEhMKBXJwX2lkGAIgASgJUgRycElkEh0K
+                CnRpbWVvdXRfbXMYAyABKA1SCXRpbWVvdXRNcxIzChFhbGxvd19jcmVkZW50aWFscxgEIAMoCUIG2vMYAggBUhBhbGxvd0NyZWRl
+                bnRpYWxzIp0CChtDcmVhdGVQYXNza2V5U2Vzc2lvblJlcXVlc3QSMgoNY3JlZGVudGlhbF9pZBgBIAEoCUIN2vMYCQgBEAEg2Aoo
+                AlIMY3JlZGVudGlhbElkEjUKEGNsaWVudF9kYXRhX2pzb24YAiABKAlCC9rzGAcQASCAQCgCUg5jbGllbnREYXRhSnNvbhI6ChJh
+                dXRoZW50aWNhdG9yX2RhdGEYAyABKAlCC9rzGAcQASCAQCgCUhFhdXRoZW50aWNhdG9yRGF0YRIpCglzaWduYXR1cmUYBCABKAlC
+                C9rzGAcQASCAAigCUglzaWduYXR1cmUSLAoLdXNlcl9oYW5kbGUYBSABKAlCC9rzGAcQASCAASgCUgp1c2VySGFuZGxlIhsKGUJl
+                Z2luUGFzc2tleVN0ZXBVcFJlcXVlc3Qi7AEKGFN0ZXBVcFdpdGhQYXNza2V5UmVxdWVzdBIyCg1jcmVkZW50aWFsX2lkGAEgASgJ
+                Qg3a8xgJCAEQASDYCigCUgxjcmVkZW50aWFsSWQSNQoQY2xpZW50X2RhdGFfanNvbhgCIAEoCUIL2vMYBxABIIBAKAJSDmNsaWVu
+                dERhdGFKc29uEjoKEmF1dGhlbnRpY2F0b3JfZGF0YRgDIAEoCUIL2vMYBxABIIBAKAJSEWF1dGhlbnRpY2F0b3JEYXRhEikKCXNp
+                Z25hdHVyZRgEIAEoCUIL2vMYBxABIIACKAJSCXNpZ25hdHVyZTKrCgoOUGFzc2tleVNlcnZpY2USpwEKDEJlZ2luUGFzc2tleRIl
+                LmxvY2tzdGVwLmF1dGgudjEuQmVnaW5QYXNza2V5UmVxdWVzdBohLmxvY2tzdGVwLmF1dGgudjEuUGFzc2tleUNyZWF0aW9uIk3S
+                8xhJCgdnYXRld2F5EAM6BgiQThCYdVoGCAoQPBgCYAJqJxIfL3YxL3VzZXJzL21lL3Bhc3NrZXktY2hhbGxlbmdlczIBKjjJAagB
+                ARKMAQoNQ3JlYXRlUGFzc2tleRImLmxvY2tzdGVwLmF1dGgudjEuQ3JlYXRlUGFzc2tleVJlcXVlc3QaGS5sb2Nrc3RlcC5hdXRo
+                LnYxLlBhc3NrZXkiONLzGDQKB2dhdGV3YXkQA1oGCAoQPBgCYAJqHRIVL3YxL3VzZXJzL21lL3Bhc3NrZXlzMgEqOMkBEpIBCgxM
+                aXN0UGFzc2tleXMSJS5sb2Nrc3RlcC5hdXRoLnYxLkxpc3RQYXNza2V5c1JlcXVlc3QaJi5sb2Nrc3RlcC5hdXRoLnYxLkxpc3RQ
+                YXNza2V5c1Jlc3BvbnNlIjOQAgHS8xgsCgdnYXRld2F5EANaBgh4EDwYAmoXChUvdjEvdXNlcnMvbWUvcGFzc2tleXMSpQEKDURl
+                bGV0ZVBhc3NrZXkSJi5sb2Nrc3RlcC5hdXRoLnYxLkRlbGV0ZVBhc3NrZXlSZXF1ZXN0GicubG9ja3N0ZXAuYXV0aC52MS5EZWxl
+                dGVQYXNza2V5UmVzcG9uc2UiQ5ACAtLzGDwKB2dhdGV3YXkQA1oGCAoQPBgCaiciIi92MS91c2Vycy9tZS9wYXNza2V5cy97cGFz
+                c2tleV9pZH04zAESoAEKE0JlZ2luUGFzc2tleVNlc3Npb24SLC5sb2Nrc3RlcC5hdXRoLnYxLkJlZ2luUGFzc2tleVNlc3Npb25S
+                ZXF1ZXN0GiIubG9ja3N0ZXAuYXV0aC52MS5QYXNza2V5QXNzZXJ0aW9uIjfS8xgzCgdnYXRld2F5EAJaBggeEDwYAWoeEhYvdjEv
+                cGFzc2tleS1jaGFsbGVuZ2VzMgEqOMkBEp8BChRDcmVhdGVQYXNza2V5U2Vzc2lvbhItLmxvY2tzdGVwLmF1dGgudjEuQ3JlYXRl
+                UGFzc2tleVNlc3Npb25SZXF1ZXN0Gh8ubG9ja3N0ZXAuYXV0aC52MS5TZXNzaW9uVG9rZW5zIjfS8xgzCgdnYXRld2F5EAJaBggK
+                EDwYAWACahwSFC92MS9zZXNzaW9uczpwYXNza2V5MgEqOMkBEq8BChJCZWdpblBhc3NrZXlTdGVwVXASKy5sb2Nrc3RlcC5hdXRo
+                LnYxLkJlZ2luUGFzc2tleVN0ZXBVcFJlcXVlc3QaIi5sb2Nrc3RlcC5hdXRoLnYxLlBhc3NrZXlBc3NlcnRpb24iSNLzGEQKB2dh
+                dGV3YXkQA1oGCAoQPBgCai8SJy92MS9zZXNzaW9ucy9jdXJyZW50L3Bhc3NrZXktY2hhbGxlbmdlczIBKjjJARKjAQoRU3RlcFVw
+                V2l0aFBhc3NrZXkSKi5sb2Nrc3RlcC5hdXRoLnYxLlN0ZXBVcFdpdGhQYXNza2V5UmVxdWVzdBogLmxvY2tzdGVwLmF1dGgudjEu
+                U3RlcFVwUmVzcG9uc2UiQNLzGDwKB2dhdGV3YXkQA1oGCAoQPBgCYAJqJRIdL3YxL3Nlc3Npb25zL2N1cnJlbnQvcGFzc2tleXMy
+                ASo4yQEaBsrzGAIIAkIHugIEQXV0aEreDApUCgEMGk8gUGFzc2tleXM6IHNpZ25pbmcgaW4gd2l0aCBhIGtleSBwYWlyIG9mIHRo
+                ZSB1c2VyJ3MgZGV2aWNlIChXZWJBdXRobiBMZXZlbCAzKS4KCmEKAgYAGlsgV2hhdCBpcyBiaW5hcnkgaXMgdGV4dCBoZXJlLCBp
+                biBiYXNlNjR1cmwgd2l0aG91dCBwYWRkaW5nLCBhcyBXZWJBdXRobidzIG93biBKU09OIGhhcyBpdC4KCq8BCgQGAAIAGqYBIFdo
+                YXQgYG5hdmlnYXRvci5jcmVkZW50aWFscy5jcmVhdGUoKWAgbmVlZHMuIE5lZWRzIHRoZSBjdXJyZW50IHBhc3N3b3JkLCBhbmQg
+                d2hlcmUgdGhlcmUgaXMgYSBzZWNvbmQgZmFjdG9yIG9yIGEgcGFzc2tleSwKIG9uZSBvZiB0aGVtIHNob3duIGxhdGVseSBpbiB0
+                aGlzIHNlc3Npb24uCgpNCgQGAAIBGkUgUmVnaXN0ZXJzIHdoYXQgdGhlIGRldmljZSBtYWRlLCBhbmQgZW5kcyB0aGUgdXNlcidz
+                IG90aGVyIHNlc3Npb25zLgoKSgoEBgACAxpCIE5lZWRzIGEgc2Vjb25kIGZhY3RvciBvciBhIHBhc3NrZXkgc2hvd24gbGF0ZWx5
+                IGluIHRoaXMgc2Vzc2lvbi4KCngKBAYAAgQacCBXaGF0IGBuYXZpZ2F0b3IuY3JlZGVudGlhbHMuZ2V0KClgIG5lZWRzLiBUaGUg
+                ZGV2aWNlIGtub3dzIHdob3NlIHBhc3NrZXlzIGl0IGhhcywgc28gbm9ib2R5IHNheXMgd2hvIHRoZXkgYXJlLgoKEwoEBgACBRoL
+                IFNpZ25zIGluLgoKWwoEBgACBhpTIFdoYXQgYG5hdmlnYXRvci5jcmVkZW50aWFscy5nZXQoKWAgbmVlZHMgd2l0aGluIGEgc2Vz
+                c2lvbiwgZm9yIFN0ZXBVcFdpdGhQYXNza2V5LgoKWAoEBgACBxpQIFNob3dzIGEgcGFzc2tleSB3aXRoaW4gYSBzZXNzaW9uLCBm
+                b3Igd2hhdCBpcyByZWZ1c2VkIHdpdGggYHN0ZXBfdXBfcmVxdWlyZWRgLgoKfgoCBAEaeCBXZWJBdXRobiBMZXZlbCAzLCBzZWN0
+                aW9uIDUuNC4gRGlzY292ZXJhYmxlIChgcmVzaWRlbnRLZXlgOiByZXF1aXJlZCksIHVzZXIgdmVyaWZpY2F0aW9uIHJlcXVpcmVk
+                LCBhdHRlc3RhdGlvbiAibm9uZSIuCgolCgQEAQIAGh0gR29vZCBvbmNlLCBpbiB0aGlzIHNlc3Npb24uCgoTCgQEAQIDGgsgYHVz
+                ZXIuaWRgCgoVCgQEAQIEGg0gYHVzZXIubmFtZWAKCksKBAQBAgUaQyBDT1NFIGFsZ29yaXRobXMsIHRoZSBwcmVmZXJyZWQgb25l
+                IGZpcnN0OiAtOCAoRWREU0EpLCAtNyAoRVMyNTYpLgoKOAoEBAECBhowIGBleGNsdWRlQ3JlZGVudGlhbHNgOiB0aG9zZSB0aGF0
+                IHRoZSB1c2VyIGhhcy4KCjcKBAQBAgcaLyBIb3cgbG9uZyB0aGUgY2hhbGxlbmdlIGlzIGdvb2QsIG1pbGxpc2Vjb25kcy4KCiEK
+                BAQCAgAaGSBXaGF0IHRoZSB1c2VyIGNhbGxzIGl0LgoKRwoEBAMCBBo/IEl0IG1heSBiZSBvbiBtb3JlIHRoYW4gb25lIGRldmlj
+                ZSwgYXMgaXRzIGF1dGhlbnRpY2F0b3Igc2F5cy4KCnYKBAQDAgUabiBBcyB0aGUgZGV2aWNlIGNhbGxzIGl0LCBmb3IgYGV4Y2x1
+                ZGVDcmVkZW50aWFsc2AgYW5kIHRoZSBzaWduYWwgbWV0aG9kcyBvZiBXZWJBdXRobiBMZXZlbCAzLCBzZWN0aW9uIDUuMS4xMC4K
+                CkUKAgQJGj8gV2ViQXV0aG4gTGV2ZWwgMywgc2VjdGlvbiA1LjUuIFVzZXIgdmVyaWZpY2F0aW9uIGlzIHJlcXVpcmVkLgoKUgoE
+                BAkCAxpKIGBhbGxvd0NyZWRlbnRpYWxzYDogd2l0aGluIGEgc2Vzc2lvbiB0aG9zZSBvZiBpdHMgdXNlcjsgbm9uZSB0byBzaWdu
+                IGluLgpiBnByb3RvMw==
                 """
         ),
         ContractFile(
@@ -305,60 +333,71 @@ package enum ContractFiles {
                 ZXNzUmVxdWVzdBIgCgVlbWFpbBgBIAEoCUIK2vMYBggCEAEoAVIFZW1haWwSNgoQY3VycmVudF9wYXNzd29yZBgCIAEoCUIL2vMY
                 BwgEEAEggAhSD2N1cnJlbnRQYXNzd29yZCIvChVDaGFuZ2VBZGRyZXNzUmVzcG9uc2USFgoGc3RhdHVzGAEgASgJUgZzdGF0dXMi
                 OgoVQ29uZmlybUFkZHJlc3NSZXF1ZXN0EiEKBXRva2VuGAEgASgJQgva8xgHCAQQASDIAVIFdG9rZW4iMAoWQ29uZmlybUFkZHJl
-                c3NSZXNwb25zZRIWCgZzdGF0dXMYASABKAlSBnN0YXR1cyIXChVFeHBvcnRVc2VyRGF0YVJlcXVlc3QiqQMKCFVzZXJEYXRhEioK
+                c3NSZXNwb25zZRIWCgZzdGF0dXMYASABKAlSBnN0YXR1cyIXChVFeHBvcnRVc2VyRGF0YVJlcXVlc3Qi+AMKCFVzZXJEYXRhEioK
                 BHVzZXIYASABKAsyFi5sb2Nrc3RlcC5hdXRoLnYxLlVzZXJSBHVzZXISFAoFcm9sZXMYAiADKAlSBXJvbGVzEhIKBHRpZXIYAyAB
                 KAlSBHRpZXISNQoIc2Vzc2lvbnMYBCADKAsyGS5sb2Nrc3RlcC5hdXRoLnYxLlNlc3Npb25SCHNlc3Npb25zEjIKB2ZhY3RvcnMY
                 BSADKAsyGC5sb2Nrc3RlcC5hdXRoLnYxLkZhY3RvclIHZmFjdG9ycxI0CgZldmVudHMYBiADKAsyHC5sb2Nrc3RlcC5hdXRoLnYx
                 LkF1ZGl0RXZlbnRSBmV2ZW50cxIuCg9uZXh0X3BhZ2VfdG9rZW4YByABKAlCBtrzGAIIAVINbmV4dFBhZ2VUb2tlbhI1CghwYXNz
                 a2V5cxgIIAMoCzIZLmxvY2tzdGVwLmF1dGgudjEuUGFzc2tleVIIcGFzc2tleXMSPwoMa25vd25fYWdlbnRzGAkgAygLMhwubG9j
-                a3N0ZXAuYXV0aC52MS5Lbm93bkFnZW50Ugtrbm93bkFnZW50cyKFAQoKS25vd25BZ2VudBIeCgZkaWdlc3QYASABKAlCBtrzGAII
-                AlIGZGlnZXN0EhkKCHNpZ25faW5zGAIgASgEUgdzaWduSW5zEjwKDGxhc3Rfc2Vlbl9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1
-                Zi5UaW1lc3RhbXBSCmxhc3RTZWVuQXQiUAoWQ29uZmlybVBhc3N3b3JkUmVxdWVzdBI2ChBjdXJyZW50X3Bhc3N3b3JkGAEgASgJ
-                Qgva8xgHCAQQASCACFIPY3VycmVudFBhc3N3b3JkIksKEURlbGV0ZVVzZXJSZXF1ZXN0EjYKEGN1cnJlbnRfcGFzc3dvcmQYASAB
-                KAlCC9rzGAcIBBABIIAIUg9jdXJyZW50UGFzc3dvcmQiFAoSRGVsZXRlVXNlclJlc3BvbnNlImAKFkxpc3RBdWRpdEV2ZW50c1Jl
-                cXVlc3QSGwoJcGFnZV9zaXplGAEgASgNUghwYWdlU2l6ZRIpCgpwYWdlX3Rva2VuGAIgASgJQgra8xgGCAEgQCgCUglwYWdlVG9r
-                ZW4ifwoXTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2USNAoGZXZlbnRzGAEgAygLMhwubG9ja3N0ZXAuYXV0aC52MS5BdWRpdEV2ZW50
-                UgZldmVudHMSLgoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQgba8xgCCAFSDW5leHRQYWdlVG9rZW4iuAIKCkF1ZGl0RXZlbnQSGQoI
-                ZXZlbnRfaWQYASABKAlSB2V2ZW50SWQSKgoCYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wUgJhdBIUCgVldmVu
-                dBgDIAEoCVIFZXZlbnQSGAoHc3ViamVjdBgEIAEoCVIHc3ViamVjdBIUCgVhY3RvchgFIAEoCVIFYWN0b3ISFgoGZGV0YWlsGAYg
-                ASgJUgZkZXRhaWwSHQoKc2Vzc2lvbl9pZBgHIAEoCVIJc2Vzc2lvbklkEh0KCnJlcXVlc3RfaWQYCCABKAlSCXJlcXVlc3RJZBIg
-                CgdhZGRyZXNzGAkgASgJQgba8xgCCAJSB2FkZHJlc3MSJQoKdXNlcl9hZ2VudBgKIAEoCUIG2vMYAggCUgl1c2VyQWdlbnQy5wcK
-                DkFjY291bnRTZXJ2aWNlEqMBCg9MaXN0QXVkaXRFdmVudHMSKC5sb2Nrc3RlcC5hdXRoLnYxLkxpc3RBdWRpdEV2ZW50c1JlcXVl
-                c3QaKS5sb2Nrc3RlcC5hdXRoLnYxLkxpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlIjuQAgHS8xg0CgdnYXRld2F5EANIgIAQWgYIPBA8
-                GAJqGwoZL3YxL3VzZXJzL21lL2F1ZGl0LWV2ZW50cxKsAQoNQ2hhbmdlQWRkcmVzcxImLmxvY2tzdGVwLmF1dGgudjEuQ2hhbmdl
-                QWRkcmVzc1JlcXVlc3QaJy5sb2Nrc3RlcC5hdXRoLnYxLkNoYW5nZUFkZHJlc3NSZXNwb25zZSJK0vMYRgoHZ2F0ZXdheRADOgYI
-                kE4QmHVaBggFEDwYAmACaiQSHC92MS91c2Vycy9tZS9hZGRyZXNzLWNoYW5nZXMyASo4ygGoAQESnAEKDkNvbmZpcm1BZGRyZXNz
-                EicubG9ja3N0ZXAuYXV0aC52MS5Db25maXJtQWRkcmVzc1JlcXVlc3QaKC5sb2Nrc3RlcC5hdXRoLnYxLkNvbmZpcm1BZGRyZXNz
-                UmVzcG9uc2UiN9LzGDMKB2dhdGV3YXkQAloGCBQQPBgBah4SGS92MS9hZGRyZXNzLWNvbmZpcm1hdGlvbnMyASoSigEKDkV4cG9y
-                dFVzZXJEYXRhEicubG9ja3N0ZXAuYXV0aC52MS5FeHBvcnRVc2VyRGF0YVJlcXVlc3QaGi5sb2Nrc3RlcC5hdXRoLnYxLlVzZXJE
-                YXRhIjOQAgHS8xgsCgdnYXRld2F5EANIgIBAWgYIBRA8GAJqEwoRL3YxL3VzZXJzL21lL2RhdGESqwEKD0NvbmZpcm1QYXNzd29y
-                ZBIoLmxvY2tzdGVwLmF1dGgudjEuQ29uZmlybVBhc3N3b3JkUmVxdWVzdBogLmxvY2tzdGVwLmF1dGgudjEuU3RlcFVwUmVzcG9u
-                c2UiTNLzGEgKB2dhdGV3YXkQAzoGCJBOEJh1WgYIBRA8GAJgAmomEh4vdjEvc2Vzc2lvbnMvY3VycmVudC9wYXNzd29yZHMyASo4
-                yQGoAQESnQEKCkRlbGV0ZVVzZXISIy5sb2Nrc3RlcC5hdXRoLnYxLkRlbGV0ZVVzZXJSZXF1ZXN0GiQubG9ja3N0ZXAuYXV0aC52
-                MS5EZWxldGVVc2VyUmVzcG9uc2UiRNLzGEAKB2dhdGV3YXkQAzoGCJBOEJh1WgYIBRA8GAJgAmoeEhYvdjEvdXNlcnMvbWUvZGVs
-                ZXRpb25zMgEqOMwBqAEBGgbK8xgCCAJCB7oCBEF1dGhK2QwKLwoBDBoqIEEgdXNlcidzIG93biBhY2NvdW50LCBiZXlvbmQgc2ln
-                bmluZyBpbi4KCkAKBAYAAgAaOCBXaGF0IHdhcyByZWNvcmRlZCBvZiB0aGUgc2lnbmVkLWluIHVzZXIsIG5ld2VzdCBmaXJzdC4K
-                CqIBCgQGAAIBGpkBIEFza3MgZm9yIGFub3RoZXIgYWRkcmVzcy4gQm90aCBnZXQgYSBsaW5rLCBhbmQgdGhlIGFjY291bnQgbW92
-                ZXMgb25jZSBib3RoIHdlcmUgZm9sbG93ZWQuIFRoZSBzYW1lIGFuc3dlciB3aGV0aGVyCiBzb21lYm9keSBoYXMgdGhlIG5ldyBh
-                ZGRyZXNzIG9yIG5vdC4KCkgKBAYAAgIaQCBUYWtlcyB0aGUgdG9rZW4gZnJvbSBvbmUgb2YgdGhlIHR3byBsaW5rcy4gQSB0b2tl
-                biB3b3JrcyBvbmNlLgoKeQoEBgACAxpxIEFsbCB0aGF0IGF1dGgga2VlcHMgb2YgdGhlIHNpZ25lZC1pbiB1c2VyLiBQcm92aWRl
-                ciBjb25uZWN0aW9ucyBhcmUgdGhlIHRva2VuIHNlcnZpY2UnczogYEdFVCAvdjEvY29ubmVjdGlvbnNgLgoKmAEKBAYAAgQajwEg
-                U2hvd3MgdGhlIHBhc3N3b3JkIGFnYWluIHdpdGhpbiBhIHNlc3Npb24sIGZvciB3aGF0IGlzIHJlZnVzZWQgd2l0aCBgcmVhdXRo
-                ZW50aWNhdGlvbl9yZXF1aXJlZGAuIFdobyBoYXMgYSBzZWNvbmQKIGZhY3RvciBzaG93cyB0aGF0IGluc3RlYWQuCgpwCgQGAAIF
-                GmggRGVsZXRlcyB0aGUgYWNjb3VudCBvZiB0aGUgc2lnbmVkLWluIHVzZXIsIHdpdGggdGhlIGN1cnJlbnQgcGFzc3dvcmQgYW5k
-                IGEgc2Vjb25kIGZhY3RvciBzaG93biBsYXRlbHkuCgomCgQEAQIAGh4gQWx3YXlzICJjb25maXJtYXRpb25zX3NlbnQiLgoKOAoE
-                BAMCABowICJ3YWl0aW5nIiBmb3IgdGhlIG90aGVyIGFkZHJlc3MsIG9yICJjaGFuZ2VkIi4KChcKBAQFAgUaDyBOZXdlc3QgZmly
-                c3QuCgpKCgQEBQIGGkIgRm9yIExpc3RBdWRpdEV2ZW50cywgd2hlcmUgdGhlcmUgYXJlIG1vcmUuIEVtcHR5OiB0aGVzZSBhcmUg
-                YWxsLgoKFwoEBAUCCBoPIE5ld2VzdCBmaXJzdC4KCmYKAgQGGmAgQSBwcm9ncmFtIHRoYXQgdGhlIHVzZXIgaGFzIHNpZ25lZCBp
-                biB3aXRoIGxhdGVseS4gQSBzaWduLWluIHdpdGggYW5vdGhlciBvbmUgaXMgdG9sZCBieSBtYWlsLgoKTwoEBAYCABpHIFNIQS0y
-                NTYgb2YgaXRzIG5hbWUgZm9yIGl0c2VsZiwgaW4gaGV4YWRlY2ltYWw6IHRoZSBuYW1lIGlzIG5vdCBrZXB0LgoKNwoEBAoCABov
-                IEV2ZW50cyBpbiB0aGUgYW5zd2VyOiBhdCBtb3N0IDEwMDsgNTAgd2hlbiAwLgoKMQoEBAoCARopIGBuZXh0X3BhZ2VfdG9rZW5g
-                IG9mIHRoZSBhbnN3ZXIgYmVmb3JlLgoKIgoEBAsCARoaIEVtcHR5OiB0aGVyZSBpcyBubyBtb3JlLgoKNwoEBAwCAhovIEEgc3Rh
-                YmxlIHdvcmQsIHN1Y2ggYXMgYGF1dGhuX2xvZ2luX3N1Y2Nlc3NgLgoKbAoEBAwCAxpkIFdob20gaXQgaXMgYWJvdXQ6IHRoZSBw
-                c2V1ZG9ueW0gb2YgYSB1c2VyIGluIHRoZSBhdWRpdCB0cmFpbC4gRW1wdHkgZm9yIGFkZHJlc3NlcyB0aGF0IG5vYm9keSBoYXMu
-                CgpcCgQEDAIEGlQgV2hvIGRpZCBpdCwgd2hlcmUgdGhhdCBpcyBzb21lYm9keSBlbHNlOiB0aGUgcHNldWRvbnltIG9mIGFuIGFk
-                bWluLCBvciBgb3BlcmF0b3JgLgoKPwoEBAwCBRo3IFdoYXQgdGhlIGV2ZW50J3Mgd29yZCBkb2VzIG5vdCBzYXk6IGEgcm9sZSwg
-                YSBtZXRob2QuCmIGcHJvdG8z
+                a3N0ZXAuYXV0aC52MS5Lbm93bkFnZW50Ugtrbm93bkFnZW50cxJNCg5hZGRyZXNzX2NoYW5nZRgKIAEoCzImLmxvY2tzdGVwLmF1
+                dGgudjEuV2FpdGluZ0FkZHJlc3NDaGFuZ2VSDWFkZHJlc3NDaGFuZ2UiqQEKFFdhaXRpbmdBZGRyZXNzQ2hhbmdlEhwKBWVtYWls
+                GAEgASgJQgba8xgCCAJSBWVtYWlsEhoKCGFwcHJvdmVkGAIgASgIUghhcHByb3ZlZBIcCgljb25maXJtZWQYAyABKAhSCWNvbmZp
+                cm1lZBI5CgpleHBpcmVzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcFIJZXhwaXJlc0F0IoUBCgpLbm93bkFn
+                ZW50Eh4KBmRpZ2VzdBgBIAEoCUIG2vMYAggCUgZkaWdlc3QSGQoIc2lnbl9pbnMYAiABKARSB3NpZ25JbnMSPAoMbGFzdF9zZWVu
+                X2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcFIKbGFzdFNlZW5BdCJQChZDb25maXJtUGFzc3dvcmRSZXF1ZXN0
+                EjYKEGN1cnJlbnRfcGFzc3dvcmQYASABKAlCC9rzGAcIBBABIIAIUg9jdXJyZW50UGFzc3dvcmQiSwoRRGVsZXRlVXNlclJlcXVl
+                c3QSNgoQY3VycmVudF9wYXNzd29yZBgBIAEoCUIL2vMYBwgEEAEggAhSD2N1cnJlbnRQYXNzd29yZCIUChJEZWxldGVVc2VyUmVz
+                cG9uc2UiYAoWTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBIbCglwYWdlX3NpemUYASABKA1SCHBhZ2VTaXplEikKCnBhZ2VfdG9rZW4Y
+                AiABKAlCCtrzGAYIASBAKAJSCXBhZ2VUb2tlbiJ/ChdMaXN0QXVkaXRFdmVudHNSZXNwb25zZRI0CgZldmVudHMYASADKAsyHC5s
+                b2Nrc3RlcC5hdXRoLnYxLkF1ZGl0RXZlbnRSBmV2ZW50cxIuCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCBtrzGAIIAVINbmV4dFBh
+                Z2VUb2tlbiK4AgoKQXVkaXRFdmVudBIZCghldmVudF9pZBgBIAEoCVIHZXZlbnRJZBIqCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90
+                b2J1Zi5UaW1lc3RhbXBSAmF0EhQKBWV2ZW50GAMgASgJUgVldmVudBIYCgdzdWJqZWN0GAQgASgJUgdzdWJqZWN0EhQKBWFjdG9y
+                GAUgASgJUgVhY3RvchIWCgZkZXRhaWwYBiABKAlSBmRldGFpbBIdCgpzZXNzaW9uX2lkGAcgASgJUglzZXNzaW9uSWQSHQoKcmVx
+                dWVzdF9pZBgIIAEoCVIJcmVxdWVzdElkEiAKB2FkZHJlc3MYCSABKAlCBtrzGAIIAlIHYWRkcmVzcxIlCgp1c2VyX2FnZW50GAog
+                ASgJQgba8xgCCAJSCXVzZXJBZ2VudDLnBwoOQWNjb3VudFNlcnZpY2USowEKD0xpc3RBdWRpdEV2ZW50cxIoLmxvY2tzdGVwLmF1
+                dGgudjEuTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBopLmxvY2tzdGVwLmF1dGgudjEuTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2UiO5AC
+                AdLzGDQKB2dhdGV3YXkQA0iAgBBaBgg8EDwYAmobChkvdjEvdXNlcnMvbWUvYXVkaXQtZXZlbnRzEqwBCg1DaGFuZ2VBZGRyZXNz
+                EiYubG9ja3N0ZXAuYXV0aC52MS5DaGFuZ2VBZGRyZXNzUmVxdWVzdBonLmxvY2tzdGVwLmF1dGgudjEuQ2hhbmdlQWRkcmVzc1Jl
+                c3BvbnNlIkrS8xhGCgdnYXRld2F5EAM6BgiQThCYdVoGCAUQPBgCYAJqJBIcL3YxL3VzZXJzL21lL2FkZHJlc3MtY2hhbmdlczIB
+                KjjKAagBARKcAQoOQ29uZmlybUFkZHJlc3MSJy5sb2Nrc3RlcC5hdXRoLnYxLkNvbmZpcm1BZGRyZXNzUmVxdWVzdBooLmxvY2tz
+                dGVwLmF1dGgudjEuQ29uZmlybUFkZHJlc3NSZXNwb25zZSI30vMYMwoHZ2F0ZXdheRACWgYIFBA8GAFqHhIZL3YxL2FkZHJlc3Mt
+                Y29uZmlybWF0aW9uczIBKhKKAQoORXhwb3J0VXNlckRhdGESJy5sb2Nrc3RlcC5hdXRoLnYxLkV4cG9ydFVzZXJEYXRhUmVxdWVz
+                dBoaLmxvY2tzdGVwLmF1dGgudjEuVXNlckRhdGEiM5ACAdLzGCwKB2dhdGV3YXkQA0iAgEBaBggFEDwYAmoTChEvdjEvdXNlcnMv
+                bWUvZGF0YRKrAQoPQ29uZmlybVBhc3N3b3JkEigubG9ja3N0ZXAuYXV0aC52MS5Db25maXJtUGFzc3dvcmRSZXF1ZXN0GiAubG9j
+                a3N0ZXAuYXV0aC52MS5TdGVwVXBSZXNwb25zZSJM0vMYSAoHZ2F0ZXdheRADOgYIkE4QmHVaBggFEDwYAmACaiYSHi92MS9zZXNz
+                aW9ucy9jdXJyZW50L3Bhc3N3b3JkczIBKjjJAagBARKdAQoKRGVsZXRlVXNlchIjLmxvY2tzdGVwLmF1dGgudjEuRGVsZXRlVXNl
+                clJlcXVlc3QaJC5sb2Nrc3RlcC5hdXRoLnYxLkRlbGV0ZVVzZXJSZXNwb25zZSJE0vMYQAoHZ2F0ZXdheRADOgYIkE4QmHVaBggF
+                EDwYAmACah4SFi92MS91c2Vycy9tZS9kZWxldGlvbnMyASo4zAGoAQEaBsrzGAIIAkIHugIEQXV0aEqTEQovCgEMGiogQSB1c2Vy
+                J3Mgb3duIGFjY291bnQsIGJleW9uZCBzaWduaW5nIGluLgoKQAoEBgACABo4IFdoYXQgd2FzIHJlY29yZGVkIG9mIHRoZSBzaWdu
+                ZWQtaW4gdXNlciwgbmV3ZXN0IGZpcnN0LgoKnQIKBAYAAgEalAIgQXNrcyBmb3IgYW5vdGhlciBhZGRyZXNzOyBuZWVkcyB0aGUg
+                Y3VycmVudCBwYXNzd29yZCwgYW5kIGEgc2Vjb25kIGZhY3RvciBvciBwYXNza2V5IHNob3duIGxhdGVseSBpbiB0aGlzIHNlc3Np
+                b24gd2hlcmUKIHRoZSB1c2VyIGhhcyBvbmUuIEJvdGggYWRkcmVzc2VzIGdldCBhIGxpbmssIGFuZCB0aGUgYWNjb3VudCBtb3Zl
+                cyBvbmNlIGJvdGggd2VyZSBmb2xsb3dlZC4gVGhlIHNhbWUgYW5zd2VyIHdoZXRoZXIKIHNvbWVib2R5IGhhcyB0aGUgbmV3IGFk
+                ZHJlc3Mgb3Igbm90LgoKSAoEBgACAhpAIFRha2VzIHRoZSB0b2tlbiBmcm9tIG9uZSBvZiB0aGUgdHdvIGxpbmtzLiBBIHRva2Vu
+                IHdvcmtzIG9uY2UuCgq3AgoEBgACAxquAiBBbGwgdGhhdCBhdXRoIGtlZXBzIG9mIHRoZSBzaWduZWQtaW4gdXNlciwgd2hvIGhh
+                cyBzaG93biBhIHNlY29uZCBmYWN0b3Igb3IgcGFzc2tleSBsYXRlbHkgaW4gdGhpcyBzZXNzaW9uLCBvciB0aGUKIHBhc3N3b3Jk
+                LCBmb3Igd2hvIGhhcyBuZWl0aGVyLiBQcm92aWRlciBjb25uZWN0aW9ucyBhcmUgdGhlIHRva2VuIHNlcnZpY2UnczogYEdFVCAv
+                djEvY29ubmVjdGlvbnNgLiBNYWlscyB0aGF0IHdhaXQgdG8KIGJlIHNlbnQgYXJlIHRoZSBlbWFpbCBzZXJ2aWNlJ3MsIHdoaWNo
+                IGtlZXBzIG5vbmUgdGhhdCB3YXMgc2VudC4KCqUBCgQGAAIEGpwBIFNob3dzIHRoZSBwYXNzd29yZCBhZ2FpbiB3aXRoaW4gYSBz
+                ZXNzaW9uLCBmb3Igd2hhdCBpcyByZWZ1c2VkIHdpdGggYHJlYXV0aGVudGljYXRpb25fcmVxdWlyZWRgLiBXaG8gaGFzIGEgc2Vj
+                b25kCiBmYWN0b3Igb3IgYSBwYXNza2V5IHNob3dzIHRoYXQgaW5zdGVhZC4KCqYBCgQGAAIFGp0BIERlbGV0ZXMgdGhlIGFjY291
+                bnQgb2YgdGhlIHNpZ25lZC1pbiB1c2VyOyBuZWVkcyB0aGUgY3VycmVudCBwYXNzd29yZCwgYW5kIGEgc2Vjb25kIGZhY3RvciBv
+                ciBwYXNza2V5IHNob3duIGxhdGVseSBpbgogdGhpcyBzZXNzaW9uIHdoZXJlIHRoZSB1c2VyIGhhcyBvbmUuCgomCgQEAQIAGh4g
+                QWx3YXlzICJjb25maXJtYXRpb25zX3NlbnQiLgoKOAoEBAMCABowICJ3YWl0aW5nIiBmb3IgdGhlIG90aGVyIGFkZHJlc3MsIG9y
+                ICJjaGFuZ2VkIi4KChcKBAQFAgUaDyBOZXdlc3QgZmlyc3QuCgpKCgQEBQIGGkIgRm9yIExpc3RBdWRpdEV2ZW50cywgd2hlcmUg
+                dGhlcmUgYXJlIG1vcmUuIEVtcHR5OiB0aGVzZSBhcmUgYWxsLgoKFwoEBAUCCBoPIE5ld2VzdCBmaXJzdC4KCiAKBAQFAgkaGCBO
+                b3QgdGhlcmU6IG5vbmUgd2FpdHMuCgpDCgIEBho9IEEgY2hhbmdlIG9mIGFkZHJlc3MgdGhhdCBub3QgYm90aCBhZGRyZXNzZXMg
+                aGF2ZSBjb25maXJtZWQuCgotCgQEBgIBGiUgVGhlIHByZXNlbnQgYWRkcmVzcyBoYXMgYWxsb3dlZCBpdC4KCiQKBAQGAgIaHCBU
+                aGUgbmV3IG9uZSBpcyB0aGUgdXNlcidzLgoKZgoCBAcaYCBBIHByb2dyYW0gdGhhdCB0aGUgdXNlciBoYXMgc2lnbmVkIGluIHdp
+                dGggbGF0ZWx5LiBBIHNpZ24taW4gd2l0aCBhbm90aGVyIG9uZSBpcyB0b2xkIGJ5IG1haWwuCgpPCgQEBwIAGkcgU0hBLTI1NiBv
+                ZiBpdHMgbmFtZSBmb3IgaXRzZWxmLCBpbiBoZXhhZGVjaW1hbDogdGhlIG5hbWUgaXMgbm90IGtlcHQuCgo3CgQECwIAGi8gRXZl
+                bnRzIGluIHRoZSBhbnN3ZXI6IGF0IG1vc3QgMTAwOyA1MCB3aGVuIDAuCgoxCgQECwIBGikgYG5leHRfcGFnZV90b2tlbmAgb2Yg
+                dGhlIGFuc3dlciBiZWZvcmUuCgoiCgQEDAIBGhogRW1wdHk6IHRoZXJlIGlzIG5vIG1vcmUuCgo3CgQEDQICGi8gQSBzdGFibGUg
+                d29yZCwgc3VjaCBhcyBgYXV0aG5fbG9naW5fc3VjY2Vzc2AuCgpsCgQEDQIDGmQgV2hvbSBpdCBpcyBhYm91dDogdGhlIHBzZXVk
+                b255bSBvZiBhIHVzZXIgaW4gdGhlIGF1ZGl0IHRyYWlsLiBFbXB0eSBmb3IgYWRkcmVzc2VzIHRoYXQgbm9ib2R5IGhhcy4KClwK
+                BAQNAgQaVCBXaG8gZGlkIGl0LCB3aGVyZSB0aGF0IGlzIHNvbWVib2R5IGVsc2U6IHRoZSBwc2V1ZG9ueW0gb2YgYW4gYWRtaW4s
+                IG9yIGBvcGVyYXRvcmAuCgo/CgQEDQIFGjcgV2hhdCB0aGUgZXZlbnQncyB3b3JkIGRvZXMgbm90IHNheTogYSByb2xlLCBhIG1l
+                dGhvZC4KYgZwcm90bzM=
                 """
         ),
         ContractFile(
@@ -556,31 +595,33 @@ package enum ContractFiles {
                 ZVJlcXVlc3QSJwoKbWVzc2FnZV9pZBgBIAEoCUII2vMYBBABIEBSCW1lc3NhZ2VJZCLHAQoSR2V0TWVzc2FnZVJlc3BvbnNlEkEK
                 BXN0YXRlGAEgASgOMisubG9ja3N0ZXAuZW1haWwudjEuR2V0TWVzc2FnZVJlc3BvbnNlLlN0YXRlUgVzdGF0ZRIaCghhdHRlbXB0
                 cxgCIAEoDVIIYXR0ZW1wdHMiUgoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIKCgZRVUVVRUQQARINCglERUxJVkVSRUQQ
-                AhIKCgZGQUlMRUQQAxILCgdFWFBJUkVEEAQqrgIKCFRlbXBsYXRlEhgKFFRFTVBMQVRFX1VOU1BFQ0lGSUVEEAASFgoSRU1BSUxf
+                AhIKCgZGQUlMRUQQAxILCgdFWFBJUkVEEAQqwwIKCFRlbXBsYXRlEhgKFFRFTVBMQVRFX1VOU1BFQ0lGSUVEEAASFgoSRU1BSUxf
                 VkVSSUZJQ0FUSU9OEAESEgoOUEFTU1dPUkRfUkVTRVQQAhIPCgtORVdfU0lHTl9JThADEhQKEFBBU1NXT1JEX0NIQU5HRUQQBBIW
                 ChJBTFJFQURZX1JFR0lTVEVSRUQQBRIZChVTRUNPTkRfRkFDVE9SX0NIQU5HRUQQBhISCg5BRERSRVNTX0NIQU5HRRAHEhsKF0FE
                 RFJFU1NfQ0hBTkdFX0FQUFJPVkFMEAgSEwoPQUREUkVTU19DSEFOR0VEEAkSEwoPQUNDT1VOVF9ERUxFVEVEEAoSEwoPUEFTU1dP
-                UkRfTkVFREVEEAsSEgoOUEFTU0tFWV9DT1BJRUQQDDLoAQoMRW1haWxTZXJ2aWNlEloKBFNlbmQSHi5sb2Nrc3RlcC5lbWFpbC52
-                MS5TZW5kUmVxdWVzdBofLmxvY2tzdGVwLmVtYWlsLnYxLlNlbmRSZXNwb25zZSIRkAIC0vMYCgoEYXV0aBABYAISdAoKR2V0TWVz
-                c2FnZRIkLmxvY2tzdGVwLmVtYWlsLnYxLkdldE1lc3NhZ2VSZXF1ZXN0GiUubG9ja3N0ZXAuZW1haWwudjEuR2V0TWVzc2FnZVJl
-                c3BvbnNlIhmQAgHS8xgSCgRhdXRoCghvcGVyYXRvchABGgbK8xgCCAJCCLoCBUVtYWlsSv4JCjkKAQwaNCBNYWlsIHRvIHBlb3Bs
-                ZSwgZnJvbSB0ZW1wbGF0ZXMsIHRocm91Z2ggYW4gb3V0Ym94LgoKWAoEBgACABpQIFB1dHMgb25lIG1lc3NhZ2UgaW4gdGhlIG91
-                dGJveC4gQW5zd2VyZWQgb25jZSBpdCBpcyBkdXJhYmxlOyBkZWxpdmVyeSBmb2xsb3dzLgoKIwoEBgACARobIFdoYXQgYmVjYW1l
-                IG9mIGEgbWVzc2FnZS4KCiYKBAUAAgEaHiB0b2tlbjogY29uZmlybXMgdGhlIGFkZHJlc3MuCgolCgQFAAICGh0gdG9rZW46IHNl
-                dHMgYSBuZXcgcGFzc3dvcmQuCgozCgQFAAIDGisgdXNlcl9hZ2VudCwgYWRkcmVzcywgdGltZSBvZiB0aGUgc2lnbi1pbi4KCkwK
-                BAUAAgUaRCBTb21lYm9keSB0cmllZCB0byByZWdpc3RlciBhbiBhZGRyZXNzIHRoYXQgYWxyZWFkeSBoYXMgYW4gYWNjb3VudC4K
-                CjIKBAUAAgYaKiB1c2VyX2FnZW50LCBhZGRyZXNzLCB0aW1lIG9mIHRoZSBjaGFuZ2UuCgpNCgQFAAIHGkUgdG9rZW46IGNvbmZp
-                cm1zIHRoZSBhZGRyZXNzIHRoYXQgYW4gYWNjb3VudCBpcyB0byBoYXZlLCBzZW50IHRoZXJlLgoKegoEBQACCBpyIHRva2VuOiBs
-                ZXRzIGFuIGFjY291bnQgZ28gdG8gYW5vdGhlciBhZGRyZXNzLCBzZW50IHRvIHRoZSBwcmVzZW50IG9uZS4gdXNlcl9hZ2VudCwg
-                YWRkcmVzcywgdGltZSBvZiB0aGUgcmVxdWVzdC4KCi0KBAUAAgkaJSBUbyB0aGUgYWRkcmVzcyB0aGF0IGFuIGFjY291bnQgaGFk
-                LgoKagoEBQACCxpiIFRoZSBwYXNzd29yZCBjb3VudGVkIG9ubHkgYmVzaWRlIHNlY29uZCBmYWN0b3JzLCBhbmQgdGhvc2Ugd2Vy
-                ZSByZW1vdmVkOiBpdCBpcyBubyBnb29kIGFueSBtb3JlLgoKbAoEBQACDBpkIEEgcGFzc2tleSB3YXMgcmVmdXNlZCBzaW5jZSBp
-                dHMgY291bnRlciB3ZW50IGJhY2s6IHRoZXJlIG1heSBiZSBhIGNvcHkuIHVzZXJfYWdlbnQsIGFkZHJlc3MsIHRpbWUuCgpjCgQE
-                AAIAGlsgVGhlIHNhbWUga2V5IHdpdGggdGhlIHNhbWUgY29udGVudCBpcyB0aGUgc2FtZSBtZXNzYWdlOyB3aXRoIG90aGVyIGNv
-                bnRlbnQgaXQgaXMgcmVmdXNlZC4KCi0KBAQAAgQaJSBUaGUgdmFsdWVzIHRoYXQgdGhlIHRlbXBsYXRlIG5hbWVzLgoKTgoEBAAC
-                BRpGIE5vdCBkZWxpdmVyZWQgYWZ0ZXIgdGhpcyB0aW1lLCBtaWNyb3NlY29uZHMgc2luY2UgMTk3MDsgMDogbm8gbGltaXQuCgpJ
-                CgYEAwQAAgMaPyBHaXZlbiB1cDogdG9vIG1hbnkgYXR0ZW1wdHMsIG9yIHRoZSBzaW5rIHJlZnVzZWQgaXQgZm9yIGdvb2QuCgo5
-                CgYEAwQAAgQaLyBJdHMgdGltZSBwYXNzZWQgYmVmb3JlIGl0IGNvdWxkIGJlIGRlbGl2ZXJlZC4KYgZwcm90bzM=
+                UkRfTkVFREVEEAsSEgoOUEFTU0tFWV9DT1BJRUQQDBITCg9QQVNTV09SRF9MT0NLRUQQDTLoAQoMRW1haWxTZXJ2aWNlEloKBFNl
+                bmQSHi5sb2Nrc3RlcC5lbWFpbC52MS5TZW5kUmVxdWVzdBofLmxvY2tzdGVwLmVtYWlsLnYxLlNlbmRSZXNwb25zZSIRkAIC0vMY
+                CgoEYXV0aBABYAISdAoKR2V0TWVzc2FnZRIkLmxvY2tzdGVwLmVtYWlsLnYxLkdldE1lc3NhZ2VSZXF1ZXN0GiUubG9ja3N0ZXAu
+                ZW1haWwudjEuR2V0TWVzc2FnZVJlc3BvbnNlIhmQAgHS8xgSCgRhdXRoCghvcGVyYXRvchABGgbK8xgCCAJCCLoCBUVtYWlsSoEL
+                CjkKAQwaNCBNYWlsIHRvIHBlb3BsZSwgZnJvbSB0ZW1wbGF0ZXMsIHRocm91Z2ggYW4gb3V0Ym94LgoKWAoEBgACABpQIFB1dHMg
+                b25lIG1lc3NhZ2UgaW4gdGhlIG91dGJveC4gQW5zd2VyZWQgb25jZSBpdCBpcyBkdXJhYmxlOyBkZWxpdmVyeSBmb2xsb3dzLgoK
+                IwoEBgACARobIFdoYXQgYmVjYW1lIG9mIGEgbWVzc2FnZS4KCiYKBAUAAgEaHiB0b2tlbjogY29uZmlybXMgdGhlIGFkZHJlc3Mu
+                CgolCgQFAAICGh0gdG9rZW46IHNldHMgYSBuZXcgcGFzc3dvcmQuCgozCgQFAAIDGisgdXNlcl9hZ2VudCwgYWRkcmVzcywgdGlt
+                ZSBvZiB0aGUgc2lnbi1pbi4KCkwKBAUAAgUaRCBTb21lYm9keSB0cmllZCB0byByZWdpc3RlciBhbiBhZGRyZXNzIHRoYXQgYWxy
+                ZWFkeSBoYXMgYW4gYWNjb3VudC4KCjIKBAUAAgYaKiB1c2VyX2FnZW50LCBhZGRyZXNzLCB0aW1lIG9mIHRoZSBjaGFuZ2UuCgpN
+                CgQFAAIHGkUgdG9rZW46IGNvbmZpcm1zIHRoZSBhZGRyZXNzIHRoYXQgYW4gYWNjb3VudCBpcyB0byBoYXZlLCBzZW50IHRoZXJl
+                LgoKegoEBQACCBpyIHRva2VuOiBsZXRzIGFuIGFjY291bnQgZ28gdG8gYW5vdGhlciBhZGRyZXNzLCBzZW50IHRvIHRoZSBwcmVz
+                ZW50IG9uZS4gdXNlcl9hZ2VudCwgYWRkcmVzcywgdGltZSBvZiB0aGUgcmVxdWVzdC4KCi0KBAUAAgkaJSBUbyB0aGUgYWRkcmVz
+                cyB0aGF0IGFuIGFjY291bnQgaGFkLgoKagoEBQACCxpiIFRoZSBwYXNzd29yZCBjb3VudGVkIG9ubHkgYmVzaWRlIHNlY29uZCBm
+                YWN0b3JzLCBhbmQgdGhvc2Ugd2VyZSByZW1vdmVkOiBpdCBpcyBubyBnb29kIGFueSBtb3JlLgoKbAoEBQACDBpkIEEgcGFzc2tl
+                eSB3YXMgcmVmdXNlZCBzaW5jZSBpdHMgY291bnRlciB3ZW50IGJhY2s6IHRoZXJlIG1heSBiZSBhIGNvcHkuIHVzZXJfYWdlbnQs
+                IGFkZHJlc3MsIHRpbWUuCgqAAQoEBQACDRp4IFNvIG1hbnkgd3JvbmcgcGFzc3dvcmRzIGNhbWUgaW4gYSByb3cgdGhhdCB0aGUg
+                cmlnaHQgb25lIGlzIHJlZnVzZWQgdGhlcmUsIHRvby4gdXNlcl9hZ2VudCwgYWRkcmVzcywgdGltZSBvZiB0aGUgbGFzdC4KCmMK
+                BAQAAgAaWyBUaGUgc2FtZSBrZXkgd2l0aCB0aGUgc2FtZSBjb250ZW50IGlzIHRoZSBzYW1lIG1lc3NhZ2U7IHdpdGggb3RoZXIg
+                Y29udGVudCBpdCBpcyByZWZ1c2VkLgoKLQoEBAACBBolIFRoZSB2YWx1ZXMgdGhhdCB0aGUgdGVtcGxhdGUgbmFtZXMuCgpOCgQE
+                AAIFGkYgTm90IGRlbGl2ZXJlZCBhZnRlciB0aGlzIHRpbWUsIG1pY3Jvc2Vjb25kcyBzaW5jZSAxOTcwOyAwOiBubyBsaW1pdC4K
+                CkkKBgQDBAACAxo/IEdpdmVuIHVwOiB0b28gbWFueSBhdHRlbXB0cywgb3IgdGhlIHNpbmsgcmVmdXNlZCBpdCBmb3IgZ29vZC4K
+                CjkKBgQDBAACBBovIEl0cyB0aW1lIHBhc3NlZCBiZWZvcmUgaXQgY291bGQgYmUgZGVsaXZlcmVkLgpiBnByb3RvMw==
                 """
         ),
         ContractFile(

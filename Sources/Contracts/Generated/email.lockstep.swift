@@ -11,7 +11,7 @@ package enum EmailServiceContract {
             send,
             getMessage,
         ],
-        fingerprint: 0x740111635eca0406
+        fingerprint: 0x95df90d4f506e1b4
     )
 
     /// Puts one message in the outbox. Answered once it is durable; delivery follows.
@@ -75,7 +75,7 @@ extension EmailSendRequest: ContractMessage {
         name: "lockstep.email.v1.SendRequest",
         fields: [
             FieldDescriptor(name: "idempotency_key", number: 1, kind: .string, isRequired: true, maxLength: 256),
-            FieldDescriptor(name: "template", number: 2, kind: .enumeration(name: "lockstep.email.v1.Template", values: ["TEMPLATE_UNSPECIFIED", "EMAIL_VERIFICATION", "PASSWORD_RESET", "NEW_SIGN_IN", "PASSWORD_CHANGED", "ALREADY_REGISTERED", "SECOND_FACTOR_CHANGED", "ADDRESS_CHANGE", "ADDRESS_CHANGE_APPROVAL", "ADDRESS_CHANGED", "ACCOUNT_DELETED", "PASSWORD_NEEDED", "PASSKEY_COPIED"]), isRequired: true),
+            FieldDescriptor(name: "template", number: 2, kind: .enumeration(name: "lockstep.email.v1.Template", values: ["TEMPLATE_UNSPECIFIED", "EMAIL_VERIFICATION", "PASSWORD_RESET", "NEW_SIGN_IN", "PASSWORD_CHANGED", "ALREADY_REGISTERED", "SECOND_FACTOR_CHANGED", "ADDRESS_CHANGE", "ADDRESS_CHANGE_APPROVAL", "ADDRESS_CHANGED", "ACCOUNT_DELETED", "PASSWORD_NEEDED", "PASSKEY_COPIED", "PASSWORD_LOCKED"]), isRequired: true),
             FieldDescriptor(name: "to", number: 3, kind: .string, dataClass: .pii, isRequired: true, format: .email),
             FieldDescriptor(name: "name", number: 4, kind: .string, dataClass: .pii, maxLength: 200),
             FieldDescriptor(name: "variables", number: 5, kind: .string, arity: .map, dataClass: .secret, maxLength: 16),

@@ -57,6 +57,9 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
 
   /// A passkey was refused since its counter went back: there may be a copy. user_agent, address, time.
   case passkeyCopied // = 12
+
+  /// So many wrong passwords came in a row that the right one is refused there, too. user_agent, address, time of the last.
+  case passwordLocked // = 13
   case UNRECOGNIZED(Int)
 
   package init() {
@@ -78,6 +81,7 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
     case 10: self = .accountDeleted
     case 11: self = .passwordNeeded
     case 12: self = .passkeyCopied
+    case 13: self = .passwordLocked
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -97,6 +101,7 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
     case .accountDeleted: return 10
     case .passwordNeeded: return 11
     case .passkeyCopied: return 12
+    case .passwordLocked: return 13
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -116,6 +121,7 @@ package nonisolated enum EmailTemplate: SwiftProtobuf.Enum, Swift.CaseIterable {
     .accountDeleted,
     .passwordNeeded,
     .passkeyCopied,
+    .passwordLocked,
   ]
 
 }
@@ -238,7 +244,7 @@ package nonisolated struct EmailGetMessageResponse: Sendable {
 fileprivate nonisolated let _protobuf_package = "lockstep.email.v1"
 
 nonisolated extension EmailTemplate: SwiftProtobuf._ProtoNameProviding {
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TEMPLATE_UNSPECIFIED\0\u{1}EMAIL_VERIFICATION\0\u{1}PASSWORD_RESET\0\u{1}NEW_SIGN_IN\0\u{1}PASSWORD_CHANGED\0\u{1}ALREADY_REGISTERED\0\u{1}SECOND_FACTOR_CHANGED\0\u{1}ADDRESS_CHANGE\0\u{1}ADDRESS_CHANGE_APPROVAL\0\u{1}ADDRESS_CHANGED\0\u{1}ACCOUNT_DELETED\0\u{1}PASSWORD_NEEDED\0\u{1}PASSKEY_COPIED\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TEMPLATE_UNSPECIFIED\0\u{1}EMAIL_VERIFICATION\0\u{1}PASSWORD_RESET\0\u{1}NEW_SIGN_IN\0\u{1}PASSWORD_CHANGED\0\u{1}ALREADY_REGISTERED\0\u{1}SECOND_FACTOR_CHANGED\0\u{1}ADDRESS_CHANGE\0\u{1}ADDRESS_CHANGE_APPROVAL\0\u{1}ADDRESS_CHANGED\0\u{1}ACCOUNT_DELETED\0\u{1}PASSWORD_NEEDED\0\u{1}PASSKEY_COPIED\0\u{1}PASSWORD_LOCKED\0")
 }
 
 nonisolated extension EmailSendRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

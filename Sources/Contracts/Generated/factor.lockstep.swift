@@ -86,8 +86,8 @@ package enum FactorServiceContract {
         response: AuthListFactorsResponse.contractDescriptor
     )
 
-    /// Removes a factor; the recovery codes go with the last one. Needs a second factor shown lately in this session. The last
-    /// one is not removed (409 `password_needs_factor`) while the password is too short to be enough by itself.
+    /// Removes a factor; the recovery codes go with the last one. Needs a second factor or a passkey shown lately in this
+    /// session. The last one is not removed (409 `password_needs_factor`) while the password is too short to be enough by itself.
     package static let deleteFactor = MethodDescriptor(
         id: 0x628d18ff,
         service: "lockstep.auth.v1.FactorService",
@@ -110,7 +110,7 @@ package enum FactorServiceContract {
     )
 
     /// Makes new recovery codes; the old ones are no good any more, and the user's other sessions end. Needs a second
-    /// factor shown lately in this session.
+    /// factor or a passkey shown lately in this session.
     package static let createRecoveryCodes = MethodDescriptor(
         id: 0xba818dfe,
         service: "lockstep.auth.v1.FactorService",
@@ -154,7 +154,7 @@ package enum FactorServiceContract {
         response: AuthSessionTokens.contractDescriptor
     )
 
-    /// Shows a second factor within a session, for what is refused with `step_up_required`.
+    /// Shows a code of an app or a recovery code within a session, for what is refused with `step_up_required`.
     package static let stepUp = MethodDescriptor(
         id: 0xe244712e,
         service: "lockstep.auth.v1.FactorService",
@@ -186,15 +186,15 @@ package protocol FactorServiceHandler: AsyncServiceHandler {
     /// was shown for CreateFactor, still.
     func confirmFactor(_ request: AuthConfirmFactorRequest, _ context: CallContext) async throws -> AuthConfirmFactorResponse
     func listFactors(_ request: AuthListFactorsRequest, _ context: CallContext) async throws -> AuthListFactorsResponse
-    /// Removes a factor; the recovery codes go with the last one. Needs a second factor shown lately in this session. The last
-    /// one is not removed (409 `password_needs_factor`) while the password is too short to be enough by itself.
+    /// Removes a factor; the recovery codes go with the last one. Needs a second factor or a passkey shown lately in this
+    /// session. The last one is not removed (409 `password_needs_factor`) while the password is too short to be enough by itself.
     func deleteFactor(_ request: AuthDeleteFactorRequest, _ context: CallContext) async throws -> AuthDeleteFactorResponse
     /// Makes new recovery codes; the old ones are no good any more, and the user's other sessions end. Needs a second
-    /// factor shown lately in this session.
+    /// factor or a passkey shown lately in this session.
     func createRecoveryCodes(_ request: AuthCreateRecoveryCodesRequest, _ context: CallContext) async throws -> AuthCreateRecoveryCodesResponse
     /// The second step of a sign-in: the token that CreateSession gave, and a code of an app or a recovery code.
     func completeSession(_ request: AuthCompleteSessionRequest, _ context: CallContext) async throws -> AuthSessionTokens
-    /// Shows a second factor within a session, for what is refused with `step_up_required`.
+    /// Shows a code of an app or a recovery code within a session, for what is refused with `step_up_required`.
     func stepUp(_ request: AuthStepUpRequest, _ context: CallContext) async throws -> AuthStepUpResponse
 }
 

@@ -222,7 +222,7 @@ package nonisolated struct AuthStepUpResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// Until then the session may do what needs a second factor.
+  /// Until then the session may do what needs a second factor or a passkey.
   package var expiresAt: SwiftProtobuf.Google_Protobuf_Timestamp {
     get {_expiresAt ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
     set {_expiresAt = newValue}

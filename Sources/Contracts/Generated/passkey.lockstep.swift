@@ -14,8 +14,10 @@ package enum PasskeyServiceContract {
             deletePasskey,
             beginPasskeySession,
             createPasskeySession,
+            beginPasskeyStepUp,
+            stepUpWithPasskey,
         ],
-        fingerprint: 0xb665425939bf543b
+        fingerprint: 0x2cd7565180885ed9
     )
 
     /// What `navigator.credentials.create()` needs. Needs the current password, and where there is a second factor or a passkey,
@@ -84,7 +86,7 @@ package enum PasskeyServiceContract {
         response: AuthListPasskeysResponse.contractDescriptor
     )
 
-    /// Needs a second factor or a passkey shown lately in this session; signing in with one counts.
+    /// Needs a second factor or a passkey shown lately in this session.
     package static let deletePasskey = MethodDescriptor(
         id: 0x7999c406,
         service: "lockstep.auth.v1.PasskeyService",
@@ -149,6 +151,50 @@ package enum PasskeyServiceContract {
         request: AuthCreatePasskeySessionRequest.contractDescriptor,
         response: AuthSessionTokens.contractDescriptor
     )
+
+    /// What `navigator.credentials.get()` needs within a session, for StepUpWithPasskey.
+    package static let beginPasskeyStepUp = MethodDescriptor(
+        id: 0x6167d72a,
+        service: "lockstep.auth.v1.PasskeyService",
+        name: "BeginPasskeyStepUp",
+        execution: .async, cost: nil,
+        callers: ["gateway"],
+        exposure: .user, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: Rate(limit: 10, period: .seconds(60), key: .user),
+        onCancel: .cancel, idempotency: .unknown,
+        http: HTTPRoute(
+            verb: .post, template: "/v1/sessions/current/passkey-challenges",
+            segments: [.literal("v1"), .literal("sessions"), .literal("current"), .literal("passkey-challenges")],
+            hasBody: true, success: 201, maxAge: 0
+        ),
+        request: AuthBeginPasskeyStepUpRequest.contractDescriptor,
+        response: AuthPasskeyAssertion.contractDescriptor
+    )
+
+    /// Shows a passkey within a session, for what is refused with `step_up_required`.
+    package static let stepUpWithPasskey = MethodDescriptor(
+        id: 0xa5a018b6,
+        service: "lockstep.auth.v1.PasskeyService",
+        name: "StepUpWithPasskey",
+        execution: .async, cost: nil,
+        callers: ["gateway"],
+        exposure: .user, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: Rate(limit: 10, period: .seconds(60), key: .user),
+        onCancel: .detach, idempotency: .unknown,
+        http: HTTPRoute(
+            verb: .post, template: "/v1/sessions/current/passkeys",
+            segments: [.literal("v1"), .literal("sessions"), .literal("current"), .literal("passkeys")],
+            hasBody: true, success: 201, maxAge: 0
+        ),
+        request: AuthStepUpWithPasskeyRequest.contractDescriptor,
+        response: AuthStepUpResponse.contractDescriptor
+    )
 }
 
 /// What is binary is text here, in base64url without padding, as WebAuthn's own JSON has it.
@@ -159,12 +205,16 @@ package protocol PasskeyServiceHandler: AsyncServiceHandler {
     /// Registers what the device made, and ends the user's other sessions.
     func createPasskey(_ request: AuthCreatePasskeyRequest, _ context: CallContext) async throws -> AuthPasskey
     func listPasskeys(_ request: AuthListPasskeysRequest, _ context: CallContext) async throws -> AuthListPasskeysResponse
-    /// Needs a second factor or a passkey shown lately in this session; signing in with one counts.
+    /// Needs a second factor or a passkey shown lately in this session.
     func deletePasskey(_ request: AuthDeletePasskeyRequest, _ context: CallContext) async throws -> AuthDeletePasskeyResponse
     /// What `navigator.credentials.get()` needs. The device knows whose passkeys it has, so nobody says who they are.
     func beginPasskeySession(_ request: AuthBeginPasskeySessionRequest, _ context: CallContext) async throws -> AuthPasskeyAssertion
     /// Signs in.
     func createPasskeySession(_ request: AuthCreatePasskeySessionRequest, _ context: CallContext) async throws -> AuthSessionTokens
+    /// What `navigator.credentials.get()` needs within a session, for StepUpWithPasskey.
+    func beginPasskeyStepUp(_ request: AuthBeginPasskeyStepUpRequest, _ context: CallContext) async throws -> AuthPasskeyAssertion
+    /// Shows a passkey within a session, for what is refused with `step_up_required`.
+    func stepUpWithPasskey(_ request: AuthStepUpWithPasskeyRequest, _ context: CallContext) async throws -> AuthStepUpResponse
 }
 
 extension PasskeyServiceHandler {
@@ -178,6 +228,8 @@ extension PasskeyServiceHandler {
             AsyncMethod(PasskeyServiceContract.deletePasskey) { try await self.deletePasskey($0, $1) },
             AsyncMethod(PasskeyServiceContract.beginPasskeySession) { try await self.beginPasskeySession($0, $1) },
             AsyncMethod(PasskeyServiceContract.createPasskeySession) { try await self.createPasskeySession($0, $1) },
+            AsyncMethod(PasskeyServiceContract.beginPasskeyStepUp) { try await self.beginPasskeyStepUp($0, $1) },
+            AsyncMethod(PasskeyServiceContract.stepUpWithPasskey) { try await self.stepUpWithPasskey($0, $1) },
         ]
     }
 }
@@ -388,6 +440,7 @@ extension AuthPasskeyAssertion: ContractMessage {
             FieldDescriptor(name: "challenge", number: 1, kind: .string),
             FieldDescriptor(name: "rp_id", number: 2, kind: .string),
             FieldDescriptor(name: "timeout_ms", number: 3, kind: .uint32),
+            FieldDescriptor(name: "allow_credentials", number: 4, kind: .string, arity: .list),
         ]
     )
 
@@ -398,6 +451,7 @@ extension AuthPasskeyAssertion: ContractMessage {
         text.text("challenge", challenge)
         text.text("rp_id", rpID)
         text.value("timeout_ms", timeoutMs, if: timeoutMs != 0)
+        text.texts("allow_credentials", allowCredentials)
         return text.description
     }
 
@@ -433,6 +487,51 @@ extension AuthCreatePasskeySessionRequest: ContractMessage {
         text.text("authenticator_data", authenticatorData)
         text.text("signature", signature)
         text.text("user_handle", userHandle)
+        return text.description
+    }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthBeginPasskeyStepUpRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.BeginPasskeyStepUpRequest",
+        fields: []
+    )
+
+    package func contractViolations() -> [FieldViolation] { [] }
+
+    package var redactedDescription: String { RedactedText("BeginPasskeyStepUpRequest").description }
+
+    package var debugDescription: String { redactedDescription }
+}
+
+extension AuthStepUpWithPasskeyRequest: ContractMessage {
+    package static let contractDescriptor: MessageDescriptor = .init(
+        name: "lockstep.auth.v1.StepUpWithPasskeyRequest",
+        fields: [
+            FieldDescriptor(name: "credential_id", number: 1, kind: .string, isRequired: true, maxLength: 1368, format: .identifier),
+            FieldDescriptor(name: "client_data_json", number: 2, kind: .string, isRequired: true, maxLength: 8192, format: .identifier),
+            FieldDescriptor(name: "authenticator_data", number: 3, kind: .string, isRequired: true, maxLength: 8192, format: .identifier),
+            FieldDescriptor(name: "signature", number: 4, kind: .string, isRequired: true, maxLength: 256, format: .identifier),
+        ]
+    )
+
+    package func contractViolations() -> [FieldViolation] {
+        var check = ContractCheck()
+        check.text("credential_id", credentialID, required: true, max: 1368, format: .identifier)
+        check.text("client_data_json", clientDataJson, required: true, max: 8192, format: .identifier)
+        check.text("authenticator_data", authenticatorData, required: true, max: 8192, format: .identifier)
+        check.text("signature", signature, required: true, max: 256, format: .identifier)
+        return check.violations
+    }
+
+    package var redactedDescription: String {
+        var text = RedactedText("StepUpWithPasskeyRequest")
+        text.text("credential_id", credentialID)
+        text.text("client_data_json", clientDataJson)
+        text.text("authenticator_data", authenticatorData)
+        text.text("signature", signature)
         return text.description
     }
 

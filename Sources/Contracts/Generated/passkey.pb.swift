@@ -179,7 +179,7 @@ package nonisolated struct AuthBeginPasskeySessionRequest: Sendable {
   package init() {}
 }
 
-/// WebAuthn Level 3, section 5.5. No credentials are named; user verification is required.
+/// WebAuthn Level 3, section 5.5. User verification is required.
 package nonisolated struct AuthPasskeyAssertion: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -190,6 +190,9 @@ package nonisolated struct AuthPasskeyAssertion: Sendable {
   package var rpID: String = String()
 
   package var timeoutMs: UInt32 = 0
+
+  /// `allowCredentials`: within a session those of its user; none to sign in.
+  package var allowCredentials: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -210,6 +213,34 @@ package nonisolated struct AuthCreatePasskeySessionRequest: Sendable {
   package var signature: String = String()
 
   package var userHandle: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct AuthBeginPasskeyStepUpRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct AuthStepUpWithPasskeyRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var credentialID: String = String()
+
+  package var clientDataJson: String = String()
+
+  package var authenticatorData: String = String()
+
+  package var signature: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -533,7 +564,7 @@ nonisolated extension AuthBeginPasskeySessionRequest: SwiftProtobuf.Message, Swi
 
 nonisolated extension AuthPasskeyAssertion: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".PasskeyAssertion"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}challenge\0\u{3}rp_id\0\u{3}timeout_ms\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}challenge\0\u{3}rp_id\0\u{3}timeout_ms\0\u{3}allow_credentials\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -544,6 +575,7 @@ nonisolated extension AuthPasskeyAssertion: SwiftProtobuf.Message, SwiftProtobuf
       case 1: try { try decoder.decodeSingularStringField(value: &self.challenge) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.rpID) }()
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.timeoutMs) }()
+      case 4: try { try decoder.decodeRepeatedStringField(value: &self.allowCredentials) }()
       default: break
       }
     }
@@ -559,6 +591,9 @@ nonisolated extension AuthPasskeyAssertion: SwiftProtobuf.Message, SwiftProtobuf
     if self.timeoutMs != 0 {
       try visitor.visitSingularUInt32Field(value: self.timeoutMs, fieldNumber: 3)
     }
+    if !self.allowCredentials.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.allowCredentials, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -566,6 +601,7 @@ nonisolated extension AuthPasskeyAssertion: SwiftProtobuf.Message, SwiftProtobuf
     if lhs.challenge != rhs.challenge {return false}
     if lhs.rpID != rhs.rpID {return false}
     if lhs.timeoutMs != rhs.timeoutMs {return false}
+    if lhs.allowCredentials != rhs.allowCredentials {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -616,6 +652,70 @@ nonisolated extension AuthCreatePasskeySessionRequest: SwiftProtobuf.Message, Sw
     if lhs.authenticatorData != rhs.authenticatorData {return false}
     if lhs.signature != rhs.signature {return false}
     if lhs.userHandle != rhs.userHandle {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension AuthBeginPasskeyStepUpRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BeginPasskeyStepUpRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: AuthBeginPasskeyStepUpRequest, rhs: AuthBeginPasskeyStepUpRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension AuthStepUpWithPasskeyRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".StepUpWithPasskeyRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}credential_id\0\u{3}client_data_json\0\u{3}authenticator_data\0\u{1}signature\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.credentialID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.clientDataJson) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.authenticatorData) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.signature) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.credentialID.isEmpty {
+      try visitor.visitSingularStringField(value: self.credentialID, fieldNumber: 1)
+    }
+    if !self.clientDataJson.isEmpty {
+      try visitor.visitSingularStringField(value: self.clientDataJson, fieldNumber: 2)
+    }
+    if !self.authenticatorData.isEmpty {
+      try visitor.visitSingularStringField(value: self.authenticatorData, fieldNumber: 3)
+    }
+    if !self.signature.isEmpty {
+      try visitor.visitSingularStringField(value: self.signature, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: AuthStepUpWithPasskeyRequest, rhs: AuthStepUpWithPasskeyRequest) -> Bool {
+    if lhs.credentialID != rhs.credentialID {return false}
+    if lhs.clientDataJson != rhs.clientDataJson {return false}
+    if lhs.authenticatorData != rhs.authenticatorData {return false}
+    if lhs.signature != rhs.signature {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

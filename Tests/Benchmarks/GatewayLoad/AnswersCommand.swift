@@ -3,28 +3,23 @@ import Foundation
 
 /// How long answers about addresses of each kind take, one after the other: what an attacker would measure.
 ///
-/// The accounts are there: `known-N`, `pending-N`, whose address nobody has confirmed, and `locked-N`, which this locks with
-/// wrong guesses. The gateway must trust this machine as a proxy: each sample comes from an address of its own, so that
-/// nobody's limit of guesses is reached. Prints one line of JSON: milliseconds, by route and kind.
+/// The accounts are there: `known-N`, `pending-N`, whose address nobody has confirmed, `imported-N`, whose hash is of fewer
+/// rounds than today's, and `locked-N`, whose guesses are used up. The gateway must trust this machine as a proxy: each sample
+/// comes from an address of its own, so that no address meets its limit. Prints one line of JSON: milliseconds, by route and kind.
 struct AnswersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "answers", abstract: "How long answers about known, unknown, locked and unconfirmed addresses take.")
+        commandName: "answers", abstract: "How long answers about known, unknown, imported, locked and unconfirmed addresses take.")
 
-    private static let kinds = ["known", "unknown", "locked", "pending"]
+    private static let kinds = ["known", "unknown", "imported", "locked", "pending"]
 
     @OptionGroup var place: PlaceOptions
     @Option(help: "Samples of each kind on each route.") var samples = 1000
-    @Option(help: "Wrong guesses that lock an account.") var guesses = 80
-    @Option(help: "Accounts that are locked, and asked about in turns.") var locked = 4
+    @Option(help: "Accounts whose guesses are used up, asked about in turns.") var locked = 4
     @Option(help: "login, register or reset; all of them without.") var routes: [String] = ["login", "register", "reset"]
     @Option(help: "Seed of the order.") var seed = UInt64.random(in: 0 ... .max)
 
     func run() async throws {
         try await place.withAPI { api in
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for index in 0..<locked { group.addTask { try await lock(api, index) } }
-                try await group.waitForAll()
-            }
             var random = SplitMix(state: seed)
             var waits: [String: [String: [Double]]] = [:]
             for index in 0..<samples {
@@ -41,14 +36,6 @@ struct AnswersCommand: AsyncParsableCommand {
         }
     }
 
-    private func lock(_ api: API, _ index: Int) async throws {
-        for guess in 0..<guesses {
-            _ = try? await api.send(
-                "POST", "/v1/sessions", from: "10.\(200 + index).\(guess).1",
-                ["email": "locked-\(index)@example.org", "password": "wrong-plum-tram-lantern"])
-        }
-    }
-
     /// Milliseconds until the answer, whatever it says.
     private func ask(_ api: API, _ route: String, _ kind: String, _ index: Int) async throws -> Double {
         let number = kind == "locked" ? index % locked : index
@@ -62,7 +49,7 @@ struct AnswersCommand: AsyncParsableCommand {
             case "register": ("/v1/users", ["email": email, "password": "plum-tram-lantern-nine"])
             default: ("/v1/password-reset-requests", ["email": email])
             }
-        let from = "10.\(routeNumber * 4 + (Self.kinds.firstIndex(of: kind) ?? 0)).\(index / 250).\(index % 250 + 1)"
+        let from = "10.\(routeNumber * Self.kinds.count + (Self.kinds.firstIndex(of: kind) ?? 0)).\(index / 250).\(index % 250 + 1)"
         let start = ContinuousClock.now
         do {
             try await api.send("POST", path, from: from, fields)

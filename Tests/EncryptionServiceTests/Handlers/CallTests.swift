@@ -303,7 +303,7 @@ private func service() throws -> Service {
         }
     }
 
-    @Test("ASVS 15.4.4: a big batch goes to the CPU pool, a small one does not pay for it")
+    @Test("ASVS 15.1.3: the contract says which work is long: a big batch goes to the CPU pool, a small one does not pay for it")
     func cost() {
         let batches = [
             EncryptionServiceContract.batchEncrypt, EncryptionServiceContract.batchDecrypt, EncryptionServiceContract.batchRewrap,
@@ -313,6 +313,7 @@ private func service() throws -> Service {
             #expect(method.cost == .inline(limit: 1024), "\(method.name)")
         }
         #expect(KeyServiceContract.importKey.cost == .pool)
+        #expect(PasswordServiceContract.hash.cost == .pool && PasswordServiceContract.verify.cost == .pool)
     }
 
     /// The key is checked once for all items; without it no item is looked at.

@@ -1,6 +1,7 @@
 import Foundation
 import LibCrypto
 import RPCCore
+import Synchronization
 import Testing
 
 @testable import EncryptionService
@@ -107,6 +108,37 @@ import Testing
             #expect(try hasher.verify("correct horse battery", hash: variant) == (true, true))
             #expect(try hasher.verify("correct horse batterY", hash: variant) == (false, false))
         }
+    }
+
+    @Test("ASVS 6.3.8: a wrong password costs today's rounds, whatever rounds its hash has", arguments: [4, 5, 8, 10, 12, 14])
+    func aWrongPasswordCostsTodaysRounds(_ stored: Int) throws {
+        let work = Mutex(0)
+        // The digest is made up: what counts is how many rounds are asked for.
+        let counting = PasswordHasher(rounds: 12) { phrase, setting in
+            guard let digits = setting.split(separator: "$").dropFirst().first, let rounds = Int(digits) else { return nil }
+            work.withLock { $0 += 1 << rounds }
+            return "$2b$\(digits)$" + String(repeating: phrase.starts(with: "right".utf8) ? "r" : "w", count: 53)
+        }
+        let hash = "$2b$\(stored < 10 ? "0" : "")\(stored)$" + String(repeating: "r", count: 53)
+        #expect(try counting.verify("wrong", hash: hash) == (false, false))
+        #expect(work.withLock { $0 } == 1 << max(12, stored))
+        work.withLock { $0 = 0 }
+        #expect(try counting.verify("right", hash: hash) == (true, stored != 12))
+        #expect(work.withLock { $0 } == 1 << stored)
+    }
+
+    /// Of the same library, which must take the settings that make up for rounds, and still not match.
+    @Test func aCheaperHashIsMadeUpFor() throws {
+        let cheap = try #require(Bcrypt.hash(Array("right".utf8), setting: "$2b$04$abcdefghijklmnopqrstuu"))
+        #expect(try hasher.verify("right", hash: cheap) == (true, true))
+        let refused = Mutex<[String]>([])
+        let watched = PasswordHasher(rounds: 10) { phrase, setting in
+            let hash = Bcrypt.hash(phrase, setting: setting)
+            if hash == nil { refused.withLock { $0.append(setting) } }
+            return hash
+        }
+        #expect(try watched.verify("wrong", hash: cheap) == (false, false))
+        #expect(refused.withLock { $0 } == [])
     }
 
     @Test("ASVS 11.4.2: no fewer than 10 rounds")

@@ -52,6 +52,8 @@ import Testing
             ("POST", "/v1/users/me/recovery-codes", "CreateRecoveryCodes"),
             ("POST", "/v1/sessions:second-factor", "CompleteSession"),
             ("POST", "/v1/sessions/current/second-factors", "StepUp"),
+            ("POST", "/v1/sessions/current/passkey-challenges", "BeginPasskeyStepUp"),
+            ("POST", "/v1/sessions/current/passkeys", "StepUpWithPasskey"),
             ("PUT", "/v1/admin/users/usr_1/tier", "SetTier user_id=usr_1"),
             ("POST", "/v1/users/me/address-changes", "ChangeAddress"),
             ("POST", "/v1/address-confirmations", "ConfirmAddress"),
@@ -73,7 +75,7 @@ import Testing
     func surface(verb: String, target: String, expected: String) { #expect(look(verb, target) == expected) }
 
     @Test func nothingElseIsRouted() {
-        #expect(table.routes.count == 56)
+        #expect(table.routes.count == 58)
         #expect(table.routes.allSatisfy { $0.method.exposure != .internal })
     }
 

@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    @Test("Routine work that would wait too long is refused, whatever its deadline; an emergency is not")
+    @Test("ASVS 15.2.2: Routine work that would wait too long is refused, whatever its deadline; an emergency is not")
     func longestWait() throws {
         var queue = queue(capacity: 100, workers: 1, longestWait: .milliseconds(250))
         let first = try queue.add("teaches", method: 1, lane: .routine, deadline: far, now: start)

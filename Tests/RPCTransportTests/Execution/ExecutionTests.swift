@@ -102,7 +102,7 @@ struct ExecutionTests {
         }
     }
 
-    @Test("While workers are busy and the queue is full, the event loop answers and more work is refused at once")
+    @Test("ASVS 15.2.2, 15.4.4: While workers are busy and the queue is full, the event loop answers and more work is refused at once")
     func refusal() async throws {
         let gate = ThreadGate()
         let started = Latch()

@@ -38,7 +38,7 @@ struct Mailer: Sendable {
         if let token { variables["token"] = token.text.exposed }
         let telling: [Notification.Kind] = [
             .newSignIn, .verification, .secondFactorChanged, .addressChangeApproval, .addressChanged, .accountDeleted,
-            .passkeyCopied,
+            .passkeyCopied, .passwordLocked,
         ]
         guard telling.contains(notification.kind) else { return variables }
         variables["address"] = notification.address
@@ -64,6 +64,7 @@ extension Notification.Kind {
         case .accountDeleted: .accountDeleted
         case .passwordNeeded: .passwordNeeded
         case .passkeyCopied: .passkeyCopied
+        case .passwordLocked: .passwordLocked
         case .nothing: nil
         }
     }

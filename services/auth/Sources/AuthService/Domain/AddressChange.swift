@@ -5,6 +5,16 @@ enum AddressChangeProgress: String, Sendable {
     case changed
 }
 
+/// A change of address that not both addresses have confirmed.
+struct WaitingAddressChange: Sendable, Hashable {
+    let email: String
+    /// By the present address.
+    let isApproved: Bool
+    /// By the new one.
+    let isConfirmed: Bool
+    let expiresAt: Timestamp
+}
+
 /// A program that a user has signed in with lately: the digest of its name for itself.
 struct KnownAgent: Sendable, Hashable {
     let hash: [UInt8]
@@ -20,6 +30,7 @@ struct UserData: Sendable {
     let factors: [Factor]
     let passkeys: [StoredPasskey]
     let knownAgents: [KnownAgent]
+    let addressChange: WaitingAddressChange?
     /// Newest first; more are in the audit trail.
     let events: [AuditRecord]
     let search: AuditSearch

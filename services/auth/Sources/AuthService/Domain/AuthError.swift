@@ -33,8 +33,8 @@ package enum AuthError: Error, Sendable, Equatable {
     case wrongSecondFactor
     /// The token of a sign-in that waits for its second step is no token, used or too old.
     case invalidChallenge
-    /// The user has a second factor, or a passkey, and has not shown it in this session lately.
-    case stepUpRequired
+    /// The user has a second factor, or a passkey, and has not shown it in this session lately; which of them.
+    case stepUpRequired(StepUpWays)
     /// The user has no second factor and has not shown the password in this session lately.
     case reauthenticationRequired
     case factorNotFound
@@ -57,6 +57,8 @@ package enum AuthError: Error, Sendable, Equatable {
     case tooManyClients
     /// A sign-in with a passkey that does not hold; why is nobody's business.
     case invalidPasskey
+    /// The same within a session.
+    case wrongPasskey
     /// What a device made cannot be registered.
     case passkeyRefused
     case passkeyNotFound
@@ -98,8 +100,10 @@ extension AuthError: RPCErrorConvertible {
             return Self.badToken("The link is not valid or has been used; ask for a new one.", "invalid_token")
         case .expiredLinkToken:
             return Self.badToken("The link has expired; ask for a new one.", "token_expired")
+        case .stepUpRequired(let ways):
+            return RPCError(.permissionDenied, ways.sentence, reason: "step_up_required")
         case .invalidCredentials, .invalidRefreshToken, .sessionEnded, .refreshTokenReused,
-            .sessionNotFound, .userNotFound, .noSuchUser, .ownAccount, .invalidChallenge, .stepUpRequired,
+            .sessionNotFound, .userNotFound, .noSuchUser, .ownAccount, .invalidChallenge, .wrongPasskey,
             .factorNotFound, .tooManyFactors, .tooManyChanges, .invalidClient, .unsupportedGrantType, .invalidScope,
             .invalidPasskey, .passkeyRefused, .passkeyNotFound, .tooManyPasskeys,
             .foreignToken, .reauthenticationRequired, .clientNotFound, .tooManyClients, .userNeeded:
@@ -136,11 +140,6 @@ extension AuthError: RPCErrorConvertible {
             (.notFound, "user_not_found", "There is no such user.")
         case .invalidChallenge:
             (.unauthenticated, "invalid_second_factor_token", "The sign-in took too long; begin again with the password.")
-        case .stepUpRequired:
-            (
-                .permissionDenied, "step_up_required",
-                "Show your second factor first: POST /v1/sessions/current/second-factors. Or sign in with a passkey."
-            )
         case .reauthenticationRequired:
             (
                 .permissionDenied, "reauthentication_required",
@@ -154,6 +153,11 @@ extension AuthError: RPCErrorConvertible {
             (.failedPrecondition, "too_many_changes", "There were too many changes of address today; try again tomorrow.")
         case .invalidPasskey:
             (.unauthenticated, "invalid_passkey", "The passkey is not accepted; begin again, or sign in with the password.")
+        case .wrongPasskey:
+            (
+                .invalidArgument, "invalid_passkey",
+                "The passkey is not accepted; begin again: POST /v1/sessions/current/passkey-challenges."
+            )
         case .passkeyRefused:
             (.invalidArgument, "passkey_refused", "The passkey cannot be registered; begin again.")
         case .passkeyNotFound:

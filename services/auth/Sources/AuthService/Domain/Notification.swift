@@ -16,6 +16,8 @@ package struct Notification: Sendable {
         /// The password is no good any more: it counted only beside second factors that were removed.
         case passwordNeeded = "password_needed"
         case passkeyCopied = "passkey_copied"
+        /// A lane of guesses has had its last, see `GuessLane`.
+        case passwordLocked = "password_locked"
         /// Nobody to write to: the row that makes unknown addresses cost the same.
         case nothing
 
@@ -27,7 +29,7 @@ package struct Notification: Sendable {
             case .addressChange: .addressChange
             case .addressChangeApproval: .addressApproval
             case .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .addressChanged, .accountDeleted,
-                .passwordNeeded, .passkeyCopied, .nothing:
+                .passwordNeeded, .passkeyCopied, .passwordLocked, .nothing:
                 nil
             }
         }
@@ -37,7 +39,8 @@ package struct Notification: Sendable {
             switch self {
             case .passwordReset: .seconds(900)
             case .verification, .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .addressChange,
-                .addressChangeApproval, .addressChanged, .accountDeleted, .passwordNeeded, .passkeyCopied:
+                .addressChangeApproval, .addressChanged, .accountDeleted, .passwordNeeded, .passkeyCopied,
+                .passwordLocked:
                 .seconds(86_400)
             case .nothing: .zero
             }
@@ -70,7 +73,7 @@ enum AuditEvent: String, SQLValue {
     case verificationRequested = "verification_requested"
     case signedIn = "authn_login_success"
     case signInFailed = "authn_login_fail"
-    /// More wrong passwords in a row than are answered, see `GuessLane`.
+    /// More wrong passwords in a row than are looked at for now, or ever; see `GuessLane`.
     case signInLocked = "authn_login_lock"
     case signInUnverified = "authn_login_unverified"
     case signInDisabled = "authn_login_disabled"

@@ -57,6 +57,27 @@ enum SecondFactorProof: Sendable {
     case recovery(hash: [UInt8])
 }
 
+/// What a user has to show in a session beside the password.
+package struct StepUpWays: Sendable, Equatable {
+    package let hasApp: Bool
+    package let hasRecoveryCodes: Bool
+    package let hasPasskey: Bool
+
+    /// Recovery codes alone are none: they stand in for an app.
+    var isEmpty: Bool { !hasApp && !hasPasskey }
+
+    /// Which of them the user has, and where each is shown.
+    var sentence: String {
+        var codes: [String] = []
+        if hasApp { codes.append("a code of your app") }
+        if hasRecoveryCodes { codes.append("a recovery code") }
+        var ways: [String] = []
+        if !codes.isEmpty { ways.append("\(codes.joined(separator: " or ")) (POST /v1/sessions/current/second-factors)") }
+        if hasPasskey { ways.append("a passkey (POST /v1/sessions/current/passkey-challenges)") }
+        return "Show a second factor first: \(ways.joined(separator: ", or "))."
+    }
+}
+
 /// How often codes of apps may be guessed. There are a million, and three are good at any time.
 ///
 /// | wrong codes in a row | a code of an app | a recovery code |

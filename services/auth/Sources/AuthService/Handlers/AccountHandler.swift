@@ -49,7 +49,7 @@ package struct AccountHandler: AccountServiceHandler {
         _ request: AuthExportUserDataRequest, _ context: CallContext
     ) async throws -> AuthUserData {
         let user = try context.requireUser()
-        try await store.requireStepUp(user.sessionID, of: user.subject)
+        try await store.requireRecentAuthentication(user.sessionID, of: user.subject)
         return try await store.data(of: user.subject).message(session: user.sessionID, idleAfter: store.policy.sessionIdle)
     }
 
@@ -82,8 +82,20 @@ extension UserData {
         message.factors = factors.map(\.message)
         message.passkeys = passkeys.map(\.message)
         message.knownAgents = knownAgents.map(\.message)
+        if let addressChange { message.addressChange = addressChange.message }
         message.events = trail.events
         message.nextPageToken = trail.nextPageToken
+        return message
+    }
+}
+
+extension WaitingAddressChange {
+    fileprivate var message: AuthWaitingAddressChange {
+        var message = AuthWaitingAddressChange()
+        message.email = email
+        message.approved = isApproved
+        message.confirmed = isConfirmed
+        message.expiresAt = expiresAt.message
         return message
     }
 }

@@ -21,9 +21,9 @@ extension AuthHandler {
     ) async throws -> AuthChangePasswordResponse {
         let options = context.outgoing()
         let current = Redacted(request.currentPassword)
-        let verdict = try await passwords.check(current, against: credentials.passwordHash, options)
-        guard let old = credentials.passwordHash, verdict.matches, guess.isOpen else {
-            try await store.recordRefusedSignIn(.passwordChangeFailed, user: user.subject, context.rowOrigin)
+        let verdict = try await passwords.check(current, against: guess.passwordHash, options)
+        guard let old = guess.passwordHash, verdict.matches else {
+            try await store.recordRefusal(of: guess, .passwordChangeFailed, context.rowOrigin)
             throw AuthError.wrongCurrentPassword
         }
         let new = try await accepted(request.newPassword, for: credentials, options)

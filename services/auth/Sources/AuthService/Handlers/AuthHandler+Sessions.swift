@@ -15,11 +15,10 @@ extension AuthHandler {
     private func signIn(
         _ guess: Guess, _ password: Redacted<String>, _ context: CallContext
     ) async throws -> AuthSessionTokens {
-        let hash = guess.credentials?.passwordHash
+        let hash = guess.passwordHash
         let verdict = try await passwords.check(password, against: hash, context.outgoing())
-        guard let credentials = guess.credentials, let hash, verdict.matches, guess.isOpen else {
-            let event: AuditEvent = guess.isOpen ? .signInFailed : .signInLocked
-            try await store.recordRefusedSignIn(event, user: guess.credentials?.userID, context.rowOrigin)
+        guard let credentials = guess.credentials, let hash, verdict.matches else {
+            try await store.recordRefusal(of: guess, guess.isOpen ? .signInFailed : .signInLocked, context.rowOrigin)
             throw AuthError.invalidCredentials
         }
         guard credentials.emailVerified else {

@@ -13,30 +13,26 @@ package struct AuthHandler: AuthServiceHandler {
     var policy: AuthPolicy { store.policy }
     var clock: any AuthClock { store.clock }
 
-    /// Whoever does this had better be the user: the current password, and a second factor shown in this session lately
-    /// if there is one.
+    /// Whoever does this had better be the user: the current password, and a second factor or passkey shown in this session
+    /// lately if there is one.
     ///
-    /// - Parameter binding: Whether this adds a way to sign in, see `AuthStore.requireStepUp`.
     /// - Throws: `AuthError.stepUpRequired`, `.wrongCurrentPassword`.
-    func reauthenticate(_ user: UserIdentity, password: String, binding: Bool = false, _ context: CallContext) async throws {
-        try await store.requireStepUp(user.sessionID, of: user.subject, binding: binding)
+    func reauthenticate(_ user: UserIdentity, password: String, _ context: CallContext) async throws {
+        try await store.requireStepUp(user.sessionID, of: user.subject)
         try await requirePassword(password, of: user, context)
     }
 
     /// - Throws: `AuthError.wrongCurrentPassword`.
     func requirePassword(_ password: String, of user: UserIdentity, _ context: CallContext) async throws {
-        guard let guess = try await store.countGuess(userID: user.subject), let credentials = guess.credentials else {
-            throw AuthError.userNotFound
-        }
+        guard let guess = try await store.countGuess(userID: user.subject) else { throw AuthError.userNotFound }
         try await store.deciding(guess) {
-            let verdict = try await passwords.check(
-                Redacted(password), against: credentials.passwordHash, context.outgoing())
-            guard verdict.matches, guess.isOpen else {
-                try await store.recordRefusedSignIn(.reauthenticationFailed, user: user.subject, context.rowOrigin)
+            let verdict = try await passwords.check(Redacted(password), against: guess.passwordHash, context.outgoing())
+            guard verdict.matches else {
+                try await store.recordRefusal(of: guess, .reauthenticationFailed, context.rowOrigin)
                 throw AuthError.wrongCurrentPassword
             }
         }
-        try await store.takeBack(guess)
+        try await store.forgetSessionGuesses(of: user.subject)
     }
 }
 

@@ -12,7 +12,7 @@ package struct FactorHandler: FactorServiceHandler {
 
     package func createFactor(_ request: AuthCreateFactorRequest, _ context: CallContext) async throws -> AuthCreateFactorResponse {
         let user = try context.requireUser()
-        try await auth.reauthenticate(user, password: request.currentPassword, binding: true, context)
+        try await auth.reauthenticate(user, password: request.currentPassword, context)
         guard let account = try await store.user(user.subject) else { throw AuthError.userNotFound }
         let name = try PersonName(request.name)
         let secret = try RandomBytes.generate(TOTP.secretLength)
@@ -32,7 +32,7 @@ package struct FactorHandler: FactorServiceHandler {
     package func confirmFactor(_ request: AuthConfirmFactorRequest, _ context: CallContext) async throws -> AuthConfirmFactorResponse {
         let user = try context.requireUser()
         // As for every change of factors: what waits here may be older than the session, and somebody else's.
-        try await store.requireStepUp(user.sessionID, of: user.subject, binding: true)
+        try await store.requireStepUp(user.sessionID, of: user.subject)
         let waiting = try await store.factors(of: user.subject).first { $0.id == request.factorID && $0.confirmedAt == nil }
         guard let waiting, store.clock.now < waiting.createdAt + AuthPolicy.enrolmentLifetime else {
             throw AuthError.factorNotFound

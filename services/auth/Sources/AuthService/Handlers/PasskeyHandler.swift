@@ -12,7 +12,7 @@ package struct PasskeyHandler: PasskeyServiceHandler {
 
     package func beginPasskey(_ request: AuthBeginPasskeyRequest, _ context: CallContext) async throws -> AuthPasskeyCreation {
         let user = try context.requireUser()
-        try await auth.reauthenticate(user, password: request.currentPassword, binding: true, context)
+        try await auth.reauthenticate(user, password: request.currentPassword, context)
         guard let account = try await store.user(user.subject) else { throw AuthError.userNotFound }
         let known = try await store.passkeys(of: user.subject)
         guard known.count < AuthPolicy.passkeysPerUser else { throw AuthError.tooManyPasskeys }
@@ -32,7 +32,7 @@ package struct PasskeyHandler: PasskeyServiceHandler {
     package func createPasskey(_ request: AuthCreatePasskeyRequest, _ context: CallContext) async throws -> AuthPasskey {
         let user = try context.requireUser()
         // Again, as in FactorHandler: what allowed it may be over since the device was asked.
-        try await store.requireStepUp(user.sessionID, of: user.subject, binding: true)
+        try await store.requireStepUp(user.sessionID, of: user.subject)
         let name = try PersonName(request.name)
         do {
             let (data, credential) = try await registered(request, user)
@@ -82,7 +82,7 @@ package struct PasskeyHandler: PasskeyServiceHandler {
 
     package func deletePasskey(_ request: AuthDeletePasskeyRequest, _ context: CallContext) async throws -> AuthDeletePasskeyResponse {
         let user = try context.requireUser()
-        try await store.requireStepUp(user.sessionID, of: user.subject, binding: true)
+        try await store.requireStepUp(user.sessionID, of: user.subject)
         try await store.deletePasskey(request.passkeyID, of: user.subject, keeping: user.sessionID, context.rowOrigin)
         return AuthDeletePasskeyResponse()
     }
@@ -90,11 +90,7 @@ package struct PasskeyHandler: PasskeyServiceHandler {
     package func beginPasskeySession(
         _ request: AuthBeginPasskeySessionRequest, _ context: CallContext
     ) async throws -> AuthPasskeyAssertion {
-        var response = AuthPasskeyAssertion()
-        response.challenge = Base64URL.encode(try await store.makePasskeyChallenge(session: nil))
-        response.rpID = party.id
-        response.timeoutMs = Self.timeout
-        return response
+        try await assertion(session: nil)
     }
 
     package func createPasskeySession(
@@ -107,42 +103,105 @@ package struct PasskeyHandler: PasskeyServiceHandler {
             }
             // First, so that a refusal of any kind is written down for whom it concerns.
             passkey = try await store.passkey(credential: credential).flatMap { handle == Array($0.userID.utf8) ? $0 : nil }
-            return try await signIn(passkey, request, context)
+            let shown = ShownPasskey(request.clientDataJson, request.authenticatorData, request.signature)
+            return try await signIn(prove(passkey, shown, session: nil, context), context)
         } catch let failure as RelyingParty.Failure {
             try await store.recordRefusedPasskey(user: passkey?.userID, detail: failure.rawValue, context.rowOrigin)
             throw AuthError.invalidPasskey
         }
     }
 
+    package func beginPasskeyStepUp(
+        _ request: AuthBeginPasskeyStepUpRequest, _ context: CallContext
+    ) async throws -> AuthPasskeyAssertion {
+        let user = try context.requireUser()
+        let passkeys = try await store.passkeys(of: user.subject)
+        guard !passkeys.isEmpty else { throw AuthError.passkeyNotFound }
+        var response = try await assertion(session: user.sessionID)
+        response.allowCredentials = passkeys.map { Base64URL.encode($0.credentialID) }
+        return response
+    }
+
+    package func stepUpWithPasskey(
+        _ request: AuthStepUpWithPasskeyRequest, _ context: CallContext
+    ) async throws -> AuthStepUpResponse {
+        let user = try context.requireUser()
+        do {
+            guard let credential = Base64URL.decode(request.credentialID) else { throw RelyingParty.Failure.malformed }
+            let passkey = try await store.passkey(credential: credential).flatMap { $0.userID == user.subject ? $0 : nil }
+            let shown = ShownPasskey(request.clientDataJson, request.authenticatorData, request.signature)
+            let proof = try await prove(passkey, shown, session: user.sessionID, context)
+            var response = AuthStepUpResponse()
+            response.expiresAt = try await store.stepUp(user.sessionID, with: proof, context.rowOrigin).message
+            return response
+        } catch let failure as RelyingParty.Failure {
+            try await store.recordRefusedPasskey(
+                user: user.subject, session: user.sessionID, detail: "step-up \(failure.rawValue)", context.rowOrigin)
+            throw AuthError.wrongPasskey
+        } catch AuthError.invalidPasskey {
+            throw AuthError.wrongPasskey
+        }
+    }
+
+    /// - Parameter session: in which a passkey is to be shown; nil to sign in.
+    private func assertion(session: String?) async throws -> AuthPasskeyAssertion {
+        var response = AuthPasskeyAssertion()
+        response.challenge = Base64URL.encode(try await store.makePasskeyChallenge(session: session))
+        response.rpID = party.id
+        response.timeoutMs = Self.timeout
+        return response
+    }
+
+    /// Uses the challenge up, and looks at what a device made for it.
+    ///
     /// - Throws: `RelyingParty.Failure` for what is yet to be written down; `AuthError.invalidPasskey` for what was.
-    private func signIn(
-        _ passkey: StoredPasskey?, _ request: AuthCreatePasskeySessionRequest, _ context: CallContext
-    ) async throws -> AuthSessionTokens {
-        guard let clientData = Base64URL.decode(request.clientDataJson),
-            let authenticatorData = Base64URL.decode(request.authenticatorData),
-            let signature = Base64URL.decode(request.signature)
-        else { throw RelyingParty.Failure.malformed }
-        guard try await store.usePasskeyChallenge(party.challenge(clientData, .get), session: nil) else {
+    private func prove(
+        _ passkey: StoredPasskey?, _ shown: ShownPasskey?, session: String?, _ context: CallContext
+    ) async throws -> PasskeyProof {
+        guard let shown else { throw RelyingParty.Failure.malformed }
+        guard try await store.usePasskeyChallenge(party.challenge(shown.clientData, .get), session: session) else {
             throw RelyingParty.Failure.challenge
         }
         guard let passkey else { throw RelyingParty.Failure.unknown }
-        let data = try party.verify(passkey, authenticatorData: authenticatorData, clientData: clientData, signature: signature)
+        let data = try party.verify(
+            passkey, authenticatorData: shown.authenticatorData, clientData: shown.clientData, signature: shown.signature)
         guard passkey.allows(data.signCount) else {
             try await store.recordCopied(passkey, context.rowOrigin)
             throw AuthError.invalidPasskey
         }
-        guard let credentials = try await store.credentials(userID: passkey.userID) else { throw RelyingParty.Failure.unknown }
+        return PasskeyProof(passkey: passkey, signCount: data.signCount)
+    }
+
+    /// - Throws: as `prove`.
+    private func signIn(_ proof: PasskeyProof, _ context: CallContext) async throws -> AuthSessionTokens {
+        guard let credentials = try await store.credentials(userID: proof.passkey.userID) else {
+            throw RelyingParty.Failure.unknown
+        }
         guard credentials.emailVerified, !credentials.isDisabled else {
             let event: AuditEvent = credentials.isDisabled ? .signInDisabled : .signInUnverified
             try await store.recordRefusedSignIn(event, user: credentials.userID, context.rowOrigin)
             throw AuthError.invalidPasskey
         }
-        return try await auth.startSession(
-            credentials, .passkey(PasskeyProof(passkey: passkey, signCount: data.signCount)), context)
+        return try await auth.startSession(credentials, .passkey(proof), context)
     }
 
     /// Milliseconds.
     private static let timeout = UInt32(clamping: AuthPolicy.passkeyChallengeLifetime.components.seconds * 1000)
+}
+
+/// What a device made for a challenge.
+private struct ShownPasskey {
+    let clientData: [UInt8]
+    let authenticatorData: [UInt8]
+    let signature: [UInt8]
+
+    /// Nil when one of them is not base64url.
+    init?(_ clientData: String, _ authenticatorData: String, _ signature: String) {
+        guard let clientData = Base64URL.decode(clientData), let authenticatorData = Base64URL.decode(authenticatorData),
+            let signature = Base64URL.decode(signature)
+        else { return nil }
+        (self.clientData, self.authenticatorData, self.signature) = (clientData, authenticatorData, signature)
+    }
 }
 
 extension StoredPasskey {

@@ -25,7 +25,7 @@ package struct ImportedUser: Sendable {
         case notJSON = "not a JSON object with an email"
         case email = "the address is not valid"
         case name = "the name is not valid"
-        case hash = "the password hash is not bcrypt ($2a$, $2b$ or $2y$)"
+        case hash = "the password hash is not bcrypt ($2a$, $2b$ or $2y$, of 4 to 16 rounds)"
     }
 
     package init(json: ArraySlice<UInt8>) throws(Problem) {
@@ -40,11 +40,12 @@ package struct ImportedUser: Sendable {
         createdAt = line.created_at_us
     }
 
-    /// As Encryption takes it: a variant, two digits of rounds, 53 characters.
+    /// As Encryption takes it: a variant, two digits of rounds from 04 to 16, 53 characters. It refuses others each time.
     private static func isBcrypt(_ hash: String) -> Bool {
         let parts = hash.utf8.split(separator: UInt8(ascii: "$"), omittingEmptySubsequences: false)
         return parts.count == 4 && parts[0].isEmpty && ["2a", "2b", "2y"].contains(Substring(parts[1])) && parts[2].count == 2
-            && parts[2].allSatisfy { $0 >= 0x30 && $0 <= 0x39 } && parts[3].count == 53
+            && parts[2].allSatisfy { $0 >= 0x30 && $0 <= 0x39 } && Int(Substring(parts[2])).map((4...16).contains) == true
+            && parts[3].count == 53
             && parts[3].allSatisfy { ($0 >= 0x2e && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7a) }
     }
 }

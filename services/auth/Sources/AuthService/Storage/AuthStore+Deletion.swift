@@ -40,8 +40,24 @@ extension AuthStore {
         return UserData(
             account: account, tier: account.tier, sessions: try await sessions(of: user),
             factors: try await factors(of: user), passkeys: try await passkeys(of: user),
-            knownAgents: try await knownAgents(of: user),
+            knownAgents: try await knownAgents(of: user), addressChange: try await waitingAddressChange(of: user),
             events: try await auditEvents(search), search: search)
+    }
+
+    private func waitingAddressChange(of user: String) async throws -> WaitingAddressChange? {
+        let now = clock.now
+        return try await read {
+            try $0.first(
+                """
+                SELECT new_email, approved_at, confirmed_at, expires_at FROM address_changes
+                WHERE user_id = :user AND expires_at > :now
+                """, ["user": user, "now": now]
+            ) {
+                WaitingAddressChange(
+                    email: try $0.get("new_email"), isApproved: try $0.get("approved_at", as: Timestamp?.self) != nil,
+                    isConfirmed: try $0.get("confirmed_at", as: Timestamp?.self) != nil, expiresAt: try $0.get("expires_at"))
+            }
+        }
     }
 
     private func knownAgents(of user: String) async throws -> [KnownAgent] {

@@ -45,7 +45,7 @@ extension AuthStore {
             if try transaction.hasAuthenticator(user) {
                 let isShown = try transaction.first(
                     "SELECT 1 FROM sessions WHERE id = :id AND factor_at > :limit", ["id": session, "limit": shown]) != nil
-                guard isShown else { throw AuthError.stepUpRequired }
+                guard isShown else { throw AuthError.stepUpRequired(try transaction.stepUpWays(of: user)) }
             }
             let changed = try transaction.execute(
                 """

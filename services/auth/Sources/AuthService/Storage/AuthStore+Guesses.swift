@@ -10,7 +10,7 @@ extension AuthStore {
             let credentials = try transaction.credentials(email)
             let isFamiliar = try transaction.knows(origin.network, of: credentials?.userID)
             return try transaction.count(
-                credentials, subject: credentials?.userID ?? unknown, isFamiliar ? .familiar : .stranger, at: now)
+                credentials, subject: credentials?.userID ?? unknown, isFamiliar ? [.familiar, .stranger] : [.stranger], at: now)
         }
     }
 
@@ -19,7 +19,7 @@ extension AuthStore {
         let now = clock.now
         return try await write { transaction in
             guard let credentials = try transaction.credentials(userID: userID) else { return nil }
-            return try transaction.count(credentials, subject: userID, .familiar, at: now)
+            return try transaction.count(credentials, subject: userID, [.session], at: now)
         }
     }
 
@@ -36,12 +36,40 @@ extension AuthStore {
         }
     }
 
-    /// Nobody learned whether the guess was right.
+    /// Nobody learned whether the guess was right. Nor does it begin a pause again that was over.
     func takeBack(_ guess: Guess) async throws {
+        guard guess.isOpen else { return }
         try await write {
             _ = try $0.execute(
-                "UPDATE guesses SET in_a_row = in_a_row - 1 WHERE subject = :subject AND lane = :lane AND in_a_row > 0",
-                ["subject": guess.subject, "lane": guess.lane])
+                """
+                UPDATE guesses SET in_a_row = in_a_row - 1, last_at = last_at - :pause
+                WHERE subject = :subject AND lane = :lane AND in_a_row > 0
+                """,
+                ["subject": guess.subject, "lane": guess.lane, "pause": GuessLane.longestPause.wholeMicroseconds])
+        }
+    }
+
+    /// The current password was shown in a session.
+    func forgetSessionGuesses(of user: String) async throws {
+        try await write {
+            _ = try $0.execute(
+                "DELETE FROM guesses WHERE subject = :user AND lane = :lane", ["user": user, "lane": GuessLane.session])
+        }
+    }
+
+    /// Records a wrong password, or one that was not looked at: the same for known and unknown addresses. With a lane's last
+    /// guess the account's owner gets a mail, counted as those that strangers ask for.
+    func recordRefusal(of guess: Guess, _ event: AuditEvent, _ origin: Origin) async throws {
+        let change = Change(at: clock.now, origin: origin)
+        let user = guess.credentials?.userID
+        let isReachable = guess.credentials.map { $0.emailVerified && !$0.isDisabled } ?? false
+        try await write(raising: notifications) { [policy] transaction in
+            var isMailed = false
+            if guess.isLast {
+                isMailed = policy.allowsMail(after: try transaction.mails(for: event, user: user, change)) && isReachable
+                try transaction.notify(isMailed ? .passwordLocked : .nothing, user: isMailed ? user : nil, change)
+            }
+            try transaction.audit(event, user: user, mailed: isMailed, change)
         }
     }
 }
@@ -61,16 +89,34 @@ extension Transaction {
             ["user": user, "network": network]) != nil
     }
 
+    /// - Parameter lanes: the first that takes a guess counts it.
     fileprivate func count(
-        _ credentials: Credentials?, subject: String, _ lane: GuessLane, at now: Timestamp
+        _ credentials: Credentials?, subject: String, _ lanes: [GuessLane], at now: Timestamp
     ) throws -> Guess {
-        let number: Int = try one(
+        for lane in lanes {
+            guard let number = try count(subject, lane, credentials?.userID, at: now) else { continue }
+            return Guess(credentials: credentials, subject: subject, lane: lane, number: number)
+        }
+        return Guess(credentials: credentials, subject: subject, lane: .stranger, number: nil)
+    }
+
+    /// - Returns: nil while the lane takes none.
+    private func count(_ subject: String, _ lane: GuessLane, _ user: String?, at now: Timestamp) throws -> Int? {
+        try first(
             """
             INSERT INTO guesses (subject, lane, user_id, in_a_row, last_at) VALUES (:subject, :lane, :user, 1, :now)
             ON CONFLICT (subject, lane) DO UPDATE SET in_a_row = guesses.in_a_row + 1, last_at = excluded.last_at
+                WHERE guesses.in_a_row < :most AND \(Self.isNoPause)
             RETURNING in_a_row
-            """, ["subject": subject, "lane": lane, "user": credentials?.userID, "now": now]
-        ).get("in_a_row")
-        return Guess(credentials: credentials, subject: subject, lane: lane, number: number)
+            """, ["subject": subject, "lane": lane, "user": user, "now": now, "most": lane.limit]
+        ) { try $0.get("in_a_row") }
+    }
+
+    /// A condition on a row of `guesses`, with `:now`.
+    private static var isNoPause: String {
+        let cases = (0..<GuessLane.stranger.limit).compactMap { number in
+            GuessLane.pause(after: number).map { "WHEN \(number) THEN guesses.last_at + \($0.wholeMicroseconds) <= :now" }
+        }
+        return "CASE guesses.in_a_row \(cases.joined(separator: " ")) ELSE TRUE END"
     }
 }

@@ -78,20 +78,50 @@ extension AuthStore {
         return change.at + policy.stepUpAge
     }
 
-    /// Passes where the user has no second factor, or has shown one in this session lately.
+    /// The same with a passkey, which is used up for this count.
     ///
-    /// - Parameter binding: For what adds or removes a way to sign in. Passkeys count there, too: such a change asks for the
-    ///   highest level that the account has (NIST SP 800-63B-4, 4.1.2).
+    /// - Throws: `AuthError.invalidPasskey` when it was removed or used meanwhile, or its user may not sign in.
+    func stepUp(_ session: String, with proof: PasskeyProof, _ origin: Origin) async throws -> Timestamp {
+        let change = Change(at: clock.now, origin: origin)
+        let user = proof.passkey.userID
+        try await write(raising: notifications) { [policy] transaction -> Result<Void, AuthError> in
+            let used = try transaction.use(proof, policy, change)
+            guard case .success = used else { return used }
+            try transaction.markSecondFactor(session: session, of: user, proof.methods, at: change.at)
+            try transaction.audit(.steppedUp, user: user, session: session, detail: "passkey", change)
+            return used
+        }.get()
+        return change.at + policy.stepUpAge
+    }
+
+    /// Passes where the user has neither second factor nor passkey, or has shown one in this session lately: what changes the
+    /// account, or takes its data away, asks for the highest level that the account has (NIST SP 800-63B-4, 4.1.2).
+    ///
     /// - Throws: `AuthError.stepUpRequired`.
-    func requireStepUp(_ session: String, of user: String, binding: Bool = false) async throws {
+    func requireStepUp(_ session: String, of user: String) async throws {
         let limit = clock.now - policy.stepUpAge
-        let isGood = try await read { connection in
-            if try !(binding ? connection.hasAuthenticator(user) : connection.hasSecondFactor(user)) { return true }
-            return try connection.first(
+        let missing: StepUpWays? = try await read { connection in
+            let ways = try connection.stepUpWays(of: user)
+            if ways.isEmpty { return nil }
+            let isShown = try connection.first(
                 "SELECT 1 FROM sessions WHERE id = :id AND user_id = :user AND factor_at > :limit",
                 ["id": session, "user": user, "limit": limit]) != nil
+            return isShown ? nil : ways
         }
-        guard isGood else { throw AuthError.stepUpRequired }
+        if let missing { throw AuthError.stepUpRequired(missing) }
+    }
+}
+
+extension Queries where Self: ~Copyable {
+    func stepUpWays(of user: String) throws -> StepUpWays {
+        let row = try one(
+            """
+            SELECT EXISTS (SELECT 1 FROM factors WHERE user_id = :user AND confirmed_at IS NOT NULL) AS app,
+                EXISTS (SELECT 1 FROM recovery_codes WHERE user_id = :user) AS codes,
+                EXISTS (SELECT 1 FROM passkeys WHERE user_id = :user) AS passkey
+            """, ["user": user])
+        return StepUpWays(
+            hasApp: try row.get("app"), hasRecoveryCodes: try row.get("codes"), hasPasskey: try row.get("passkey"))
     }
 }
 
@@ -100,7 +130,7 @@ extension AuthStore {
     ///
     /// - Throws: `AuthError.stepUpRequired`, `.reauthenticationRequired`.
     func requireRecentAuthentication(_ session: String, of user: String) async throws {
-        try await requireStepUp(session, of: user, binding: true)
+        try await requireStepUp(session, of: user)
         let limit = clock.now - policy.stepUpAge
         let isRecent = try await read { connection in
             if try connection.hasAuthenticator(user) { return true }
@@ -118,7 +148,8 @@ extension AuthStore {
     func confirmPassword(in session: String, of user: String, _ origin: Origin) async throws -> Timestamp {
         let change = Change(at: clock.now, origin: origin)
         try await write { transaction in
-            guard try !transaction.hasAuthenticator(user) else { throw AuthError.stepUpRequired }
+            let ways = try transaction.stepUpWays(of: user)
+            guard ways.isEmpty else { throw AuthError.stepUpRequired(ways) }
             try transaction.execute(
                 "UPDATE sessions SET authenticated_at = :now WHERE id = :id AND user_id = :user",
                 ["id": session, "user": user, "now": change.at])

@@ -14,13 +14,14 @@ package enum MailTemplate: String, Sendable, Hashable, Codable, CaseIterable, SQ
     case accountDeleted = "account_deleted"
     case passwordNeeded = "password_needed"
     case passkeyCopied = "passkey_copied"
+    case passwordLocked = "password_locked"
 
     /// Values without which the mail makes no sense.
     package var requiredVariables: [String] {
         switch self {
         case .emailVerification, .passwordReset, .addressChange, .addressChangeApproval: ["token"]
         case .newSignIn, .passwordChanged, .alreadyRegistered, .secondFactorChanged, .addressChanged, .accountDeleted,
-            .passwordNeeded, .passkeyCopied:
+            .passwordNeeded, .passkeyCopied, .passwordLocked:
             []
         }
     }
@@ -29,7 +30,7 @@ package enum MailTemplate: String, Sendable, Hashable, Codable, CaseIterable, SQ
     package var optionalVariables: [String] {
         switch self {
         case .newSignIn, .passwordChanged, .secondFactorChanged, .addressChangeApproval, .addressChanged, .accountDeleted,
-            .passkeyCopied:
+            .passkeyCopied, .passwordLocked:
             ["time", "address", "user_agent"]
         // Nothing that whoever asks for the mail can choose.
         case .emailVerification: ["time", "address"]

@@ -59,6 +59,7 @@ extension MailTemplate {
         case .accountDeleted: self = .accountDeleted
         case .passwordNeeded: self = .passwordNeeded
         case .passkeyCopied: self = .passkeyCopied
+        case .passwordLocked: self = .passwordLocked
         case .unspecified, .UNRECOGNIZED: return nil
         }
     }

@@ -54,6 +54,36 @@ extension MailTexts {
             and have all passkeys removed with it.</p>
             """)
 
+    static let passwordLocked = MailTexts(
+        subject: "Too many wrong passwords for your account",
+        text: """
+            Hello{{#name}} {{.}}{{/name}},
+
+            somebody gave a wrong password for your account too many times in a row. This was the last time:
+            {{#facts}}
+            {{label}}: {{value}}
+            {{/facts}}
+
+            Your password has not been guessed. From where that was done, and from other places that your account does not
+            know, even the right one may be refused now. Signing in from where you usually do ends that, and so does a new
+            password, for which you can ask here:
+
+            {{link}}
+            """,
+        html: """
+            <p>Hello{{#name}} {{.}}{{/name}},</p>
+            <p>somebody gave a wrong password for your account too many times in a row. This was the last time:</p>
+            <ul>
+            {{#facts}}
+            <li>{{label}}: {{value}}</li>
+            {{/facts}}
+            </ul>
+            <p>Your password has not been guessed. From where that was done, and from other places that your account does not
+            know, even the right one may be refused now. Signing in from where you usually do ends that, and so does a new
+            password: <a href="{{link}}">ask for one</a>.</p>
+            """,
+        linkPath: "/forgot-password")
+
     static let passwordNeeded = MailTexts(
         subject: "Choose a new password",
         text: """

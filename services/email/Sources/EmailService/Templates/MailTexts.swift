@@ -24,6 +24,7 @@ extension MailTemplate {
         case .accountDeleted: .accountDeleted
         case .passwordNeeded: .passwordNeeded
         case .passkeyCopied: .passkeyCopied
+        case .passwordLocked: .passwordLocked
         }
     }
 }
