@@ -136,7 +136,7 @@ bench: deps ## Measure all of README's figures (ROUNDS=1 SAMPLES=150: a quarter 
 	@test -x $(PEERS)/python/bin/uvicorn || python3 -m venv $(PEERS)/python
 	@$(PEERS)/python/bin/pip install --quiet --disable-pip-version-check -r Tests/Benchmarks/Peers/fastapi/requirements.txt
 	@cp $(PEERS)/swift/release/grpc-swift-echo $(RELEASE)/release/
-	@failed=""; run() { local name=$$1; shift; "$$@" || failed="$$failed $$name"; }; \
+	@trap 'exit 130' INT; failed=""; run() { local name=$$1; shift; "$$@" || failed="$$failed $$name"; }; \
 	  part() { run "$$1" $(PYTHON)/bin/python3 Tests/Benchmarks/$$1.py --bin $(RELEASE)/release $(SHORT) "$${@:2}"; }; \
 	  BIN=$(RELEASE)/release run bench.sh Tests/Benchmarks/bench.sh; \
 	  part echo --counter $(PEERS)/malloc-count.so; part overload; part tail; part scale; \

@@ -26,9 +26,10 @@ package struct WireLimits: Equatable, Sendable {
     package var maxReassembly: UInt32 = 32 * 1024 * 1024
     /// Bytes that one stream of this side may have waiting; its writer waits beyond.
     package var streamBuffer: UInt32 = 128 * 1024
-    /// Bytes of answers, those of streams aside, that a server keeps until there is credit for them; from half of it on it takes
-    /// no new calls.
-    package var maxUnsent: UInt32 = 64 * 1024 * 1024
+    /// Bytes of answers that wait to be sent, those of streams aside, beyond which a server takes no new calls.
+    package var unsentHighWater: UInt32 = 32 * 1024 * 1024
+    /// The most that it keeps of them: so far above the high water that only who takes nothing gets there.
+    package var maxUnsent: UInt32 = 256 * 1024 * 1024
     /// Outbound bytes from which `isCongested` asks the driver to stop reading.
     package var outboundHighWater: UInt32 = 1024 * 1024
     /// From the start of the connection to the peer's whole HELLO.

@@ -102,6 +102,11 @@ import Testing
         var created = try stepUp(good, challenge)
         created.clientDataJson = SoftAuthenticator.base64URL(good.clientData("webauthn.create", challenge: challenge))
         #expect(await refused(created, ada) == "invalid_passkey")
+        // It took no password to get one, so it binds no other device either, whatever type the client names.
+        _ = try await ada.passkeys.stepUpWithPasskey(stepUp(good, try await stepUpChallenge(ada)), CallOptions())
+        let bound = creation(.edDSA(), try await stepUpChallenge(ada))
+        #expect(await refusal { _ = try await ada.passkeys.createPasskey(bound, CallOptions()) } == "passkey_refused")
+        fixture.clock.advance(by: .seconds(900))
         let late = try stepUp(good, try await stepUpChallenge(ada))
         fixture.clock.advance(by: AuthPolicy.passkeyChallengeLifetime)
         #expect(await refused(late, ada) == "invalid_passkey")

@@ -24,14 +24,15 @@ esac
 failed=0
 # The preloaded library's own dependence on the sanitizer is met by the test program alone.
 tests() {
+  local log=$1; shift
   env SWIFT_BACKTRACE=enable=no "${settings[@]}" ${preload:+LD_PRELOAD=$preload} \
-    swift test --sanitize="$kind" --scratch-path "$scratch" --skip-build --no-parallel "$@" 2>&1 | tee "$scratch/test.log" || failed=1
-  grep -aqE '^(✔|✘) Test run with [1-9]' "$scratch/test.log" && return
-  echo "No test ran to its end: see $scratch/test.log, and FILTER, which is a part of a suite's or a test's name." >&2
-  exit 1
+    swift test --sanitize="$kind" --scratch-path "$scratch" --skip-build --no-parallel "$@" 2>&1 | tee "$scratch/$log" || failed=1
+  grep -aqE '^(✔|✘) Test run with [1-9]' "$scratch/$log" && return
+  failed=1
+  echo "The tests did not run to their end: see $scratch/$log; FILTER is a part of a suite's or a test's name." >&2
 }
-tests "${select[@]}"
-[ -n "$filter" ] || tests --filter "$walk"
+tests test.log "${select[@]}"
+[ -n "$filter" ] || tests walk.log --filter "$walk"
 found=$(find "$reports" -type f | wc -l)
 if [ "$found" -gt 0 ]; then
   echo "The sanitizer has something to say ($found files in $reports):"

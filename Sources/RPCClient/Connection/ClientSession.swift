@@ -234,7 +234,7 @@ final class ClientSession: WireSession {
         let error = error(of: call, result)
         if result.origin == .local, error.code == .unavailable, error.processed == .maybe { hasLostCalls = true }
         let failure = FailedAttempt(
-            error.code, error.processed, retryAfter: error.retryAfter, missed: isRetired || result.origin == .local)
+            error.code, error.processed, retryAfter: error.retryAfter, missed: result.origin == .local || (isRetired && !result.hasRun))
         pool.failed(call, failure, error, at: attempt.peer, result.verdict(isRetired: isRetired))
     }
 
@@ -284,8 +284,11 @@ final class ClientSession: WireSession {
 extension CallResult {
     /// The server, or the end of the connection, says that the call did not run and might elsewhere.
     fileprivate var isRefusalToServe: Bool {
-        status.code == WireStatusCode.unavailable && status.processed == .no
+        status.code == WireStatusCode.unavailable && status.processed == .no && !hasRun
     }
+
+    /// A handler ran, and says itself that it has done nothing: such as one whose database was away.
+    fileprivate var hasRun: Bool { status.ranMicros > 0 }
 
     /// What it says of the server. A server that only ends a connection is well; a connection that is lost with all its
     /// calls is one failure, not many, and told apart.

@@ -41,6 +41,8 @@ package struct LatencyGradient: Sendable {
         var count = 0
         var sum = Duration.zero
         var mostInFlight = 0
+        /// Calls that ended while more were under way than a probe is to have.
+        var disturbances = 0
 
         var mean: Duration { sum / max(count, 1) }
     }
@@ -75,6 +77,11 @@ package struct LatencyGradient: Sendable {
     package mutating func record(_ latency: Duration, inFlight: Int, now: MonotonicInstant) {
         // What began before a probe was slowed down by what the probe is to do without.
         guard !isProbing || now.advanced(by: Duration.zero - latency) >= window.begun else { return }
+        if isProbing, inFlight > 2 * policy.minimum {
+            // Of what the limit before had let in, or of emergencies: the first is over soon, a flood of the second may not be.
+            window.disturbances += 1
+            guard window.disturbances > Int(smooth) + 4 * policy.samples else { return }
+        }
         window.count += 1
         window.sum += latency
         window.mostInFlight = max(window.mostInFlight, inFlight)

@@ -30,8 +30,11 @@ package final class LeastLatency: Sendable {
         // Of two that could close the window, one does.
         let next = ended.advanced(by: Self.window).nanoseconds
         guard closes.compareExchange(expected: closing, desired: next, ordering: .relaxed).exchanged else { return }
-        least.store(current.exchange(.max, ordering: .relaxed), ordering: .relaxed)
         count.store(0, ordering: .relaxed)
+        let taken = current.exchange(.max, ordering: .relaxed)
+        // One that was kept from its work for a whole window finds that the next has been closed over it.
+        guard taken != .max else { return }
+        least.store(taken, ordering: .relaxed)
         learnt.store(ended.nanoseconds, ordering: .relaxed)
     }
 

@@ -88,7 +88,7 @@ extension ServerConnection {
         let size = StatusFrame.fixedSize + status.metadata.byteCount + body.count
         guard size > link.peerFrameSize else { return finish(id, status, body) }
         guard link.fragments.waiting + body.count <= Int(link.limits.maxUnsent) else {
-            let text = "\(link.fragments.waiting) bytes of answers wait for the client's credit already"
+            let text = "\(link.fragments.waiting) bytes of answers wait to be sent already"
             return finish(id, Self.replaced(status, WireStatusCode.resourceExhausted, text))
         }
         guard let window = calls[id]?.window else { return }
@@ -158,6 +158,13 @@ extension ServerConnection {
     mutating func refuse(_ id: CallID, _ code: UInt32, _ reason: String) {
         if let request = takeRequest(id) { link.floods.expectLate(request.window.available) }
         finish(id, WireStatus(code: code, message: reason, processed: .no))
+    }
+
+    /// Refuses a call until there is room for its answer, which those that run already are to find (W-134).
+    mutating func postpone(_ id: CallID) {
+        let text = "\(link.fragments.waiting) bytes of answers wait to be sent"
+        let status = WireStatus(code: WireStatusCode.resourceExhausted, message: text, processed: .no, retryAfterMillis: 100)
+        finish(id, status)
     }
 
     /// The request under way, whose share of the reassembly budget becomes free.

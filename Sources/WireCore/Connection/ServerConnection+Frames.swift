@@ -59,6 +59,10 @@ extension ServerConnection {
     }
 
     private mutating func open(_ id: CallID, _ frame: CallFrame, now: WireInstant) throws(WireViolation) {
+        guard link.fragments.waiting <= Int(link.limits.unsentHighWater) else {
+            expectRest(of: frame)
+            return postpone(id)
+        }
         do throws(WireViolation) {
             let call = try admit(id, frame, now: now)
             try accept(call, frame, now: now)
@@ -77,11 +81,6 @@ extension ServerConnection {
     private mutating func admit(_ id: CallID, _ frame: CallFrame, now: WireInstant) throws(WireViolation) -> IncomingCall {
         guard calls.count < link.limits.maxConcurrentCalls else {
             throw .call(WireStatusCode.resourceExhausted, 22, "more than \(link.limits.maxConcurrentCalls) open calls")
-        }
-        // What runs already is to find room for its answer.
-        guard link.fragments.waiting <= Int(link.limits.maxUnsent) / 2 else {
-            let reason = "\(link.fragments.waiting) bytes of answers wait for the client's credit"
-            throw .call(WireStatusCode.resourceExhausted, 134, reason)
         }
         guard let kind = WireCallKind(rawValue: frame.kind) else {
             throw .call(WireStatusCode.invalidArgument, 23, "call kind \(frame.kind) is unknown")

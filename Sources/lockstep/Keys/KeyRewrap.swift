@@ -196,7 +196,7 @@ struct KeyRewrap: Sendable {
         }
     }
 
-    /// - Returns: What was sealed under an older version than is wanted, and is as it was.
+    /// - Returns: What was sealed under an older version than is wanted, or not at all for now, and is as it was.
     private func rewrapped(
         _ rows: ArraySlice<Row>, _ database: Database, _ desk: KeyDesk, _ tally: inout Tally
     ) async throws -> ArraySlice<Row> {
@@ -213,7 +213,7 @@ struct KeyRewrap: Sendable {
         let pairs = Array(zip(rows, results))
         let version = tally.version
         let good = pairs.filter { !$0.1.hasError && $0.1.keyVersion >= version }
-        let late = pairs.filter { !$0.1.hasError && $0.1.keyVersion < version }
+        let late = pairs.filter { $0.1.hasError ? Self.mayPass($0.1.error) : $0.1.keyVersion < version }
         let sql = """
             UPDATE "\(table)" SET "\(column)" = :new WHERE "\(id)" = :id AND "\(column)" = :old
             """
@@ -227,13 +227,16 @@ struct KeyRewrap: Sendable {
         }
         tally.rewrapped += written
         tally.changed += good.count - written
-        for (row, result) in pairs where result.hasError {
+        for (row, result) in pairs where result.hasError && !Self.mayPass(result.error) {
             tally.failed += 1
             guard tally.failures.count < Self.named else { continue }
             tally.failures.append("\((try? Self.text(row.id)) ?? "?"): \(result.error.message)")
         }
         return ArraySlice(late.map(\.0))
     }
+
+    /// Whether the key only waits for more messages to be reserved for it, which is a matter of milliseconds.
+    private static func mayPass(_ error: EncryptionItemError) -> Bool { error.reason == "key_reserve_exhausted" }
 
     /// Pieces that fit a call.
     private static func parts(_ rows: [Row]) -> [ArraySlice<Row>] {

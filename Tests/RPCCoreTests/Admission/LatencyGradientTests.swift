@@ -133,12 +133,14 @@ import Testing
             let start = MonotonicInstant.now
             var limiter = LatencyGradient(policy, now: start)
             var now = start
-            func window(_ latency: Duration, _ inFlight: Int) {
+            func window(_ latency: Duration, _ inFlight: Int, _ calls: Int = policy.samples) {
                 now = now.advanced(by: policy.window + latency)
-                for _ in 0..<policy.samples { limiter.record(latency, inFlight: inFlight, now: now) }
+                for _ in 0..<calls { limiter.record(latency, inFlight: inFlight, now: now) }
             }
             while limiter.limit != policy.minimum { window(.milliseconds(10), limiter.limit) }
-            window(latency, inFlight)
+            // A flood lasts, and the end of what came before the probe does not: that is passed over.
+            window(.seconds(9), 100, 100)
+            window(latency, inFlight, 1000)
             // As slow as the probe was: all is well for whoever took that for the best there is.
             for _ in 0..<10 { window(.milliseconds(100), limiter.limit) }
             return limiter.limit

@@ -17,7 +17,7 @@ package struct PasskeyHandler: PasskeyServiceHandler {
         let known = try await store.passkeys(of: user.subject)
         guard known.count < AuthPolicy.passkeysPerUser else { throw AuthError.tooManyPasskeys }
         var response = AuthPasskeyCreation()
-        response.challenge = Base64URL.encode(try await store.makePasskeyChallenge(session: user.sessionID))
+        response.challenge = Base64URL.encode(try await store.makePasskeyChallenge(for: .create, session: user.sessionID))
         response.rpID = party.id
         response.rpName = party.name
         // Random, and nothing personal (WebAuthn Level 3, section 14.6.1).
@@ -57,7 +57,7 @@ package struct PasskeyHandler: PasskeyServiceHandler {
             let attestation = Base64URL.decode(request.attestationObject)
         else { throw RelyingParty.Failure.malformed }
         let challenge = try party.challenge(clientData, .create)
-        guard try await store.usePasskeyChallenge(challenge, session: user.sessionID) else {
+        guard try await store.usePasskeyChallenge(challenge, for: .create, session: user.sessionID) else {
             throw RelyingParty.Failure.challenge
         }
         let data = try party.register(attestation: attestation, clientData: clientData)
@@ -146,7 +146,7 @@ package struct PasskeyHandler: PasskeyServiceHandler {
     /// - Parameter session: in which a passkey is to be shown; nil to sign in.
     private func assertion(session: String?) async throws -> AuthPasskeyAssertion {
         var response = AuthPasskeyAssertion()
-        response.challenge = Base64URL.encode(try await store.makePasskeyChallenge(session: session))
+        response.challenge = Base64URL.encode(try await store.makePasskeyChallenge(for: .get, session: session))
         response.rpID = party.id
         response.timeoutMs = Self.timeout
         return response
@@ -159,7 +159,7 @@ package struct PasskeyHandler: PasskeyServiceHandler {
         _ passkey: StoredPasskey?, _ shown: ShownPasskey?, session: String?, _ context: CallContext
     ) async throws -> PasskeyProof {
         guard let shown else { throw RelyingParty.Failure.malformed }
-        guard try await store.usePasskeyChallenge(party.challenge(shown.clientData, .get), session: session) else {
+        guard try await store.usePasskeyChallenge(party.challenge(shown.clientData, .get), for: .get, session: session) else {
             throw RelyingParty.Failure.challenge
         }
         guard let passkey else { throw RelyingParty.Failure.unknown }

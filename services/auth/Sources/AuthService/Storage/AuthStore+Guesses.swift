@@ -51,10 +51,7 @@ extension AuthStore {
 
     /// The current password was shown in a session.
     func forgetSessionGuesses(of user: String) async throws {
-        try await write {
-            _ = try $0.execute(
-                "DELETE FROM guesses WHERE subject = :user AND lane = :lane", ["user": user, "lane": GuessLane.session])
-        }
+        try await write { try $0.forgetSessionGuesses(of: user) }
     }
 
     /// Records a wrong password, or one that was not looked at: the same for known and unknown addresses. With a lane's last
@@ -65,7 +62,8 @@ extension AuthStore {
         let isReachable = guess.credentials.map { $0.emailVerified && !$0.isDisabled } ?? false
         try await write(raising: notifications) { [policy] transaction in
             var isMailed = false
-            if guess.isLast {
+            // A known network that has used up its own goes on as any other: nothing is refused yet.
+            if guess.isLast, guess.lane != .familiar {
                 isMailed = policy.allowsMail(after: try transaction.mails(for: event, user: user, change)) && isReachable
                 try transaction.notify(isMailed ? .passwordLocked : .nothing, user: isMailed ? user : nil, change)
             }
@@ -80,6 +78,12 @@ extension Transaction {
         try execute(
             "DELETE FROM guesses WHERE subject = :user AND lane NOT IN (:codes, :steps)",
             ["user": user, "codes": GuessLane.secondFactor, "steps": GuessLane.stepUp])
+    }
+
+    /// The same for guesses of the current password within sessions: by whoever has shown that the account is theirs.
+    func forgetSessionGuesses(of user: String) throws {
+        try execute(
+            "DELETE FROM guesses WHERE subject = :user AND lane = :lane", ["user": user, "lane": GuessLane.session])
     }
 
     /// Whether somebody has signed in to the account from there lately.

@@ -4,9 +4,12 @@ internal import SQL
 /// Passkeys and their challenges.
 extension AuthStore {
     /// A challenge that is good once: for one session that registers, or for whoever signs in.
-    func makePasskeyChallenge(session: String?) async throws -> [UInt8] {
+    ///
+    /// - Parameter ceremony: What it is good for, and nothing else: one for a registration proves that the password was shown, one
+    ///   for showing a passkey does not.
+    func makePasskeyChallenge(for ceremony: RelyingParty.Ceremony, session: String?) async throws -> [UInt8] {
         let challenge = try RandomBytes.generate(RelyingParty.challengeLength)
-        let hash = try SHA256.hash(challenge)
+        let hash = try Self.hash(challenge, ceremony)
         let now = clock.now
         try await write { transaction in
             if let session {
@@ -22,8 +25,10 @@ extension AuthStore {
     /// Uses a challenge up, whatever comes of it; of many at once, one gets it.
     ///
     /// - Returns: whether it was good for this.
-    func usePasskeyChallenge(_ challenge: [UInt8], session: String?) async throws -> Bool {
-        let hash = try SHA256.hash(challenge)
+    func usePasskeyChallenge(
+        _ challenge: [UInt8], for ceremony: RelyingParty.Ceremony, session: String?
+    ) async throws -> Bool {
+        let hash = try Self.hash(challenge, ceremony)
         let now = clock.now
         return try await write { transaction in
             try transaction.execute(
@@ -32,6 +37,11 @@ extension AuthStore {
                 WHERE challenge_hash = :hash AND session_id IS NOT DISTINCT FROM :session AND expires_at > :now
                 """, ["hash": hash, "session": session, "now": now]) == 1
         }
+    }
+
+    /// The type that a client names is its own choice, so what a challenge was made for is in what is kept of it.
+    private static func hash(_ challenge: [UInt8], _ ceremony: RelyingParty.Ceremony) throws -> [UInt8] {
+        try SHA256.hash(Array(ceremony.rawValue.utf8) + challenge)
     }
 
     /// Oldest first.

@@ -209,7 +209,10 @@ extension Transaction {
             try consume(challenge, at: now)
             try use(proof, of: session.userID, at: now)
         case .passkey(let proof):
-            return try use(proof, policy, change)
+            let used = try use(proof, policy, change)
+            // Whoever guessed the password in a session of before has not shut its owner out of the account's settings.
+            if case .success = used { try forgetSessionGuesses(of: session.userID) }
+            return used
         }
         return .success(())
     }

@@ -64,9 +64,10 @@ extension MailTexts {
             {{label}}: {{value}}
             {{/facts}}
 
-            Your password has not been guessed. From where that was done, and from other places that your account does not
-            know, even the right one may be refused now. Signing in from where you usually do ends that, and so does a new
-            password, for which you can ask here:
+            Your password has not been guessed. Where that was done, even the right one may be refused now: when you sign in
+            from a place that your account does not know, or when it is asked for in a session that is signed in already. Look
+            at your sessions, and end those that are not yours. Signing in from where you usually do ends that, and so does a
+            new password, for which you can ask here:
 
             {{link}}
             """,
@@ -78,9 +79,10 @@ extension MailTexts {
             <li>{{label}}: {{value}}</li>
             {{/facts}}
             </ul>
-            <p>Your password has not been guessed. From where that was done, and from other places that your account does not
-            know, even the right one may be refused now. Signing in from where you usually do ends that, and so does a new
-            password: <a href="{{link}}">ask for one</a>.</p>
+            <p>Your password has not been guessed. Where that was done, even the right one may be refused now: when you sign in
+            from a place that your account does not know, or when it is asked for in a session that is signed in already. Look
+            at your sessions, and end those that are not yours. Signing in from where you usually do ends that, and so does a
+            new password: <a href="{{link}}">ask for one</a>.</p>
             """,
         linkPath: "/forgot-password")
 

@@ -42,9 +42,15 @@ enum PrivateFile {
     static func create(_ path: String, _ bytes: [UInt8]) throws(KeyringProblem) {
         // Others may make it at the same time: each writes to a name of its own.
         let new = path + ".\(getpid())-\(UInt32.random(in: 0 ... .max)).new"
-        defer { unlink(new) }
-        try write(new, bytes, flags: O_CREAT | O_EXCL)
-        guard link(new, path) == 0 else { throw failure(path, "create") }
+        do throws(KeyringProblem) {
+            try write(new, bytes, flags: O_CREAT | O_EXCL)
+            guard link(new, path) == 0 else { throw failure(path, "create") }
+        } catch {
+            unlink(new)
+            throw error
+        }
+        // Before the directory is synced: a crash is not to leave a second copy, which nobody would look for.
+        unlink(new)
         try syncDirectory(of: path)
     }
 

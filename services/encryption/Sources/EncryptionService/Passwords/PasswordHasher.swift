@@ -62,9 +62,9 @@ package struct PasswordHasher: Sendable {
     /// Whether the password made this hash, compared in constant time, and whether it should be hashed anew: it is of other
     /// rounds, of another variant, or of another pepper than `hash` makes today.
     ///
-    /// A password that does not match costs what today's rounds cost, also against a hash of fewer: else the time would tell
-    /// accounts that were imported, or not used since the rounds were raised, from addresses that nobody has. Against a hash of
-    /// more rounds than today's it costs those. One that matches costs its hash's own rounds; `hash` follows it.
+    /// It costs what today's rounds cost, also against a hash of fewer: else the time would tell accounts that were imported, or
+    /// not used since the rounds were raised, from addresses that nobody has; and of accounts that are refused whatever the
+    /// password, whether it was right. Against a hash of more rounds than today's it costs those.
     ///
     /// - Throws: `password`, `malformedHash`; after as much work as any other answer, what keeps the pepper's key from being used.
     package func verify(
@@ -83,7 +83,7 @@ package struct PasswordHasher: Sendable {
         defer { phrase.withUnsafeMutableBytes { wipe($0) } }
         guard let again = bcrypt(phrase, stored.bcrypt.text) else { throw .malformedHash }
         let matches = constantTimeEqual(Array(again.utf8), Array(stored.bcrypt.text.utf8)) && isOpen
-        if !matches { makeUp(from: stored.bcrypt.rounds, phrase) }
+        makeUp(from: stored.bcrypt.rounds, phrase)
         if let failure { throw failure }
         guard matches else { return (false, false) }
         return (true, stored.bcrypt.rounds != rounds || stored.bcrypt.variant != "2b" || isOfAnotherPepper(stored))
