@@ -61,6 +61,25 @@ import Testing
         #expect(gate.openCalls == 0)
     }
 
+    private struct Quota: CallInterceptor {
+        func intercept(_ request: CallRequest, _ method: MethodDescriptor, user: UserIdentity?) throws(RPCError) {
+            guard request.size > 5 else { return }
+            throw RPCError(.resourceExhausted, "\(method.name) is out of quota.", reason: user?.subject ?? "nobody", processed: .yes)
+        }
+    }
+
+    @Test("An interceptor sees what is allowed, before it takes a place, and what it refuses has not run")
+    func interceptors() throws {
+        let gate = try CallGate([Fixture.hosted(Fixture.method())], users: Verifier(), interceptors: [Quota()], limit: .fixed(1))
+        let forbidden = refusal(gate, CallRequest(methodID: 7, peer: try #require(PeerIdentity(service: "email")), size: 10))
+        #expect(forbidden?.code == .permissionDenied)
+        let error = refusal(gate, try request { $0.userToken = "good" })
+        #expect(error?.code == .resourceExhausted && error?.processed == .no && error?.reason == Fixture.user().subject)
+        #expect(gate.openCalls == 0)
+        _ = try admit(gate, request { $0.size = 5 })
+        #expect(gate.openCalls == 1)
+    }
+
     @Test func longDeadlinesAreCut() throws {
         let call = try admit(gate(Fixture.method()), request { $0.deadline = .after(.seconds(99), now: now) })
         #expect(call.context.deadline == .after(.seconds(30), now: now))

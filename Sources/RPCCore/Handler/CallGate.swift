@@ -39,18 +39,22 @@ package final class CallGate: Sendable {
     package let table: MethodTable
     private let users: (any UserIdentityVerifier)?
     private let tracing: (any CallTracing)?
+    private let interceptors: [any CallInterceptor]
     private let running: Admission
 
-    /// - Parameter limit: For all methods together.
+    /// - Parameters:
+    ///   - interceptors: Asked in their order about each call that may run.
+    ///   - limit: For all methods together.
     /// - Throws: `HostingError` for two methods with one id, and for a method that needs a user where nobody can
     ///   verify one.
     package init(
         _ methods: [HostedMethod], users: (any UserIdentityVerifier)?, tracing: (any CallTracing)? = nil,
-        limit: AdmissionLimit = .fixed(CallGate.defaultConcurrency)
+        interceptors: [any CallInterceptor] = [], limit: AdmissionLimit = .fixed(CallGate.defaultConcurrency)
     ) throws(HostingError) {
         self.table = try MethodTable(methods)
         self.users = users
         self.tracing = tracing
+        self.interceptors = interceptors
         self.running = Admission(limit)
         guard users == nil else { return }
         if let needy = methods.first(where: { $0.descriptor.needsUser }) {
@@ -74,6 +78,7 @@ package final class CallGate: Sendable {
         let deadline = try Self.deadline(of: request, method, now: now)
         let user = try user(of: request, tokens: &tokens, now: now)
         try method.authorize(user: user)
+        if !interceptors.isEmpty { try intercept(request, method, user) }
         let lane = Self.lane(of: request, method, user)
         try enter(entry, lane, deadline, now: now)
         let context = CallContext(
@@ -137,6 +142,18 @@ package final class CallGate: Sendable {
     ) throws(RPCError) -> UserIdentity? {
         guard let token = request.userToken, let users else { return nil }
         return try tokens.user(of: token, verifier: users, now: now)
+    }
+
+    private func intercept(_ request: CallRequest, _ method: MethodDescriptor, _ user: UserIdentity?) throws(RPCError) {
+        for interceptor in interceptors {
+            do {
+                try interceptor.intercept(request, method, user: user)
+            } catch {
+                var refusal = error
+                refusal.processed = .no
+                throw refusal
+            }
+        }
     }
 
     private func enter(

@@ -41,7 +41,8 @@ final class ServerCore: TrustObserver {
         users: (any UserIdentityVerifier)?, observer: (any ServerObserver)?, options: ServerOptions, pool: CPUPool?,
         operations: OperationsPool? = nil
     ) throws(HostingError) {
-        self.gate = try CallGate(methods, users: users, tracing: observer?.tracing, limit: options.admission)
+        self.gate = try CallGate(
+            methods, users: users, tracing: observer?.tracing, interceptors: options.interceptors, limit: options.admission)
         self.tls = tls
         self.observer = observer
         self.options = options

@@ -31,6 +31,8 @@ package struct ServerOptions: Sendable {
     package var longestLoopWait = LoopQueue.longestWait
     /// How these threads give way to event loops.
     package var poolScheduling = Scheduling.standard
+    /// Asked about each call before it takes a place, in their order.
+    package var interceptors: [any CallInterceptor] = []
     /// Sees into the server, when somebody is to.
     package var inspector: ServerInspector?
     /// Watches which handlers hold their event loop, when somebody is to.

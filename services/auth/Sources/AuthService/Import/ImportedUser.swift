@@ -70,7 +70,8 @@ extension AuthStore {
     ///   - source: what they come from, for the audit trail: a digest of the file.
     package func importUsers(_ users: [ImportedUser], from source: String) async throws -> ImportedCount {
         let now = clock.now
-        // In the order of addresses, so that two batches with the same ones wait for each other and not in a circle.
+        // In the order of addresses, so that two batches with the same ones seldom wait for each other in a circle. They may, since
+        // the unconfirmed go in before the others: the database ends one then, which is run again.
         let unique = Dictionary(users.map { ($0.email.text, $0) }) { first, _ in first }.values.sorted {
             $0.email.text < $1.email.text
         }
