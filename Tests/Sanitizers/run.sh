@@ -25,7 +25,7 @@ failed=0
 # The preloaded library's own dependence on the sanitizer is met by the test program alone.
 tests() {
   local log=$1; shift
-  env SWIFT_BACKTRACE=enable=no "${settings[@]}" ${preload:+LD_PRELOAD=$preload} \
+  env LOCKSTEP_SANITIZER="$kind" SWIFT_BACKTRACE=enable=no "${settings[@]}" ${preload:+LD_PRELOAD=$preload} \
     swift test --sanitize="$kind" --scratch-path "$scratch" --skip-build --no-parallel "$@" 2>&1 | tee "$scratch/$log" || failed=1
   grep -aqE '^(✔|✘) Test run with [1-9]' "$scratch/$log" && return
   failed=1
