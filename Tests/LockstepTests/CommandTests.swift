@@ -115,6 +115,13 @@ import TestSupport
         }
         try await places(["LOCKSTEP_AUTH_METRICS": "off"]).requireFree()
         try await other.close()
+        // The port as the near end of a connection to elsewhere, which will be gone by and by.
+        let elsewhere = try await ServerBootstrap(group: group).bind(host: "127.0.0.1", port: 0).get()
+        let near = try await ClientBootstrap(group: group).bind(to: SocketAddress(ipAddress: "127.0.0.1", port: port))
+            .connect(to: try #require(elsewhere.localAddress)).get()
+        try await places(["LOCKSTEP_GATEWAY_LISTEN": "127.0.0.1:\(port)"]).requireFree()
+        try await near.close()
+        try await elsewhere.close()
         try await places(["LOCKSTEP_GATEWAY_LISTEN": "127.0.0.1:\(port)"]).requireFree()
     }
 

@@ -35,10 +35,19 @@ struct ListenPlaces {
             let channel = try await bootstrap.bind(host: address.host, port: address.port).get()
             try? await channel.close().get()
             return false
-        } catch let error as IOError {
-            return error.errnoCode == EADDRINUSE
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            return await answers(address.reachable)
         } catch {
             return false
         }
+    }
+
+    /// Whether somebody accepts connections there. A port of the ephemeral range may also be the near end of somebody's connection
+    /// to elsewhere, which passes: then a service that is started again finds it free.
+    private static func answers(_ address: ListenAddress) async -> Bool {
+        let bootstrap = ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup).connectTimeout(.seconds(1))
+        guard let channel = try? await bootstrap.connect(host: address.host, port: address.port).get() else { return false }
+        try? await channel.close().get()
+        return true
     }
 }
