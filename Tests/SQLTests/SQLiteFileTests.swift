@@ -32,6 +32,27 @@ import Testing
         #expect(count == 2)
     }
 
+    /// The last one to close takes the log away; whoever opens at that moment waits for it, as for any other lock.
+    @Test func whoeverOpensWhileTheLastOneClosesWaits() async throws {
+        let first = try await fixture.openWithItems()
+        try await first.insert(1)
+        await first.close()
+        let path = fixture.path
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for opener in 0..<4 {
+                group.addTask {
+                    for round in 0..<100 {
+                        let database = try await Database.open(url: "sqlite:\(path)")
+                        // What is written is folded into the file by whoever closes last.
+                        try await database.insert(2 + opener * 1000 + round)
+                        await database.close()
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
     @Test func aFileThatIsNoDatabaseIsCorrupt() async throws {
         try Data(repeating: 0x58, count: 8192).write(to: URL(fileURLWithPath: fixture.path))
         #expect(await failure { _ = try await fixture.open() } == .corrupt)

@@ -34,7 +34,20 @@ final class SQLiteConnection: Session {
                 guard let limit = context?.assumingMemoryBound(to: Int64.self).pointee else { return 0 }
                 return limit != .max && monotonicNanoseconds() > limit ? 1 : 0
             }, interruptAt)
-        try script(Self.settings + (readOnly ? "PRAGMA query_only = ON;" : ""))
+        try settle(readOnly, within: options.busyTimeout)
+    }
+
+    /// The last process that closes a database takes its log away, and whoever opens it at that moment is told "locked" at once:
+    /// SQLite does not ask the busy handler there.
+    private func settle(_ readOnly: Bool, within patience: Duration) throws {
+        let end = ContinuousClock.now.advanced(by: patience)
+        while true {
+            do {
+                return try script(Self.settings + (readOnly ? "PRAGMA query_only = ON;" : ""))
+            } catch let error as SQLError where error.kind == .busy && ContinuousClock.now < end {
+                usleep(2000)
+            }
+        }
     }
 
     deinit {
