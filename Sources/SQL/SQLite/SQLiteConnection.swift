@@ -45,6 +45,7 @@ final class SQLiteConnection: Session {
             do {
                 return try script(Self.settings + (readOnly ? "PRAGMA query_only = ON;" : ""))
             } catch let error as SQLError where error.kind == .busy && ContinuousClock.now < end {
+                // SQLite tells nobody when a lock goes. The thread is this connection's own.
                 usleep(2000)
             }
         }
