@@ -151,7 +151,7 @@ def judge(shape, results, verdicts):
             verdicts.line(f"{name}, p50", f"{value:.2f}x the floor", value <= bound, f"at most {bound}x")
         elif other in PROGRAMS:
             value = figure(peer, "rate") / figure(other, "rate")
-            verdicts.line(f"{name}, calls/s", f"{value:.2f}x {other}", value >= bound, f"at least {bound}x")
+            verdicts.line(f"{name} against {other}", f"{value:.2f}x the calls/s", value >= bound, f"at least {bound}x")
 
 
 def shares(peer, medians):
