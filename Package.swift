@@ -171,9 +171,12 @@ let package = Package(
         // Contract tests of an implementation of the wire, ours or another's, as a child process.
         module(
             "ContractHarness",
-            ["RPCCore", "RPCTransport", "RPCClient", "WireCore", "DevelopmentCA", protobuf, nioCore, nioPosix, nioSSL, nioTLS, x509, asn1, crypto]),
+            [
+                "Supervision", "RPCCore", "RPCTransport", "RPCClient", "WireCore", "DevelopmentCA", protobuf, nioCore, nioPosix, nioSSL,
+                nioTLS, x509, asn1, crypto,
+            ]),
         // Starts, watches and restarts processes: a state value, and the driver that spawns.
-        module("Supervision", []),
+        module("Supervision", ["CLinux"]),
         .executableTarget(
             name: "lockstep",
             dependencies: [

@@ -1,12 +1,16 @@
 #ifndef LOCKSTEP_CLINUX_SHIM_H
 #define LOCKSTEP_CLINUX_SHIM_H
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What follows exists because Swift does not see functions with a variable number of arguments. */
+/* What follows exists because Swift does not see functions with a variable number of arguments, nor those of GNU alone. */
+
+/* pipe2(2) with O_CLOEXEC: no process that another thread starts at this moment inherits an end. 0 on success. */
+static inline int lockstep_pipe(int ends[2]) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }
 
 /* Whether the kernel may dump this process, and whether others of its user may look into it. 0 on success. */
 static inline int lockstep_set_dumpable(int value) { return prctl(PR_SET_DUMPABLE, value, 0, 0, 0); }

@@ -1,4 +1,5 @@
-import Glibc
+internal import CLinux
+internal import Glibc
 
 /// What to run.
 package struct ChildSpecification: Sendable {
@@ -22,43 +23,37 @@ package struct SpawnError: Error, Sendable, Hashable, CustomStringConvertible {
 }
 
 /// A process of ours, in a process group of its own: signals of the terminal reach it through us alone.
-struct ChildProcess {
-    let pid: pid_t
-    /// The reading end of its standard output and error.
-    let output: Int32
+///
+/// Many may be started at once, by threads that know nothing of one another: none of them holds another one's pipes open.
+package struct ChildProcess: Sendable {
+    package let pid: Int32
+    /// The reading end of its standard output, and of its standard error unless that is apart.
+    package let output: Int32
+    /// The reading end of its standard error, where that is apart.
+    package let errors: Int32?
     /// The writing end of its standard input. It closes when this process ends, however it ends: whoever reads sees it.
-    let lifeline: Int32
+    package let lifeline: Int32
 
-    init(_ specification: ChildSpecification) throws(SpawnError) {
-        let input = try Self.pipe()
-        let output: (read: Int32, write: Int32)
-        do {
-            output = try Self.pipe()
+    /// - Parameter keepsErrorsApart: Whether standard error has a pipe of its own.
+    package init(_ specification: ChildSpecification, keepsErrorsApart: Bool = false) throws(SpawnError) {
+        var pipes: [(read: Int32, write: Int32)] = []
+        do throws(SpawnError) {
+            for _ in 0..<(keepsErrorsApart ? 3 : 2) { pipes.append(try Self.pipe()) }
+            let (input, output, errors) = (pipes[0], pipes[1], pipes[pipes.count - 1])
+            pid = try Self.spawn(specification, input: input.read, output: output.write, errors: errors.write)
+            (lifeline, self.output, self.errors) = (input.write, output.read, keepsErrorsApart ? errors.read : nil)
+            for end in [input.read] + pipes.dropFirst().map(\.write) { close(end) }
         } catch {
-            close(input.read)
-            close(input.write)
+            for end in pipes.flatMap({ [$0.read, $0.write] }) { close(end) }
             throw error
         }
-        defer {
-            close(input.read)
-            close(output.write)
-        }
-        do {
-            pid = try Self.spawn(specification, input: input.read, output: output.write)
-        } catch {
-            close(input.write)
-            close(output.read)
-            throw error
-        }
-        self.output = output.read
-        self.lifeline = input.write
     }
 
     /// Sends a signal to the process and what it has started.
-    func signal(_ number: Int32) { kill(-pid, number) }
+    package func signal(_ number: Int32) { kill(-pid, number) }
 
     /// Waits for the end. Once, on a thread that may wait.
-    static func wait(for pid: pid_t) -> Termination {
+    package static func wait(for pid: Int32) -> Termination {
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0 {
             guard errno == EINTR else { return .exited(-1) }
@@ -69,19 +64,20 @@ struct ChildProcess {
 
     private static func pipe() throws(SpawnError) -> (read: Int32, write: Int32) {
         var ends: [Int32] = [0, 0]
-        guard Glibc.pipe(&ends) == 0 else { throw SpawnError(description: "no pipe: \(text(errno))") }
-        // No child may hold another one's pipe open.
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        // No child may hold another one's pipe open, not even one that is started at this moment.
+        guard lockstep_pipe(&ends) == 0 else { throw SpawnError(description: "no pipe: \(text(errno))") }
         return (ends[0], ends[1])
     }
 
-    private static func spawn(_ child: ChildSpecification, input: Int32, output: Int32) throws(SpawnError) -> pid_t {
+    private static func spawn(
+        _ child: ChildSpecification, input: Int32, output: Int32, errors: Int32
+    ) throws(SpawnError) -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
         posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
-        posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO)
+        posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO)
         var attributes = Self.attributes()
         defer { posix_spawnattr_destroy(&attributes) }
         var arguments = ([child.program] + child.arguments).map { strdup($0) } + [nil]

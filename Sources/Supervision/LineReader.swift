@@ -1,7 +1,7 @@
 import Glibc
 
 /// Cuts what a process writes into lines.
-struct LineReader {
+package struct LineReader {
     /// Bytes of the longest line; a longer one is cut.
     static let maximumLine = 64 * 1024
     private static let chunk = 16 * 1024
@@ -9,7 +9,7 @@ struct LineReader {
     private var rest: [UInt8] = []
 
     /// Reads until the other end closes and gives each line, without its line feed, to `take`. Closes the descriptor.
-    static func read(_ descriptor: Int32, _ take: ([UInt8]) -> Void) {
+    package static func read(_ descriptor: Int32, _ take: ([UInt8]) -> Void) {
         var reader = LineReader()
         var buffer = [UInt8](repeating: 0, count: chunk)
         while true {

@@ -1,10 +1,46 @@
 #!/usr/bin/env bash
 # Runs the tests, shows each suite and each failure as it comes, and ends with what failed and why: who reads only the end of a log
-# reads what matters. Everything the tests print goes to LOG.
+# reads what matters. Everything the tests print goes to LOG. Tests that stand still are ended, with their name and their threads.
 #   test.sh LOG swift test ...
 set -uo pipefail
 log=$1; shift
 mkdir -p "$(dirname "$log")"
+: > "$log"
+# Seconds without a word after which tests count as standing still: many times what the slowest takes on a busy machine.
+patience=${LOCKSTEP_TEST_PATIENCE:-900}
+threads=$(dirname "$log")/threads.txt
+rm -f "$threads"
+
+descendants() {
+  local child
+  for child in $(pgrep -P "$1"); do
+    echo "$child"
+    descendants "$child"
+  done
+}
+
+# The program with the tests alone is ended: `swift test` then writes what it held back, which names the test.
+watch_over() {
+  local pid
+  while sleep 5; do
+    [ $(($(date +%s) - $(stat -c %Y "$log"))) -gt "$patience" ] || continue
+    for pid in $(descendants "$1"); do
+      grep -qa '\.xctest' "/proc/$pid/cmdline" 2> /dev/null && [ "$(cat "/proc/$pid/comm")" != swift-test ] || continue
+      echo "No word for $patience s: the tests stand still and are ended. Their threads are in $threads." | tee -a "$log"
+      if command -v gdb > /dev/null; then
+        gdb -p "$pid" -batch -ex 'thread apply all bt 40'
+      elif command -v lldb > /dev/null; then
+        lldb --batch -p "$pid" -o 'thread backtrace all'
+      fi > "$threads" 2> /dev/null
+      kill -KILL "$pid"
+      return
+    done
+  done
+}
+
+watch_over $$ &
+watcher=$!
+trap 'kill "$watcher" 2> /dev/null' EXIT
 # Single tests that start or pass are in the log alone: they are thousands.
 "$@" 2>&1 | tee "$log" | grep --line-buffered -avE '^(◇ Test|✔ Test [^r]|✔ Test r[^u])'
 status=${PIPESTATUS[0]}
@@ -24,6 +60,8 @@ awk '/^(◇|✔|✘) (Test|Suite|Passing)/ { shown = 0 }
 if ! grep -aqE '^(✔|✘) Test run with ' "$log"; then
   echo "The run did not come to its end. Its last lines:"
   tail -n 20 "$log"
+  # Waits of the tests' own are in no thread: these are the others'.
+  [ -s "$threads" ] && { echo "Where its threads stood, in short:"; grep -aE '^Thread|/(Sources|services|Tests)/' "$threads" | head -n 120; }
 fi
 echo "Again, one suite alone: make test FILTER=NAME"
 exit "$status"

@@ -32,9 +32,14 @@ final class RawConnection: Sendable {
         self.isSilent = isSilent
     }
 
+    /// How long the other end may read nothing, or leave a handshake undone, where a case says nothing of it.
+    private static let patience: Duration = .seconds(60)
+
     func send(_ bytes: [UInt8]) async throws {
         do {
-            try await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get()
+            try await within(Self.patience, orFail: StepFailure("the peer reads nothing for \(Self.patience)")) { [channel] in
+                try await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get()
+            }
         } catch {
             throw StepFailure("sending failed: \(error)")
         }
@@ -58,7 +63,7 @@ final class RawConnection: Sendable {
 
     /// What the other end has shown, DER, once the handshake is done.
     func certificate() async -> [UInt8]? {
-        await settled.wait()
+        try? await within(Self.patience, orFail: StepFailure("no handshake")) { [settled] in await settled.wait() }
         let channel = channel
         let bytes = try? await channel.eventLoop.submit {
             try channel.pipeline.syncOperations.nioSSL_peerCertificate()?.toDERBytes()

@@ -18,7 +18,9 @@ extension CaseRun {
             guard let started = calls[label] else { throw CaseError("no call was started as \(label)") }
             let (limit, expected) = (try limit(&fields), fields.value("expect"))
             let verify = fields.value("verify") != .bool(false)
-            let result = try await Self.value(of: started.task, within: limit)
+            let result = try await within(limit, orFail: StepFailure("the call has no result within \(limit)")) {
+                try await started.task.value
+            }
             try check(result, started.command, expected, verify)
         case "cancel":
             let label = try fields.string("cancel") ?? ""
@@ -77,21 +79,6 @@ extension CaseRun {
             throw StepFailure("the peer answers `call` with something else")
         }
         return result
-    }
-
-    private static func value(
-        of task: Task<ConformanceCallResult, any Error>, within limit: Duration
-    ) async throws -> ConformanceCallResult {
-        try await withThrowingTaskGroup(of: ConformanceCallResult.self) { group in
-            group.addTask { try await task.value }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                throw StepFailure("the call has no result within \(limit)")
-            }
-            defer { group.cancelAll() }
-            guard let first = try await group.next() else { throw StepFailure("the call has no result") }
-            return first
-        }
     }
 
     // MARK: What the case says

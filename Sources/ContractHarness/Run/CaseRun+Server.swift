@@ -16,22 +16,10 @@ extension CaseRun {
             _ = fields.value("await_drain")
             let limit = try limit(&fields)
             guard let drain else { throw CaseError("\(testCase.name): nothing drains") }
-            try await Self.wait(for: drain, within: limit)
+            try await within(limit, orFail: StepFailure("the server has not drained within \(limit)")) { try await drain.value }
         default:
             _ = fields.value("alive")
             try await checkAlive()
-        }
-    }
-
-    private static func wait(for drain: Task<Void, any Error>, within limit: Duration) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await drain.value }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                throw StepFailure("the server has not drained within \(limit)")
-            }
-            defer { group.cancelAll() }
-            try await group.next()
         }
     }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Supervision
 import Synchronization
 
 /// A way to give commands to an implementation.
@@ -43,11 +44,13 @@ struct LocalPeer: PeerLink {
     func send(
         _ body: ConformanceCommand.OneOf_Body, id: UInt64, within limit: Duration
     ) async throws -> ConformanceReply.OneOf_Body {
-        let reply = await core.reply(
-            .with {
-                $0.id = id
-                $0.body = body
-            })
+        let command = ConformanceCommand.with {
+            $0.id = id
+            $0.body = body
+        }
+        let reply = try await within(limit, orFail: StepFailure("the reference does not answer `\(body.name)` within \(limit)")) {
+            await core.reply(command)
+        }
         guard let body = reply.body else { throw StepFailure("an empty reply") }
         if case .failure(let text) = body { throw StepFailure("the reference: \(text)") }
         return body
@@ -57,6 +60,8 @@ struct LocalPeer: PeerLink {
 }
 
 /// An implementation under test: a child process that speaks PROTOCOL.md.
+///
+/// Nothing here waits for a process on a thread of the cooperative pool: peers end beside others that are to go on.
 final class ChildPeer: PeerLink {
     private typealias Waiting = CheckedContinuation<Result<ConformanceReply.OneOf_Body, StepFailure>, Never>
 
@@ -64,18 +69,20 @@ final class ChildPeer: PeerLink {
         var waiting: [UInt64: Waiting] = [:]
         var end: String?
         var log: [String] = []
+        var isClosed = false
+        var hasEnded = false
+        var waitingForEnd: [CheckedContinuation<Void, Never>] = []
     }
 
-    private let process = Process()
+    private let process: ChildProcess
     private let pipe: MessagePipe
-    private let input = Pipe()
-    private let output = Pipe()
-    private let errors = Pipe()
     private let state = Mutex(State())
     private let writes = DispatchQueue(label: "contract.commands")
     private static let logLines = 200
+    /// How long a process may take to end once its standard input has.
+    private static let grace: Duration = .seconds(2)
 
-    var pid: Int32? { process.processIdentifier }
+    var pid: Int32? { process.pid }
 
     /// What it wrote on standard error, the last lines.
     var log: [String] { state.withLock { $0.log } }
@@ -84,19 +91,24 @@ final class ChildPeer: PeerLink {
     init(command: String, echoesLog: Bool) throws(StepFailure) {
         // A child that ends must not end the harness that writes to it.
         signal(SIGPIPE, SIG_IGN)
-        pipe = MessagePipe(
-            input: output.fileHandleForReading.fileDescriptor, output: input.fileHandleForWriting.fileDescriptor)
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = ["-c", "exec env \(command)"]
-        (process.standardInput, process.standardOutput, process.standardError) = (input, output, errors)
-        do {
-            try process.run()
+        let shell = ChildSpecification(
+            name: "peer", program: "/bin/sh", arguments: ["-c", "exec env \(command)"],
+            environment: ProcessInfo.processInfo.environment)
+        do throws(SpawnError) {
+            process = try ChildProcess(shell, keepsErrorsApart: true)
         } catch {
-            throw StepFailure("`\(command)` does not start: \(error.localizedDescription)")
+            throw StepFailure("`\(command)` does not start: \(error)")
+        }
+        pipe = MessagePipe(input: process.output, output: process.lifeline)
+        Thread.detachNewThread { [self] in
+            _ = ChildProcess.wait(for: process.pid)
+            hasEnded()
         }
         Task { [self] in await listen(command) }
         keepLog(echoes: echoesLog)
     }
+
+    deinit { close(process.output) }
 
     func send(
         _ body: ConformanceCommand.OneOf_Body, id: UInt64, within limit: Duration
@@ -153,33 +165,55 @@ final class ChildPeer: PeerLink {
     }
 
     private func keepLog(echoes: Bool) {
-        let handle = errors.fileHandleForReading
-        let thread = Thread { [weak self] in
-            while true {
-                let data = handle.availableData
-                guard !data.isEmpty else { return }
-                if echoes { FileHandle.standardError.write(data) }
-                let lines = String(decoding: data, as: UTF8.self).split(separator: "\n").map(String.init)
-                self?.state.withLock { $0.log = Array(($0.log + lines).suffix(Self.logLines)) }
+        guard let errors = process.errors else { return }
+        Thread.detachNewThread { [weak self] in
+            LineReader.read(errors) { line in
+                if echoes { FileHandle.standardError.write(Data(line + [UInt8(ascii: "\n")])) }
+                self?.state.withLock { $0.log = Array(($0.log + [String(decoding: line, as: UTF8.self)]).suffix(Self.logLines)) }
             }
         }
-        thread.name = "peer's log"
-        thread.start()
     }
 
     /// Ends the child: politely, then not.
     func end() async {
-        try? input.fileHandleForWriting.close()
-        for _ in 0..<100 where process.isRunning { try? await Task.sleep(for: .milliseconds(20)) }
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-        process.waitUntilExit()
+        let isFirst = state.withLock { state in
+            defer { state.isClosed = true }
+            return !state.isClosed
+        }
+        guard isFirst else { return }
+        // After what is still to be written; a child that reads nothing does not keep its own end from coming.
+        writes.async { [process] in close(process.lifeline) }
+        let killer = Task { [process] in
+            guard (try? await Task.sleep(for: Self.grace)) != nil else { return }
+            process.signal(SIGKILL)
+        }
+        await whenEnded()
+        killer.cancel()
     }
 
-    /// Whether the process still runs.
-    var isRunning: Bool { process.isRunning }
+    private func hasEnded() {
+        let waiting = state.withLock { state in
+            state.hasEnded = true
+            defer { state.waitingForEnd = [] }
+            return state.waitingForEnd
+        }
+        for continuation in waiting { continuation.resume() }
+    }
+
+    /// Whoever waits is cancelled or not: the process is to be gone.
+    private func whenEnded() async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                if !state.hasEnded { state.waitingForEnd.append(continuation) }
+                return state.hasEnded
+            }
+            if isOver { continuation.resume() }
+        }
+    }
 }
 
 extension ConformanceCommand.OneOf_Body {
+    /// As control.proto says it.
     fileprivate var name: String {
         switch self {
         case .describe: "describe"

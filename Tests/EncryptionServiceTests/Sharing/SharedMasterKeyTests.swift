@@ -40,9 +40,12 @@ import Testing
             let others = try watcher.meet(holding: .max / 2, forgetting: []).others
             return others.filter { $0.holds < a.keyring.generation }.map(\.beat)
         }
-        // The other one has all there is.
-        try await until { try beats().count == 1 }
-        let before = try beats()
+        // The other one has all there is, or is about to say so: then it is here too, and is gone a moment later.
+        var before: [Int64] = []
+        try await until {
+            before = try beats()
+            return before.count == 1
+        }
         // It looks again and again, and says no more that it lives.
         let attempts = line.attempts
         try await until { line.attempts > attempts + 2 }
