@@ -1,13 +1,16 @@
+import Dispatch
 import Glibc
 package import RPCCore
+import Synchronization
 
 /// Threads for SYNC work that is too long for an event loop, behind a bounded queue.
 ///
 /// Its threads give way to event loops as `Scheduling` says. A job that is refused never waits; one that waits is
 /// either run, or given up with a reason, exactly once.
 ///
-/// `@unchecked Sendable`: the queue and the flag are touched only with `lock` held.
-package final class CPUPool: @unchecked Sendable {
+/// A worker that finds nothing counts itself among the sleepers before it lies down, and whoever brings a job wakes one of them:
+/// a wake-up that comes first is kept. Conditions of glibc before 2.41 lose some where several threads wait (its bug 25847).
+package final class CPUPool: Sendable {
     /// What a job is called back with.
     package enum Turn {
         /// A worker is here: run now.
@@ -26,13 +29,17 @@ package final class CPUPool: @unchecked Sendable {
     /// Jobs that may wait, unless said otherwise.
     package static let defaultCapacity = 256
 
-    private let lock: UnsafeMutablePointer<pthread_mutex_t>
-    private let condition: UnsafeMutablePointer<pthread_cond_t>
-    private var queue: CPUQueue<Work>
-    private var isStopped = false
-    /// Time that all workers have worked, together.
-    private var busy = Duration.zero
-    private var threads: [pthread_t] = []
+    private struct State {
+        var queue: CPUQueue<Work>
+        var isStopped = false
+        var sleepers = 0
+        /// Time that all workers have worked, together.
+        var busy = Duration.zero
+        var threads: [pthread_t] = []
+    }
+
+    private let state: Mutex<State>
+    private let wakeUps = DispatchSemaphore(value: 0)
     private let scheduling: Scheduling
 
     /// - Parameters:
@@ -41,45 +48,34 @@ package final class CPUPool: @unchecked Sendable {
     package init(
         workers: Int? = nil, capacity: Int = CPUPool.defaultCapacity, scheduling: Scheduling = .standard
     ) {
-        self.queue = CPUQueue(QueuePolicy(capacity: capacity, workers: workers ?? Self.cores))
+        state = Mutex(State(queue: CPUQueue(QueuePolicy(capacity: capacity, workers: workers ?? Self.cores))))
         self.scheduling = scheduling
-        lock = .allocate(capacity: 1)
-        condition = .allocate(capacity: 1)
-        pthread_mutex_init(lock, nil)
-        pthread_cond_init(condition, nil)
-    }
-
-    deinit {
-        pthread_cond_destroy(condition)
-        pthread_mutex_destroy(lock)
-        condition.deallocate()
-        lock.deallocate()
     }
 
     package static var cores: Int { max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1) }
 
     /// Jobs that wait.
-    package var waiting: Int { withLock { queue.waiting } }
+    package var waiting: Int { state.withLock { $0.queue.waiting } }
     package var report: PoolReport {
-        withLock {
+        state.withLock { state in
             PoolReport(
-                workers: queue.policy.workers, running: queue.runningCount, waitingRoutine: queue.waiting(.routine),
-                waitingEmergency: queue.waiting(.emergency), capacity: queue.policy.capacity,
-                busy: busy)
+                workers: state.queue.policy.workers, running: state.queue.runningCount,
+                waitingRoutine: state.queue.waiting(.routine), waitingEmergency: state.queue.waiting(.emergency),
+                capacity: state.queue.policy.capacity, busy: state.busy)
         }
     }
 
     /// The job has neither begun nor been given up.
-    func isWaiting(_ id: UInt64) -> Bool { withLock { queue.isWaiting(id) } }
+    func isWaiting(_ id: UInt64) -> Bool { state.withLock { $0.queue.isWaiting(id) } }
 
     /// Starts the workers; a second time does nothing.
     ///
     /// - Throws: `HostingError` when the system gives no thread at all.
     package func start() throws(HostingError) {
-        let isRunning = withLock {
-            guard threads.isEmpty, !isStopped else { return true }
-            for _ in 0..<queue.policy.workers { spawn() }
-            return !threads.isEmpty
+        let isRunning = state.withLock { state in
+            guard state.threads.isEmpty, !state.isStopped else { return true }
+            state.threads = (0..<state.queue.policy.workers).compactMap { _ in spawn() }
+            return !state.threads.isEmpty
         }
         guard isRunning else { throw HostingError("The system gives no thread for the CPU pool.") }
     }
@@ -90,37 +86,35 @@ package final class CPUPool: @unchecked Sendable {
     package func add(
         method: UInt32, lane: Lane, deadline: Deadline, now: MonotonicInstant = .now, _ work: @escaping Work
     ) throws(Refusal) -> UInt64 {
-        let outcome = withLock { () -> Result<UInt64, Refusal> in
-            guard !isStopped else { return .failure(.full(retryAfter: .seconds(1))) }
-            do throws(Refusal) {
-                let id = try queue.add(work, method: method, lane: lane, deadline: deadline, now: now)
-                pthread_cond_signal(condition)
-                return .success(id)
-            } catch {
-                return .failure(error)
-            }
+        let (id, wakes) = try state.withLock { state throws(Refusal) in
+            guard !state.isStopped else { throw .full(retryAfter: .seconds(1)) }
+            let id = try state.queue.add(work, method: method, lane: lane, deadline: deadline, now: now)
+            guard state.sleepers > 0 else { return (id, false) }
+            state.sleepers -= 1
+            return (id, true)
         }
-        return try outcome.get()
+        if wakes { wakeUps.signal() }
+        return id
     }
 
     /// Takes a waiting job out; false when it runs already or has been given up. A removed job is not called back.
-    package func remove(_ id: UInt64) -> Bool { withLock { queue.remove(id) } != nil }
+    package func remove(_ id: UInt64) -> Bool { state.withLock { $0.queue.remove(id) } != nil }
 
     /// Gives up what waits, lets what runs end, and waits for the threads.
     package func stop() {
-        let (left, threads) = withLock {
-            isStopped = true
-            pthread_cond_broadcast(condition)
-            defer { self.threads = [] }
-            return (queue.removeAll(), self.threads)
+        let (left, threads, sleepers) = state.withLock { state in
+            state.isStopped = true
+            defer { (state.threads, state.sleepers) = ([], 0) }
+            return (state.queue.removeAll(), state.threads, state.sleepers)
         }
+        for _ in 0..<sleepers { wakeUps.signal() }
         for job in left { job.payload(.stopped) }
         for thread in threads { pthread_join(thread, nil) }
     }
 
     // MARK: Workers
 
-    private func spawn() {
+    private func spawn() -> pthread_t? {
         var thread = pthread_t()
         let own = Unmanaged.passRetained(self)
         let failure = pthread_create(
@@ -130,7 +124,11 @@ package final class CPUPool: @unchecked Sendable {
                 Unmanaged<CPUPool>.fromOpaque(argument).takeRetainedValue().work()
                 return nil
             }, own.toOpaque())
-        if failure == 0 { threads.append(thread) } else { own.release() }
+        guard failure == 0 else {
+            own.release()
+            return nil
+        }
+        return thread
     }
 
     private func work() {
@@ -139,12 +137,15 @@ package final class CPUPool: @unchecked Sendable {
     }
 
     private func waitForTurn() -> CPUQueue<Work>.Next? {
-        withLock {
-            while !isStopped {
-                if let next = queue.next(now: .now) { return next }
-                pthread_cond_wait(condition, lock)
+        while true {
+            let (next, isOver) = state.withLock { state -> (CPUQueue<Work>.Next?, Bool) in
+                guard !state.isStopped else { return (nil, true) }
+                let next = state.queue.next(now: .now)
+                if next == nil { state.sleepers += 1 }
+                return (next, false)
             }
-            return nil
+            if next != nil || isOver { return next }
+            wakeUps.wait()
         }
     }
 
@@ -156,16 +157,10 @@ package final class CPUPool: @unchecked Sendable {
             let start = MonotonicInstant.now
             job.payload(.run)
             let end = MonotonicInstant.now
-            withLock {
-                busy += start.duration(to: end)
-                queue.finish(job.id, now: end)
+            state.withLock { state in
+                state.busy += start.duration(to: end)
+                state.queue.finish(job.id, now: end)
             }
         }
-    }
-
-    private func withLock<Value>(_ body: () -> Value) -> Value {
-        pthread_mutex_lock(lock)
-        defer { pthread_mutex_unlock(lock) }
-        return body()
     }
 }

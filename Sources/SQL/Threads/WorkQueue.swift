@@ -1,69 +1,65 @@
-private import Glibc
+private import Dispatch
+private import Synchronization
 
 /// A bounded queue between tasks, which never wait in it, and the database's threads, which do.
-// Unchecked: the elements are guarded by a POSIX mutex, because the threads that take from it wait on a condition,
-// which Synchronization does not offer.
-final class WorkQueue: @unchecked Sendable {
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+///
+/// A thread that finds nothing counts itself among the sleepers before it lies down, and whoever brings work wakes one of them:
+/// a wake-up that comes first is kept. Conditions of glibc before 2.41 lose some where several threads wait (its bug 25847).
+final class WorkQueue: Sendable {
+    private struct State {
+        var waiting: [any Work] = []
+        var sleepers = 0
+        var isClosed = false
+    }
+
     private let limit: Int
-    private var waiting: [any Work] = []
-    private var isClosed = false
+    private let state = Mutex(State())
+    private let wakeUps = DispatchSemaphore(value: 0)
 
-    init(limit: Int) {
-        self.limit = limit
-        pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
-    }
-
-    deinit {
-        pthread_cond_destroy(condition)
-        pthread_mutex_destroy(mutex)
-        condition.deallocate()
-        mutex.deallocate()
-    }
+    init(limit: Int) { self.limit = limit }
 
     /// Work that waits.
-    var count: Int { locked { waiting.count } }
+    var count: Int { state.withLock { $0.waiting.count } }
 
     /// Adds work, or says why not.
     func offer(_ work: any Work) -> SQLError? {
-        locked {
-            if isClosed { return .closed }
-            if waiting.count >= limit { waiting.removeAll(where: \.isSettled) }
-            if waiting.count >= limit {
-                return SQLError(.refused, "the database queue is full (\(limit) waiting)")
+        let (refusal, wakes) = state.withLock { state -> (SQLError?, Bool) in
+            if state.isClosed { return (.closed, false) }
+            if state.waiting.count >= limit { state.waiting.removeAll(where: \.isSettled) }
+            if state.waiting.count >= limit {
+                return (SQLError(.refused, "the database queue is full (\(limit) waiting)"), false)
             }
-            waiting.append(work)
-            pthread_cond_signal(condition)
-            return nil
+            state.waiting.append(work)
+            guard state.sleepers > 0 else { return (nil, false) }
+            state.sleepers -= 1
+            return (nil, true)
         }
+        if wakes { wakeUps.signal() }
+        return refusal
     }
 
     /// Waits for work and takes up to `count` pieces; nil when closed and empty.
     func take(upTo count: Int) -> [any Work]? {
-        locked {
-            while waiting.isEmpty && !isClosed {
-                pthread_cond_wait(condition, mutex)
+        while true {
+            let (batch, isOver) = state.withLock { state -> ([any Work], Bool) in
+                let batch = Array(state.waiting.prefix(count))
+                state.waiting.removeFirst(batch.count)
+                if batch.isEmpty, !state.isClosed { state.sleepers += 1 }
+                return (batch, batch.isEmpty && state.isClosed)
             }
-            guard !waiting.isEmpty else { return nil }
-            let batch = Array(waiting.prefix(count))
-            waiting.removeFirst(batch.count)
-            return batch
+            if isOver { return nil }
+            if !batch.isEmpty { return batch }
+            wakeUps.wait()
         }
     }
 
     /// Refuses new work; what waits is still taken.
     func close() {
-        locked {
-            isClosed = true
-            pthread_cond_broadcast(condition)
+        let sleepers = state.withLock { state in
+            state.isClosed = true
+            defer { state.sleepers = 0 }
+            return state.sleepers
         }
-    }
-
-    private func locked<T>(_ body: () -> T) -> T {
-        pthread_mutex_lock(mutex)
-        defer { pthread_mutex_unlock(mutex) }
-        return body()
+        for _ in 0..<sleepers { wakeUps.signal() }
     }
 }
