@@ -2,6 +2,7 @@
 #define LOCKSTEP_CLINUX_SHIM_H
 
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -11,6 +12,14 @@
 
 /* pipe2(2) with O_CLOEXEC: no process that another thread starts at this moment inherits an end. 0 on success. */
 static inline int lockstep_pipe(int ends[2]) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }
+
+/* Of glibc since 2.34, which declares it with _GNU_SOURCE. */
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
+
+/* Has the child that is started keep standard input, output and error alone. 0 on success. */
+static inline int lockstep_close_all_but_standard(posix_spawn_file_actions_t *actions) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, 3);
+}
 
 /* Whether the kernel may dump this process, and whether others of its user may look into it. 0 on success. */
 static inline int lockstep_set_dumpable(int value) { return prctl(PR_SET_DUMPABLE, value, 0, 0, 0); }

@@ -8,8 +8,13 @@ package struct ChildSpecification: Sendable {
     package let program: String
     package let arguments: [String]
     package let environment: [String: String]
+    /// Whether it gets what this process has open and has not said to close: a master key may come that way.
+    package let inheritsDescriptors: Bool
 
-    package init(name: String, program: String, arguments: [String] = [], environment: [String: String]) {
+    package init(
+        name: String, program: String, arguments: [String] = [], environment: [String: String], inheritsDescriptors: Bool = true
+    ) {
+        self.inheritsDescriptors = inheritsDescriptors
         self.name = name
         self.program = program
         self.arguments = arguments
@@ -78,6 +83,7 @@ package struct ChildProcess: Sendable {
         posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
         posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
         posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO)
+        if !child.inheritsDescriptors { _ = lockstep_close_all_but_standard(&actions) }
         var attributes = Self.attributes()
         defer { posix_spawnattr_destroy(&attributes) }
         var arguments = ([child.program] + child.arguments).map { strdup($0) } + [nil]

@@ -25,11 +25,9 @@ failed=0
 # The preloaded library's own dependence on the sanitizer is met by the test program alone.
 tests() {
   local log=$1; shift
-  env LOCKSTEP_SANITIZER="$kind" SWIFT_BACKTRACE=enable=no "${settings[@]}" ${preload:+LD_PRELOAD=$preload} \
-    swift test --sanitize="$kind" --scratch-path "$scratch" --skip-build --no-parallel "$@" 2>&1 | tee "$scratch/$log" || failed=1
-  grep -aqE '^(✔|✘) Test run with [1-9]' "$scratch/$log" && return
-  failed=1
-  echo "The tests did not run to their end: see $scratch/$log; FILTER is a part of a suite's or a test's name." >&2
+  LOCKSTEP_TEST_PATIENCE=${LOCKSTEP_TEST_PATIENCE:-1800} "$here/../Support/test.sh" "$scratch/$log" \
+    env LOCKSTEP_SANITIZER="$kind" SWIFT_BACKTRACE=enable=no "${settings[@]}" ${preload:+LD_PRELOAD=$preload} \
+    swift test --sanitize="$kind" --scratch-path "$scratch" --skip-build --no-parallel "$@" || failed=1
 }
 tests test.log "${select[@]}"
 [ -n "$filter" ] || tests walk.log --filter "$walk"

@@ -19,30 +19,42 @@ descendants() {
   done
 }
 
-# The program with the tests alone is ended: `swift test` then writes what it held back, which names the test.
+# Where each thread of a process stands. A debugger may stand still itself.
+stacks() {
+  if command -v gdb > /dev/null; then
+    timeout 300 gdb -p "$1" -batch -ex 'thread apply all bt 40'
+  elif command -v lldb > /dev/null; then
+    timeout 300 lldb --batch -p "$1" -o 'thread backtrace all'
+  fi > "$threads" 2> /dev/null
+}
+
+# The program with the tests is ended first: `swift test` then writes what it held back, which names the test. Looks are counted,
+# not the clock's time: a machine that slept is no reason.
 watch_over() {
-  local pid
-  while sleep 5; do
-    [ $(($(date +%s) - $(stat -c %Y "$log"))) -gt "$patience" ] || continue
+  local pid last="" now looks=0 limit=$((patience / 5))
+  while sleep 5 && kill -0 "$1" 2> /dev/null; do
+    now=$(stat -c %Y.%s "$log")
+    [ "$now" = "$last" ] || { last=$now looks=0; continue; }
+    looks=$((looks + 1))
+    [ "$looks" -ge "$limit" ] || continue
+    looks=0 limit=24
     for pid in $(descendants "$1"); do
-      grep -qa '\.xctest' "/proc/$pid/cmdline" 2> /dev/null && [ "$(cat "/proc/$pid/comm")" != swift-test ] || continue
+      case $(cat "/proc/$pid/comm" 2> /dev/null) in lockstepPackage*) ;; *) continue ;; esac
       echo "No word for $patience s: the tests stand still and are ended. Their threads are in $threads." | tee -a "$log"
-      if command -v gdb > /dev/null; then
-        gdb -p "$pid" -batch -ex 'thread apply all bt 40'
-      elif command -v lldb > /dev/null; then
-        lldb --batch -p "$pid" -o 'thread backtrace all'
-      fi > "$threads" 2> /dev/null
+      stacks "$pid"
       kill -KILL "$pid"
-      return
+      continue 2
     done
+    # It is gone, and something still holds up its end.
+    pkill -KILL -P "$1" swift-test
   done
 }
 
 watch_over $$ &
 watcher=$!
-trap 'kill "$watcher" 2> /dev/null' EXIT
+trap 'pkill -P "$watcher" 2> /dev/null; kill "$watcher" 2> /dev/null' EXIT
 # Single tests that start or pass are in the log alone: they are thousands.
-"$@" 2>&1 | tee "$log" | grep --line-buffered -avE '^(◇ Test|✔ Test [^r]|✔ Test r[^u])'
+"$@" 2>&1 | tee -a "$log" | grep --line-buffered -avE '^(◇ Test|✔ Test [^r]|✔ Test r[^u])'
 status=${PIPESTATUS[0]}
 if grep -aqE 'Test run with 0 tests' "$log" || { [ "$status" = 0 ] && ! grep -aqE '^(✔|✘) Test run with ' "$log"; }; then
   echo "No test ran: FILTER is a part of a suite's or a test's name, such as WireCoreTests." >&2

@@ -91,9 +91,10 @@ final class ChildPeer: PeerLink {
     init(command: String, echoesLog: Bool) throws(StepFailure) {
         // A child that ends must not end the harness that writes to it.
         signal(SIGPIPE, SIG_IGN)
+        // A socket that another process holds open does not close: what ends here is to end for the other end, too.
         let shell = ChildSpecification(
             name: "peer", program: "/bin/sh", arguments: ["-c", "exec env \(command)"],
-            environment: ProcessInfo.processInfo.environment)
+            environment: ProcessInfo.processInfo.environment, inheritsDescriptors: false)
         do throws(SpawnError) {
             process = try ChildProcess(shell, keepsErrorsApart: true)
         } catch {
@@ -120,6 +121,7 @@ final class ChildPeer: PeerLink {
         defer { timer.cancel() }
         let result = await withCheckedContinuation { continuation in
             let end = state.withLock { state -> String? in
+                if state.isClosed { return state.end ?? StepFailure.ended.description }
                 if state.end == nil { state.waiting[id] = continuation }
                 return state.end
             }
@@ -130,6 +132,8 @@ final class ChildPeer: PeerLink {
             }
             // A peer that reads no commands blocks the pipe, and nobody but the writer is to wait for that.
             writes.async { [self] in
+                // Its descriptor may be another one's since.
+                guard !state.withLock({ $0.isClosed }) else { return resolve(id, .failure(.ended)) }
                 do {
                     try pipe.send(command)
                 } catch {
@@ -210,6 +214,10 @@ final class ChildPeer: PeerLink {
             if isOver { continuation.resume() }
         }
     }
+}
+
+extension StepFailure {
+    fileprivate static let ended = StepFailure("the peer has been ended")
 }
 
 extension ConformanceCommand.OneOf_Body {

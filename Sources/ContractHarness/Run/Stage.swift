@@ -64,16 +64,21 @@ final class Stage: Sendable {
     func owner(_ testCase: ContractCase) -> String { "\(role.rawValue)-\(testCase.name)" }
 
     private func start(_ testCase: ContractCase) async throws -> RunningServer {
-        let link = try makeServer()
         var start = try ConformanceStartServer(json: testCase.server)
         start.credentials =
             testCase.rotates && role == .server
             ? try authority.ownCredentials("conformance", of: owner(testCase))
             : try authority.credentials("conformance")
-        guard case .serverReady(let ready) = try await link.send(.startServer(start)) else {
-            throw StepFailure("the peer answers `start_server` with something else")
+        let link = try makeServer()
+        do {
+            guard case .serverReady(let ready) = try await link.send(.startServer(start)) else {
+                throw StepFailure("the peer answers `start_server` with something else")
+            }
+            return RunningServer(link: link, ready: ready)
+        } catch {
+            await link.end()
+            throw error
         }
-        return RunningServer(link: link, ready: ready)
     }
 
     /// Ends the server that a case had alone, or one that has ended by itself.

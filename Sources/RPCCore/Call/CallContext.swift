@@ -24,6 +24,7 @@ package final class CallContext: Sendable {
     /// This call's part of its trace, where that is kept.
     package let span: (any CallSpan)?
     private let cancelled = Atomic(false)
+    private let acted = Atomic(false)
 
     package init(
         method: MethodDescriptor,
@@ -60,6 +61,10 @@ package final class CallContext: Sendable {
     }
 
     func cancel() { cancelled.store(true, ordering: .releasing) }
+
+    /// See `HandlerScope.act`.
+    func act() { acted.store(true, ordering: .relaxed) }
+    var hasActed: Bool { acted.load(ordering: .relaxed) }
 
     /// The end user, for methods that need one.
     ///

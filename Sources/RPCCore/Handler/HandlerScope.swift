@@ -1,37 +1,43 @@
-internal import Synchronization
-
 /// What code beneath an ASYNC handler may know of the call that it works for, without being handed its context: until when,
 /// and whether anything has been done for it that lasts.
 ///
 /// It travels with the task. A task that is to outlive the call is started with `outside`.
-package final class HandlerScope: Sendable {
+package struct HandlerScope: Sendable {
     @TaskLocal package static var current: HandlerScope?
 
-    /// Nil where the contract lets the work outlive its call (`on_cancel: DETACH`).
-    package let deadline: Deadline?
-    private let acted = Atomic(false)
+    private let context: CallContext
 
-    private init(deadline: Deadline?) { self.deadline = deadline }
+    /// Nil where the contract lets the work outlive its call (`on_cancel: DETACH`).
+    package var deadline: Deadline? { context.method.onCancel == .detach ? nil : context.deadline }
 
     /// Something may have changed outside of this task: a transaction was committed, another service or a provider asked.
-    package func act() { acted.store(true, ordering: .relaxed) }
+    package func act() { context.act() }
+
+    package init(_ context: CallContext) {
+        self.context = context
+        // What a stream has sent is out.
+        if context.method.kind.streams { context.act() }
+    }
 
     /// Runs a handler.
     ///
-    /// - Throws: what `body` throws; an error that says that nothing was done says so only where that is true of all that
-    ///   the handler did.
+    /// - Throws: what `body` throws, as `judged` has it.
     package nonisolated(nonsending) static func run(
         _ context: CallContext, _ body: nonisolated(nonsending) () async throws -> [UInt8]
     ) async throws -> [UInt8] {
-        let scope = HandlerScope(deadline: context.method.onCancel == .detach ? nil : context.deadline)
-        // What a stream has sent is out.
-        if context.method.kind.streams { scope.act() }
         do {
-            return try await $current.withValue(scope) { try await body() }
-        } catch var error as any ProcessedError where error.processed == .no && scope.acted.load(ordering: .relaxed) {
-            error.processed = .yes
-            throw error
+            return try await $current.withValue(HandlerScope(context), operation: body)
+        } catch {
+            throw judged(error, context)
         }
+    }
+
+    /// What a handler has thrown: an error that says that nothing was done says so only where that is true of all that the
+    /// handler did.
+    package static func judged(_ error: any Error, _ context: CallContext) -> any Error {
+        guard context.hasActed, var judged = error as? any ProcessedError, judged.processed == .no else { return error }
+        judged.processed = .yes
+        return judged
     }
 
     /// Runs what outlives the call that it was begun for, or serves several.

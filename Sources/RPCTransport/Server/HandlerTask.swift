@@ -31,22 +31,22 @@ final class HandlerTask: Sendable {
     func body() async {
         let result: Result<[UInt8], any Error>
         do {
-            result = .success(try await run())
+            result = .success(
+                try await HandlerScope.$current.withValue(
+                    HandlerScope(context), operation: context.span == nil ? answer : traced))
         } catch {
-            result = .failure(error)
+            result = .failure(HandlerScope.judged(error, context))
         }
         finish(.ended(result, started: started, ended: .now))
     }
 
-    /// In the call's place in its trace, where that is kept.
-    private func run() async throws -> [UInt8] {
-        try await HandlerScope.run(context) {
-            if let span = self.context.span { return try await span.run { try await self.handle() } }
-            return try await self.handle()
-        }
+    /// In the call's place in its trace. Apart, since what every call keeps while it runs is to fit a task's first piece of memory.
+    private nonisolated(nonsending) func traced() async throws -> [UInt8] {
+        guard let span = context.span else { return try await answer() }
+        return try await span.run { try await self.answer() }
     }
 
-    private func handle() async throws -> [UInt8] {
+    private nonisolated(nonsending) func answer() async throws -> [UInt8] {
         switch work {
         case .message(let run, let request): try await run(request, context)
         case .stream(let run, let parts): try await run(parts, context)

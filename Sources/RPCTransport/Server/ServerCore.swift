@@ -1,3 +1,4 @@
+import Dispatch
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -135,9 +136,14 @@ final class ServerCore: TrustObserver {
         Int64(clamping: WireDuration(options.drainGrace + Self.cutDelay).nanoseconds)
     }
 
-    /// Joining threads blocks, so a thread of its own does it.
+    /// Joining threads blocks, so a thread does it that may wait.
     private static func stop(_ pool: CPUPool) async {
-        try? await NIOThreadPool.singleton.runIfActive { pool.stop() }
+        await withCheckedContinuation { done in
+            DispatchQueue.global().async {
+                pool.stop()
+                done.resume()
+            }
+        }
     }
 
     // MARK: Listening

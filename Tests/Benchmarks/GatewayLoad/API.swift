@@ -63,6 +63,18 @@ struct API: Sendable {
     }
 }
 
+/// Tries again what is refused for now, when the refusal says; for what is to be there before anything is measured.
+func patiently<Value>(_ body: () async throws -> Value) async throws -> Value {
+    while true {
+        do {
+            return try await body()
+        } catch let refusal as Refusal {
+            guard let pause = refusal.retryAfter else { throw refusal }
+            try await Task.sleep(for: .seconds(pause))
+        }
+    }
+}
+
 /// A member of an answer: its text where it is text.
 struct JSONField: Decodable, Sendable {
     let text: String

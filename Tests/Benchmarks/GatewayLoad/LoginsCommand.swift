@@ -83,7 +83,7 @@ struct RefreshesCommand: AsyncParsableCommand {
         try await place.withAPI { api in
             let people = try await withThrowingTaskGroup(of: Person.self) { group in
                 for index in 0..<concurrent {
-                    group.addTask { try await Person(accounts.address(index), accounts.password, api) }
+                    group.addTask { try await patiently { try await Person(accounts.address(index), accounts.password, api) } }
                 }
                 return try await group.reduce(into: [Person]()) { $0.append($1) }
             }

@@ -11,12 +11,12 @@ extension EncryptionHandler {
     ) throws -> EncryptionBatchEncryptResponse {
         let sealer = try vault.sealer(request.keyName, .encrypt, version: request.keyVersion, caller: context.peer)
         let results = try results(request.items, .encrypt, request.keyName, sealer.version.number, context, \.hasError) { item in
-            EncryptionEncryptResult(
-                ItemLimits.checking(plaintext: item.plaintext, context: item.context).flatMap {
-                    attempt { () throws(EncryptionError) in
-                        try sealer.seal(item.plaintext, context: item.context)
-                    }
-                })
+            do throws(EncryptionError) {
+                try ItemLimits.check(plaintext: item.plaintext, context: item.context)
+                return EncryptionEncryptResult(try sealer.seal(item.plaintext, context: item.context))
+            } catch {
+                return .with { $0.error = EncryptionItemError(error) }
+            }
         }
         return .with { $0.results = results }
     }
@@ -26,16 +26,12 @@ extension EncryptionHandler {
     ) throws -> EncryptionBatchDecryptResponse {
         let opener = try vault.opener(request.keyName, .decrypt, caller: context.peer)
         let results = try results(request.items, .decrypt, request.keyName, 0, context, \.hasError) { item in
-            let opened = ItemLimits.checking(ciphertext: item.ciphertext, context: item.context).flatMap {
-                attempt { () throws(EncryptionError) in
-                    try opener.open(item.ciphertext, context: item.context)
-                }
-            }
-            return EncryptionDecryptResult.with {
-                switch opened {
-                case .success(let plaintext): $0.plaintext = plaintext
-                case .failure(let error): $0.error = EncryptionItemError(error)
-                }
+            do throws(EncryptionError) {
+                try ItemLimits.check(ciphertext: item.ciphertext, context: item.context)
+                let plaintext = try opener.open(item.ciphertext, context: item.context)
+                return EncryptionDecryptResult.with { $0.plaintext = plaintext }
+            } catch {
+                return .with { $0.error = EncryptionItemError(error) }
             }
         }
         return .with { $0.results = results }
@@ -46,12 +42,12 @@ extension EncryptionHandler {
     ) throws -> EncryptionBatchRewrapResponse {
         let rewrapper = try vault.rewrapper(request.keyName, caller: context.peer)
         let results = try results(request.items, .rewrap, request.keyName, 0, context, \.hasError) { item in
-            EncryptionEncryptResult(
-                ItemLimits.checking(ciphertext: item.ciphertext, context: item.context).flatMap {
-                    attempt { () throws(EncryptionError) in
-                        try rewrapper.rewrap(item.ciphertext, context: item.context)
-                    }
-                })
+            do throws(EncryptionError) {
+                try ItemLimits.check(ciphertext: item.ciphertext, context: item.context)
+                return EncryptionEncryptResult(try rewrapper.rewrap(item.ciphertext, context: item.context))
+            } catch {
+                return .with { $0.error = EncryptionItemError(error) }
+            }
         }
         return .with { $0.results = results }
     }
@@ -61,16 +57,15 @@ extension EncryptionHandler {
     ) throws -> EncryptionBatchMACResponse {
         let key = try vault.authenticator(request.keyName, .mac, version: request.keyVersion, caller: context.peer)
         let results = try results(request.items, .mac, request.keyName, key.version.number, context, \.hasError) { item in
-            let made = ItemLimits.checking(message: item.message).flatMap {
-                attempt { () throws(EncryptionError) in try key.mac(item.message) }
-            }
-            return EncryptionMACResult.with {
-                switch made {
-                case .success(let made):
+            do throws(EncryptionError) {
+                try ItemLimits.check(message: item.message)
+                let made = try key.mac(item.message)
+                return EncryptionMACResult.with {
                     $0.mac = Data(made.mac)
                     $0.keyVersion = made.version
-                case .failure(let error): $0.error = EncryptionItemError(error)
                 }
+            } catch {
+                return .with { $0.error = EncryptionItemError(error) }
             }
         }
         return .with { $0.results = results }
@@ -81,14 +76,12 @@ extension EncryptionHandler {
     ) throws -> EncryptionBatchVerifyMACResponse {
         let key = try vault.authenticator(request.keyName, .verifyMAC, caller: context.peer)
         let results = try results(request.items, .verifyMAC, request.keyName, 0, context, { !$0.valid }) { item in
-            let verified = ItemLimits.checking(message: item.message).flatMap {
-                attempt { () throws(EncryptionError) in try key.isValid(item.mac, for: item.message) }
-            }
-            return EncryptionVerifyMACResult.with {
-                switch verified {
-                case .success(let isValid): $0.valid = isValid
-                case .failure(let error): $0.error = EncryptionItemError(error)
-                }
+            do throws(EncryptionError) {
+                try ItemLimits.check(message: item.message)
+                let isValid = try key.isValid(item.mac, for: item.message)
+                return EncryptionVerifyMACResult.with { $0.valid = isValid }
+            } catch {
+                return .with { $0.error = EncryptionItemError(error) }
             }
         }
         return .with { $0.results = results }
@@ -112,43 +105,33 @@ extension EncryptionHandler {
         }
         return results
     }
-
-    private func attempt<Value>(
-        _ body: () throws(EncryptionError) -> Value
-    ) -> Result<Value, EncryptionError> {
-        do throws(EncryptionError) { return .success(try body()) } catch { return .failure(error) }
-    }
 }
 
 /// What the contract says of the fields of a single call, for the fields of an item: there it would fail the whole batch.
 private enum ItemLimits {
-    static func checking(plaintext: Data, context: Data) -> Result<Void, EncryptionError> {
-        check([("plaintext", plaintext, 1_048_576), ("context", context, 1024)])
+    static func check(plaintext: Data, context: Data) throws(EncryptionError) {
+        try check("plaintext", plaintext, 1_048_576)
+        try check("context", context, 1024)
     }
 
-    static func checking(ciphertext: Data, context: Data) -> Result<Void, EncryptionError> {
-        check([("ciphertext", ciphertext, 1_050_000), ("context", context, 1024)])
+    static func check(ciphertext: Data, context: Data) throws(EncryptionError) {
+        try check("ciphertext", ciphertext, 1_050_000)
+        try check("context", context, 1024)
     }
 
-    static func checking(message: Data) -> Result<Void, EncryptionError> { check([("message", message, 1_048_576)]) }
+    static func check(message: Data) throws(EncryptionError) { try check("message", message, 1_048_576) }
 
-    private static func check(_ fields: [(name: String, value: Data, maximum: Int)]) -> Result<Void, EncryptionError> {
-        for field in fields where field.value.count > field.maximum {
-            return .failure(.invalid(field: field.name, "It must be \(field.maximum) bytes at most."))
-        }
-        return .success(())
+    private static func check(_ name: StaticString, _ value: Data, _ maximum: Int) throws(EncryptionError) {
+        guard value.count > maximum else { return }
+        throw .invalid(field: "\(name)", "It must be \(maximum) bytes at most.")
     }
 }
 
 extension EncryptionEncryptResult {
-    fileprivate init(_ result: Result<Vault.Sealed, EncryptionError>) {
+    fileprivate init(_ sealed: Vault.Sealed) {
         self.init()
-        switch result {
-        case .success(let sealed):
-            ciphertext = sealed.ciphertext
-            keyVersion = sealed.version
-        case .failure(let error): self.error = EncryptionItemError(error)
-        }
+        ciphertext = sealed.ciphertext
+        keyVersion = sealed.version
     }
 }
 

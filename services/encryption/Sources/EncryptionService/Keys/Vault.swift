@@ -136,8 +136,8 @@ extension NamedKey {
     }
 }
 
-/// One version of one key, sealing.
-package struct Sealer {
+/// One version of one key, sealing. An object, since a batch hands it around for each item, and its parts are counted one by one.
+package final class Sealer: Sendable {
     fileprivate let key: NamedKey
     let version: KeyVersion
     fileprivate let secret: SymmetricKey
@@ -183,9 +183,11 @@ package struct Sealer {
 }
 
 /// All versions of a key that may still open.
-package struct Opener {
+package final class Opener: Sendable {
     fileprivate let key: NamedKey?
-    fileprivate let keeper: KeyringKeeper
+    private let keeper: KeyringKeeper
+
+    fileprivate init(key: NamedKey?, keeper: KeyringKeeper) { (self.key, self.keeper) = (key, keeper) }
 
     /// - Throws: `decryptionFailed`, whatever is wrong; `keyringStale` when there may be a version that is not known here.
     package func open(_ bytes: Data, context: Data) throws(EncryptionError) -> Data {
