@@ -52,7 +52,7 @@ watch_over() {
 
 watch_over $$ &
 watcher=$!
-trap 'pkill -P "$watcher" 2> /dev/null; kill "$watcher" 2> /dev/null' EXIT
+trap '{ kill "$watcher"; pkill -P "$watcher"; wait "$watcher"; } 2> /dev/null' EXIT
 # Single tests that start or pass are in the log alone: they are thousands.
 "$@" 2>&1 | tee -a "$log" | grep --line-buffered -avE '^(◇ Test|✔ Test [^r]|✔ Test r[^u])'
 status=${PIPESTATUS[0]}
