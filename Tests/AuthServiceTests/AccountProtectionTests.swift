@@ -10,8 +10,8 @@ import Testing
 
 @testable import AuthService
 
-/// What reviews found, each as it was found.
-@Suite(.everyEngine) struct ReviewTests {
+/// What a stolen session, a factor that was only begun, an address on its way out and a deletion may not do.
+@Suite(.everyEngine) struct AccountProtectionTests {
     @Test("NIST SP 800-63B-4 3.2.2, ASVS 6.1.1: a stolen session does not close the owner's app at sign-in")
     func aThiefClosesNoSignIn() async throws {
         let fixture = try await Fixture()

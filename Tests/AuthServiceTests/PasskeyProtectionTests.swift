@@ -9,8 +9,8 @@ import Testing
 
 @testable import AuthService
 
-/// Findings of a hostile review of passkeys.
-@Suite(.everyEngine) struct PasskeyReviewTests: PasskeySteps {
+/// What protects an account whose owner has passkeys: resets, binding, ceremonies that were refused, and what its owner is told.
+@Suite(.everyEngine) struct PasskeyProtectionTests: PasskeySteps {
     private let origin = Origin(address: "192.0.2.1", userAgent: "agent", requestID: "r")
 
     private func changePassword(_ person: PasskeyPerson, _ fixture: Fixture) async throws {
