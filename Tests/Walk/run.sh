@@ -4,8 +4,10 @@
 set -euo pipefail
 : "${STATE:=.lockstep}" "${BIN:=.build-release/release}" "${PYTHON:=python3}"
 here=$(cd "$(dirname "$0")" && pwd)
+# What `make demo` needs to find this system.
+again=""; [ "$STATE" = .lockstep ] || again=" STATE=$STATE"
 taken() {
-  echo "run: Lockstep is running already with this state ($STATE): use it (\`make demo\`), or stop it with Ctrl-C where it runs." >&2
+  echo "run: Lockstep is running already with this state ($STATE): use it (\`make demo$again\`), or stop it with Ctrl-C where it runs." >&2
   exit 1
 }
 # Before anything is built or touched. A system that `lockstep up` started holds the second one.
@@ -66,6 +68,6 @@ Lockstep is running at https://127.0.0.1:8443. Try it (another shell, this folde
   curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/email-verifications --json "{\"token\":\"\$(grep -h ^Token: \$mail | cut -c8- | tr -d '\r')\"}"
   curl --cacert $STATE/ca.pem https://127.0.0.1:8443/v1/sessions --json '{"email":"$somebody","password":"a long enough passphrase"}'
 
-Mail is in $STATE/outbox/*.eml. \`make demo\` walks again. Ctrl-C stops everything.
+Mail is in $STATE/outbox/*.eml. \`make demo$again\` walks again. Ctrl-C stops everything.
 END
 wait "$up"

@@ -38,7 +38,7 @@ class Walk:
         self.starting = starting
         authority = self.state / "ca.pem"
         if not authority.exists():
-            raise Failed(f"There is no {authority}: start the system with `make run`, or name its state with --state.")
+            raise Failed(f"There is no {authority}: start the system with `make run`, or name its state: `make demo STATE=folder`, or --state.")
         self.context = ssl.create_default_context(cafile=str(authority))
         self.address = f"ada-{secrets.token_hex(4)}@example.com"
         self.password = f"correct horse {secrets.token_hex(6)}"

@@ -8,7 +8,7 @@ extension Telemetry {
         let keepsTraces = try configuration[SharedKeys.spans]
         guard try configuration[SharedKeys.metrics(service)].address != nil || keepsTraces else { return nil }
         let tracer = keepsTraces ? CallTracer(LoggedTracer { logger.event($0) }) : nil
-        return Telemetry(tracer: tracer, logger: logger)
+        return Telemetry(service: service, tracer: tracer, logger: logger)
     }
 
     /// Begins to watch the event loops, and to answer Prometheus.

@@ -24,10 +24,11 @@ package final class Telemetry: Sendable {
     private let readers = Mutex<[@Sendable () -> Void]>([])
 
     /// - Parameters:
+    ///   - service: Whose process this is: what nobody lets it call is not shown before it calls. Nil shows all.
     ///   - contract: All services that the process may host or call.
     ///   - group: The event loops of its servers.
     package init(
-        contract: [ServiceDescriptor] = Contract.services, tracer: CallTracer? = nil, logger: Logger,
+        service: String? = nil, contract: [ServiceDescriptor] = Contract.services, tracer: CallTracer? = nil, logger: Logger,
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) {
         let registry = MetricsRegistry(domain: LabelDomain(contract: contract))
@@ -40,6 +41,10 @@ package final class Telemetry: Sendable {
         self.servers = servers
         self.holds = holds
         clients = ClientInstruments(methods, factory: registry)
+        if let service {
+            registry.announce(
+                [MetricCatalogue.clientDuration, MetricCatalogue.clientInFlight], of: methods.filter { $0.callers.contains(service) })
+        }
         process = ProcessMetrics(factory: registry)
         queues = QueueMetrics(factory: registry)
         loops = LoopWatch(
@@ -62,6 +67,7 @@ package final class Telemetry: Sendable {
     ///
     /// - Parameter methods: Those that it hosts.
     package func serves(_ methods: [MethodDescriptor], _ summary: @escaping @Sendable () -> ServerSummary) {
+        registry.announce([MetricCatalogue.serverDuration, MetricCatalogue.serverCalls, MetricCatalogue.loopHeld], of: methods)
         let metrics = ServerMetrics(methods, factory: registry)
         beforeReading { metrics.update(summary()) }
         queue(.cpuPool) { summary().pool?.waiting ?? 0 }

@@ -38,12 +38,12 @@ struct DatabaseCommand: AsyncParsableCommand {
                 do {
                     let name = try Self.service(service, from: from)
                     guard let url = DatabaseURL(raw: .text(to)), case .postgres = url else {
-                        throw CommandFailure("--to must be postgres://user:password@host:5432/name.")
+                        throw CommandFailure("--to must be postgres://user:password@host:5432/name.", status: 64)
                     }
                     let copy = DatabaseCopy(service: name, isReplacing: replace) { StandardError.print($0) }
                     print(Self.report(try await copy.run(from: from, to: url.resolved(in: "", schema: name.rawValue))))
                 } catch let error as SQLError {
-                    throw CommandFailure("\(error)")
+                    throw CommandFailure(error)
                 }
             }
         }
@@ -60,7 +60,7 @@ struct DatabaseCommand: AsyncParsableCommand {
             let file = (from.split(separator: "/").last ?? "").split(separator: ".").first.map(String.init) ?? ""
             let name = given ?? String(file.split(separator: ":").last ?? "")
             guard let service = StoringService(rawValue: name) else {
-                throw CommandFailure("Name the service with --service auth, --service token or --service email.")
+                throw CommandFailure("Name the service with --service auth, --service token or --service email.", status: 64)
             }
             return service
         }
@@ -82,5 +82,17 @@ enum StoringService: String {
         case .token: TokenMigrations.all
         case .email: EmailMigrations.all
         }
+    }
+}
+
+extension CommandFailure {
+    /// - Parameter more: What is to be done about it.
+    init(_ error: SQLError, _ more: String = "") {
+        let status: Int32 = switch error.kind {
+        case .busy, .refused, .timeout, .unavailable, .unknownOutcome: 75
+        case .corrupt, .decoding, .constraint: 65
+        default: 1
+        }
+        self.init("\(error)\(more)", status: status)
     }
 }

@@ -31,7 +31,7 @@ struct DatabaseCopy {
     /// - Throws: `SQLError`, `CommandFailure`. Where the source is missing or not what it should be, the target is as it was;
     ///   after a later failure it has no rows.
     func run(from source: String, to target: String) async throws -> [Tally] {
-        guard source.hasPrefix("sqlite:") else { throw CommandFailure("--from must be sqlite:<path>.") }
+        guard source.hasPrefix("sqlite:") else { throw CommandFailure("--from must be sqlite:<path>.", status: 64) }
         let from = try await Database.existing(source, advice: "--from names the file from the current folder on.")
         let result: Result<[Tally], any Error>
         do {

@@ -35,7 +35,7 @@ struct ImportCommand: AsyncParsableCommand {
                 let report = try await imported { StandardError.print($0) }
                 print(report.line)
                 if let advice = report.advice { print(advice) }
-                guard report.refused.isEmpty else { throw CommandFailure(report.refusals) }
+                guard report.refused.isEmpty else { throw CommandFailure(report.refusals, status: 65) }
             }
         }
 
@@ -58,7 +58,7 @@ struct ImportCommand: AsyncParsableCommand {
                 mark.remove()
                 return report
             } catch let error as SQLError {
-                throw CommandFailure("\(error)\(mark.continuation)")
+                throw CommandFailure(error, mark.continuation)
             } catch let error as any LoggableError {
                 throw CommandFailure("\(error.logLine)\(mark.continuation)")
             }
@@ -66,7 +66,7 @@ struct ImportCommand: AsyncParsableCommand {
 
         private func url() throws -> String {
             if let to {
-                guard let url = DatabaseURL(raw: .text(to)) else { throw CommandFailure("--to must be a database URL.") }
+                guard let url = DatabaseURL(raw: .text(to)) else { throw CommandFailure("--to must be a database URL.", status: 64) }
                 return url.resolved(in: state.directory, schema: "auth")
             }
             do {

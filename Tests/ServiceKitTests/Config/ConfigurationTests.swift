@@ -104,6 +104,12 @@ enum Keys {
             "LOCKSTEP_AUTH_ROUND is not a key (environment variable LOCKSTEP_AUTH_ROUND); did you mean LOCKSTEP_AUTH_ROUNDS?"
         ),
         ([:], "[]", ".lockstep/config.json is not a JSON object"),
+        ([:], "{\"auth\": {\"rounds\": 12},\n}", ".lockstep/config.json is not JSON: line 2 has a bracket after a comma"),
+        (
+            [:], "{\"auth.rounds\": 12,\n \"auth.rounds\": 13}",
+            #".lockstep/config.json is not JSON: line 2 has "auth.rounds" a second time"#
+        ),
+        ([:], #"{"auth.rounds": 12, "auth": {"rounds": 13}}"#, ".lockstep/config.json sets auth.rounds twice"),
         (
             ["LOCKSTEP_AUTH_LISTEN": "localhost"], nil,
             #"auth.listen is "localhost" (environment variable LOCKSTEP_AUTH_LISTEN); allowed: an address such as 127.0.0.1:7101"#
@@ -120,6 +126,12 @@ enum Keys {
     @Test func brokenJSONNamesTheFile() {
         let lines = problems([:], "{\"auth\": ")
         #expect(lines.count == 1 && lines[0].hasPrefix(".lockstep/config.json is not JSON"))
+    }
+
+    /// Names, commas and brackets within texts are no JSON of the file's own; nor is a name of another object.
+    @Test func whatIsStrictIsTaken() {
+        let file = #"{"operator": {"x": "a, } \" ]", "y": ["a", "a"], "z": {"x": 1, "n": {"x": 2}}}, "email": {"x": "x"}}"#
+        #expect(problems([:], file) == [])
     }
 
     @Test func otherServicesKeysAreTheirs() throws {

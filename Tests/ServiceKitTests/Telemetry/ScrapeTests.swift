@@ -78,6 +78,7 @@ import Testing
         #expect(before.headers.first(name: "content-type") == "text/plain; version=0.0.4; charset=utf-8")
         let check = #"{service="lockstep.runtime.v1.HealthService",method="Check",code="OK"}"#
         #expect(before.body.contains("rpc_server_call_duration_seconds_count\(check) 0\n"))
+        #expect(!before.body.contains("AuthService"), "this process neither hosts it nor may call it")
         for _ in 0..<3 { try await ask(address, caller, token) }
 
         let after = try await get(try metricsURL()).body

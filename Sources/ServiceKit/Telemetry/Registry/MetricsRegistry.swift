@@ -1,4 +1,5 @@
 package import CoreMetrics
+package import RPCCore
 import Synchronization
 
 /// The process's metrics: a backend of swift-metrics that Prometheus reads.
@@ -9,10 +10,19 @@ package final class MetricsRegistry: MetricsFactory, Sendable {
     enum Series: Sendable {
         case number(NumberSeries)
         case histogram(HistogramSeries)
+
+        var isUntouched: Bool {
+            switch self {
+            case .number(let number): number.value == 0
+            case .histogram(let histogram): histogram.isEmpty
+            }
+        }
     }
 
     private struct State {
         var series: [String: [[String]: Series]] = [:]
+        /// Of a metric, the methods whose series are shown before anything was measured; of one that is not here, all.
+        var announced: [String: Set<[String]>] = [:]
     }
 
     private let definitions: [MetricDefinition]
@@ -100,14 +110,28 @@ package final class MetricsRegistry: MetricsFactory, Sendable {
         }
     }
 
+    /// Shows these metrics' series of these methods from the start, and of others once something is measured: a contract has
+    /// many more methods than one process hosts or calls.
+    package func announce(_ metrics: [MetricDefinition], of methods: [MethodDescriptor]) {
+        let names = Set(methods.map { $0.labels.map(\.1) })
+        state.withLock { state in
+            for metric in metrics { state.announced[metric.name, default: []].formUnion(names) }
+        }
+    }
+
     // MARK: Reading
 
     /// All that is measured, in the order of the definitions: Prometheus's text format, version 0.0.4.
     package var text: String {
-        let series = state.withLock { $0.series }
+        let (series, announced) = state.withLock { ($0.series, $0.announced) }
         var text = PrometheusText()
         for definition in definitions {
-            let sorted = (series[definition.name] ?? [:]).sorted { $0.key.lexicographicallyPrecedes($1.key) }
+            let methods = announced[definition.name]
+            let shown = (series[definition.name] ?? [:]).filter { values, series in
+                // Service and method are the first two labels.
+                methods.map { $0.contains(Array(values.prefix(2))) || !series.isUntouched } ?? true
+            }
+            let sorted = shown.sorted { $0.key.lexicographicallyPrecedes($1.key) }
             text.add(definition, sorted.map { (values: $0.key, series: $0.value) })
         }
         return text.text

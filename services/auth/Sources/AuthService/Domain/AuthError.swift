@@ -139,7 +139,10 @@ extension AuthError: RPCErrorConvertible {
         case .noSuchUser:
             (.notFound, "user_not_found", "There is no such user.")
         case .invalidChallenge:
-            (.unauthenticated, "invalid_second_factor_token", "The sign-in took too long; begin again with the password.")
+            (
+                .unauthenticated, "invalid_second_factor_token",
+                "The sign-in took too long, or was finished already; begin again with the password."
+            )
         case .reauthenticationRequired:
             (
                 .permissionDenied, "reauthentication_required",
