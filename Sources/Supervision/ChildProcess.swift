@@ -83,7 +83,9 @@ package struct ChildProcess: Sendable {
         posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
         posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
         posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO)
-        if !child.inheritsDescriptors { _ = lockstep_close_all_but_standard(&actions) }
+        guard child.inheritsDescriptors || lockstep_close_all_but_standard(&actions) == 0 else {
+            throw SpawnError(description: "\(child.program): no memory to start it")
+        }
         var attributes = Self.attributes()
         defer { posix_spawnattr_destroy(&attributes) }
         var arguments = ([child.program] + child.arguments).map { strdup($0) } + [nil]

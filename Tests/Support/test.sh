@@ -8,7 +8,7 @@ mkdir -p "$(dirname "$log")"
 : > "$log"
 # Seconds without a word after which tests count as standing still: many times what the slowest takes on a busy machine.
 patience=${LOCKSTEP_TEST_PATIENCE:-900}
-threads=$(dirname "$log")/threads.txt
+threads=${log%.log}.threads.txt
 rm -f "$threads"
 
 descendants() {
@@ -31,10 +31,11 @@ stacks() {
 # The program with the tests is ended first: `swift test` then writes what it held back, which names the test. Looks are counted,
 # not the clock's time: a machine that slept is no reason.
 watch_over() {
-  local pid last="" now looks=0 limit=$((patience / 5))
+  local pid last="" now looks=0 seen="" whole=$((patience / 5))
+  local limit=$whole
   while sleep 5 && kill -0 "$1" 2> /dev/null; do
     now=$(stat -c %Y.%s "$log")
-    [ "$now" = "$last" ] || { last=$now looks=0; continue; }
+    [ "$now" = "$last" ] || { last=$now looks=0 limit=$whole; continue; }
     looks=$((looks + 1))
     [ "$looks" -ge "$limit" ] || continue
     looks=0 limit=24
@@ -43,16 +44,17 @@ watch_over() {
       echo "No word for $patience s: the tests stand still and are ended. Their threads are in $threads." | tee -a "$log"
       stacks "$pid"
       kill -KILL "$pid"
+      seen=$pid
       continue 2
     done
-    # It is gone, and something still holds up its end.
-    pkill -KILL -P "$1" swift-test
+    # It was ended, and something still holds up the end of the rest.
+    [ -z "$seen" ] || pkill -KILL -P "$1" swift-test
   done
 }
 
-watch_over $$ &
+watch_over $$ 2> /dev/null &
 watcher=$!
-trap '{ kill "$watcher"; pkill -P "$watcher"; wait "$watcher"; } 2> /dev/null' EXIT
+trap '{ pkill -P "$watcher"; kill "$watcher"; wait "$watcher"; } 2> /dev/null' EXIT
 # Single tests that start or pass are in the log alone: they are thousands.
 "$@" 2>&1 | tee -a "$log" | grep --line-buffered -avE '^(◇ Test|✔ Test [^r]|✔ Test r[^u])'
 status=${PIPESTATUS[0]}
@@ -75,5 +77,5 @@ if ! grep -aqE '^(✔|✘) Test run with ' "$log"; then
   # Waits of the tests' own are in no thread: these are the others'.
   [ -s "$threads" ] && { echo "Where its threads stood, in short:"; grep -aE '^Thread|/(Sources|services|Tests)/' "$threads" | head -n 120; }
 fi
-echo "Again, one suite alone: make test FILTER=NAME"
+echo "Again, one suite alone: the same command with FILTER=NAME"
 exit "$status"

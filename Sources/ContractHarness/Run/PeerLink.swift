@@ -185,7 +185,7 @@ final class ChildPeer: PeerLink {
             return !state.isClosed
         }
         guard isFirst else { return }
-        // After what is still to be written; a child that reads nothing does not keep its own end from coming.
+        // In turn with what is written to it; a child that reads nothing does not keep its own end from coming.
         writes.async { [process] in close(process.lifeline) }
         let killer = Task { [process] in
             guard (try? await Task.sleep(for: Self.grace)) != nil else { return }

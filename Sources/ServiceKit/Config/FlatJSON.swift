@@ -53,6 +53,11 @@ enum FlatJSON {
                     let name = String(decoding: open, as: UTF8.self)
                     let isName = last == UInt8(ascii: "{") || last == UInt8(ascii: ",")
                     if isName, let known = names.last ?? nil {
+                        // Two ways to write one name would pass for two names; no setting's name needs one.
+                        if open.contains(UInt8(ascii: "\\")) {
+                            text = "line \(line) has a name with an escape"
+                            return
+                        }
                         if known.contains(name) {
                             text = "line \(line) has \"\(name)\" a second time"
                             return

@@ -42,6 +42,8 @@ package final class Telemetry: Sendable {
         self.holds = holds
         clients = ClientInstruments(methods, factory: registry)
         if let service {
+            // What it hosts is known when it serves; until then it hosts nothing.
+            registry.announce(Self.ofServers, of: [])
             registry.announce(
                 [MetricCatalogue.clientDuration, MetricCatalogue.clientInFlight], of: methods.filter { $0.callers.contains(service) })
         }
@@ -51,6 +53,8 @@ package final class Telemetry: Sendable {
             group: group, held: { holds.report($0) },
             delayed: { delays.recordNanoseconds($0.metricNanoseconds) })
     }
+
+    private static let ofServers = [MetricCatalogue.serverDuration, MetricCatalogue.serverCalls, MetricCatalogue.loopHeld]
 
     /// For the process's server, beside its call log.
     package var observer: any ServerObserver { TelemetryObserver(instruments: servers, tracing: tracer) }
@@ -67,7 +71,7 @@ package final class Telemetry: Sendable {
     ///
     /// - Parameter methods: Those that it hosts.
     package func serves(_ methods: [MethodDescriptor], _ summary: @escaping @Sendable () -> ServerSummary) {
-        registry.announce([MetricCatalogue.serverDuration, MetricCatalogue.serverCalls, MetricCatalogue.loopHeld], of: methods)
+        registry.announce(Self.ofServers, of: methods)
         let metrics = ServerMetrics(methods, factory: registry)
         beforeReading { metrics.update(summary()) }
         queue(.cpuPool) { summary().pool?.waiting ?? 0 }

@@ -89,8 +89,12 @@ extension CommandFailure {
     /// - Parameter more: What is to be done about it.
     init(_ error: SQLError, _ more: String = "") {
         let status: Int32 = switch error.kind {
-        case .busy, .refused, .timeout, .unavailable, .unknownOutcome: 75
+        case .unavailable where error.message.hasPrefix("cannot open database"): 66
+        case .busy, .refused, .timeout, .unavailable: 75
         case .corrupt, .decoding, .constraint: 65
+        case .unsupported: 64
+        case .full: 73
+        // Not to be tried again unseen: it may have happened.
         default: 1
         }
         self.init("\(error)\(more)", status: status)

@@ -109,6 +109,10 @@ enum Keys {
             [:], "{\"auth.rounds\": 12,\n \"auth.rounds\": 13}",
             #".lockstep/config.json is not JSON: line 2 has "auth.rounds" a second time"#
         ),
+        (
+            [:], #"{"auth.rounds": 12, "auth.r\u006funds": 13}"#,
+            ".lockstep/config.json is not JSON: line 1 has a name with an escape"
+        ),
         ([:], #"{"auth.rounds": 12, "auth": {"rounds": 13}}"#, ".lockstep/config.json sets auth.rounds twice"),
         (
             ["LOCKSTEP_AUTH_LISTEN": "localhost"], nil,
