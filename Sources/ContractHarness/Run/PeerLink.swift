@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import RPCTransport
 import Supervision
 import Synchronization
 
@@ -70,14 +71,14 @@ final class ChildPeer: PeerLink {
         var end: String?
         var log: [String] = []
         var isClosed = false
-        var hasEnded = false
-        var waitingForEnd: [CheckedContinuation<Void, Never>] = []
     }
 
     private let process: ChildProcess
     private let pipe: MessagePipe
     private let state = Mutex(State())
     private let writes = DispatchQueue(label: "contract.commands")
+    /// Open once the process has ended.
+    private let ended = Latch()
     private static let logLines = 200
     /// How long a process may take to end once its standard input has.
     private static let grace: Duration = .seconds(2)
@@ -101,9 +102,9 @@ final class ChildPeer: PeerLink {
             throw StepFailure("`\(command)` does not start: \(error)")
         }
         pipe = MessagePipe(input: process.output, output: process.lifeline)
-        Thread.detachNewThread { [self] in
+        Thread.detachNewThread { [process, ended] in
             _ = ChildProcess.wait(for: process.pid)
-            hasEnded()
+            ended.open()
         }
         Task { [self] in await listen(command) }
         keepLog(echoes: echoesLog)
@@ -184,35 +185,11 @@ final class ChildPeer: PeerLink {
             defer { state.isClosed = true }
             return !state.isClosed
         }
-        guard isFirst else { return }
         // In turn with what is written to it; a child that reads nothing does not keep its own end from coming.
-        writes.async { [process] in close(process.lifeline) }
-        let killer = Task { [process] in
-            guard (try? await Task.sleep(for: Self.grace)) != nil else { return }
-            process.signal(SIGKILL)
-        }
-        await whenEnded()
-        killer.cancel()
-    }
-
-    private func hasEnded() {
-        let waiting = state.withLock { state in
-            state.hasEnded = true
-            defer { state.waitingForEnd = [] }
-            return state.waitingForEnd
-        }
-        for continuation in waiting { continuation.resume() }
-    }
-
-    /// Whoever waits is cancelled or not: the process is to be gone.
-    private func whenEnded() async {
-        await withCheckedContinuation { continuation in
-            let isOver = state.withLock { state in
-                if !state.hasEnded { state.waitingForEnd.append(continuation) }
-                return state.hasEnded
-            }
-            if isOver { continuation.resume() }
-        }
+        if isFirst { writes.async { [process] in close(process.lifeline) } }
+        try? await within(Self.grace, orFail: .ended) { [ended] in await ended.wait() }
+        if !ended.isOpen { process.signal(SIGKILL) }
+        await ended.wait()
     }
 }
 
