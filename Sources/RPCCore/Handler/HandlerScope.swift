@@ -13,31 +13,21 @@ package struct HandlerScope: Sendable {
     /// Something may have changed outside of this task: a transaction was committed, another service or a provider asked.
     package func act() { context.act() }
 
-    package init(_ context: CallContext) {
-        self.context = context
-        // What a stream has sent is out.
-        if context.method.kind.streams { context.act() }
-    }
-
     /// Runs a handler.
     ///
-    /// - Throws: what `body` throws, as `judged` has it.
+    /// - Throws: what `body` throws; an error that says that nothing was done says so only where that is true of all that
+    ///   the handler did.
     package nonisolated(nonsending) static func run(
         _ context: CallContext, _ body: nonisolated(nonsending) () async throws -> [UInt8]
     ) async throws -> [UInt8] {
+        // What a stream has sent is out.
+        if context.method.kind.streams { context.act() }
         do {
-            return try await $current.withValue(HandlerScope(context), operation: body)
-        } catch {
-            throw judged(error, context)
+            return try await $current.withValue(HandlerScope(context: context), operation: body)
+        } catch var error as any ProcessedError where error.processed == .no && context.hasActed {
+            error.processed = .yes
+            throw error
         }
-    }
-
-    /// What a handler has thrown: an error that says that nothing was done says so only where that is true of all that the
-    /// handler did.
-    package static func judged(_ error: any Error, _ context: CallContext) -> any Error {
-        guard context.hasActed, var judged = error as? any ProcessedError, judged.processed == .no else { return error }
-        judged.processed = .yes
-        return judged
     }
 
     /// Runs what outlives the call that it was begun for, or serves several.

@@ -31,16 +31,14 @@ final class HandlerTask: Sendable {
     func body() async {
         let result: Result<[UInt8], any Error>
         do {
-            result = .success(
-                try await HandlerScope.$current.withValue(
-                    HandlerScope(context), operation: context.span == nil ? answer : traced))
+            result = .success(try await HandlerScope.run(context, traced))
         } catch {
-            result = .failure(HandlerScope.judged(error, context))
+            result = .failure(error)
         }
         finish(.ended(result, started: started, ended: .now))
     }
 
-    /// In the call's place in its trace. Apart, since what every call keeps while it runs is to fit a task's first piece of memory.
+    /// In the call's place in its trace, where that is kept.
     private nonisolated(nonsending) func traced() async throws -> [UInt8] {
         guard let span = context.span else { return try await answer() }
         return try await span.run { try await self.answer() }
