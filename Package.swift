@@ -272,7 +272,7 @@ let package = Package(
             tests("GatewayServiceTests", ["GatewayService", "Contracts", "ContractClients", "RPCCore", "RPCInProcess", "RPCTransport", "ServiceKit", "JOSE", "LibCrypto", httpClient, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, logging, lifecycle, protobuf]),
             // A running system under load: what users wait for while others sign in.
             .executableTarget(
-                name: "lockstep-load", dependencies: [httpClient, nioCore, nioSSL, arguments],
+                name: "lockstep-load", dependencies: ["RPCTransport", httpClient, nioCore, nioPosix, nioSSL, arguments],
                 path: "Tests/Benchmarks/GatewayLoad", swiftSettings: settings),
             // Echoes of this RPC and of the floor below it, for comparison with others.
             .executableTarget(

@@ -2,6 +2,7 @@
 #define LOCKSTEP_CLINUX_SHIM_H
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -25,6 +26,11 @@ static inline int lockstep_close_all_but_standard(posix_spawn_file_actions_t *ac
 static inline int lockstep_set_dumpable(int value) { return prctl(PR_SET_DUMPABLE, value, 0, 0, 0); }
 
 static inline int lockstep_dumpable(void) { return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0); }
+
+/* Bytes from which a block is a mapping of its own, and bytes that stay free at the end of the heap. 0 on success. */
+static inline int lockstep_keep_heap(int mapped, int slack) {
+    return mallopt(M_MMAP_THRESHOLD, mapped) == 1 && mallopt(M_TRIM_THRESHOLD, slack) == 1 ? 0 : -1;
+}
 
 /* sched_setattr(2); of a name of its own, since glibc declares it or not. */
 struct lockstep_sched_attributes {

@@ -174,7 +174,7 @@ final class ServerSession: WireSession {
             let open = OpenCall(call, arrived: arrived)
             calls[id] = open
             limit(id, open.call.context)
-            start(id, open, Array(buffer: request), on: work.loop)
+            start(id, open, request, on: work.loop)
             if calls.contains(id) { now = .now }
         }
     }
@@ -202,22 +202,22 @@ final class ServerSession: WireSession {
         begin(id, open.call, arrived: open.arrived, request)
     }
 
-    private func start(_ id: CallID, _ open: OpenCall, _ request: [UInt8], on loop: any EventLoop) {
+    private func start(_ id: CallID, _ open: OpenCall, _ request: ByteBuffer, on loop: any EventLoop) {
         switch open.call.entry.method {
         case .async(let method):
             let work: HandlerTask.Work =
                 if let stream = method.stream {
-                    .stream(stream, streams(id, open, request, on: loop))
+                    .stream(stream, streams(id, open, Array(buffer: request), on: loop))
                 } else {
-                    .message(method.run, request)
+                    .message(method.run, Array(buffer: request))
                 }
             runInTask(id, open, on: loop, work)
         case .sync(let method):
             guard let pool = core.pool(of: method.descriptor) else {
                 calls[id] = nil
-                return runInline(id, open.call, arrived: open.arrived, method, ByteBuffer(bytes: request))
+                return runInline(id, open.call, arrived: open.arrived, method, request)
             }
-            queue(id, open, method, request, on: loop, pool)
+            queue(id, open, method, request.compacted, on: loop, pool)
         }
     }
 
@@ -262,7 +262,7 @@ final class ServerSession: WireSession {
 
     /// SYNC POOL: refused at once, or answered from a worker.
     private func queue(
-        _ id: CallID, _ open: OpenCall, _ method: SyncMethod, _ request: [UInt8], on loop: any EventLoop,
+        _ id: CallID, _ open: OpenCall, _ method: SyncMethod, _ request: ByteBuffer, on loop: any EventLoop,
         _ pool: CPUPool
     ) {
         let session = NIOLoopBound(self, eventLoop: loop)
@@ -279,13 +279,13 @@ final class ServerSession: WireSession {
     }
 
     private static func run(
-        _ turn: CPUPool.Turn, _ method: SyncMethod, _ request: [UInt8], _ context: CallContext,
+        _ turn: CPUPool.Turn, _ method: SyncMethod, _ request: ByteBuffer, _ context: CallContext,
         _ observer: (any ServerObserver)?
     ) -> CallEnd {
         if let refusal = turn.refusal(context.method) { return .notStarted(refusal) }
         observer?.callStarted(context)
         let started = MonotonicInstant.now
-        let result = Result { try method.run(request.span.bytes, context) }
+        let result = Result { try method.run(request.readableBytesSpan, context) }
         return .ended(result, started: started, ended: .now)
     }
 

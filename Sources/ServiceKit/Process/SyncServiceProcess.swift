@@ -34,6 +34,7 @@ package struct SyncServiceProcess: Sendable {
     package func main() -> Never {
         let variables = ProcessInfo.processInfo.environment
         do { try CoreDumps.forbid() } catch { LastWords.exit(table.service, error) }
+        Heap.keepLargeBlocks()
         Lifeline.hold(variables)
         // Until the certificate watch listens; what it would read is read at the start anyway.
         signal(SIGHUP, SIG_IGN)

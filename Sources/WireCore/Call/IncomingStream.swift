@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 
 /// The messages of a stream on their way in: at most one is under way, and those that are whole wait for the
 /// application outside. Credit comes back as the application takes them (W-54).
@@ -143,7 +143,7 @@ struct IncomingStream: Sendable {
 
 extension ByteBuffer {
     /// The same bytes without the rest of what was read together with them: a message may wait for long.
-    var compacted: ByteBuffer {
+    package var compacted: ByteBuffer {
         storageCapacity > 2 * readableBytes + 512 ? ByteBuffer(bytes: readableBytesView) : self
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ServiceKit
 
 /// One side of one benchmark of the RPC, as a process of its own; `Tests/Benchmarks/echo.py` runs them in turns.
 ///
@@ -41,6 +42,7 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup var options: StateOptions
 
     func run() async throws {
+        Heap.keepLargeBlocks()
         let tls = try options.tls(options.peer.service)
         switch options.peer {
         case .sync: try await EchoServers.sync(tls)
@@ -70,6 +72,7 @@ struct Call: AsyncParsableCommand {
     }
 
     func run() async throws {
+        Heap.keepLargeBlocks()
         let tls = try options.tls(options.peer.caller)
         let plan = LoadPlan(
             port: port, connections: connections, outstanding: outstanding, size: size, seconds: seconds,

@@ -24,14 +24,14 @@ struct API: Sendable {
     private let client: HTTPClient
     private let url: String
 
-    init(url: String, authorityFile: String) throws {
+    init(url: String, authorityFile: String, _ group: any EventLoopGroup) throws {
         var tls = TLSConfiguration.makeClientConfiguration()
         if !authorityFile.isEmpty { tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authorityFile)) }
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
         // Users do not share connections.
         configuration.httpVersion = .http1Only
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 256
-        self.client = HTTPClient(configuration: configuration)
+        self.client = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
         self.url = url
     }
 

@@ -1,0 +1,19 @@
+import CLinux
+
+/// How the C library's heap keeps the memory that large messages pass through.
+package enum Heap {
+    /// As much as a message of 4 MiB and the buffer that grew around it need.
+    private static let largestKept: Int32 = 8 << 20
+    /// What stays with each of the heap's arenas once it is free.
+    private static let slack: Int32 = 16 << 20
+
+    /// Keeps freed memory of large messages for the next one, up to 16 MiB in each arena of the heap. Left to itself glibc maps a
+    /// block of a few hundred KiB anew each time and gives it back when it is freed: then every page of every message is a fault,
+    /// and of a megabyte that is most of what a call costs (mallopt(3)).
+    ///
+    /// Both are set, as either alone switches off that glibc adapts the other. Where they cannot be set, calls are slower and
+    /// nothing else.
+    package static func keepLargeBlocks() {
+        _ = lockstep_keep_heap(largestKept, slack)
+    }
+}
