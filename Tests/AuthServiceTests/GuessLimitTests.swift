@@ -103,6 +103,21 @@ import Testing
         #expect(fixture.passwords.askedHash == dummy)
     }
 
+    @Test("ASVS 6.3.8: a guess that is refused is written down as one that is counted: a lane that is closed shows no shorter wait")
+    func aClosedLaneCommitsAsMuch() async throws {
+        let fixture = try await Fixture()
+        _ = try await fixture.member()
+        try await guess(fixture, GuessLane.burst, rests: false)
+        try await guess(fixture, 3, rests: false)
+
+        let row = try await fixture.database.read { transaction in
+            try transaction.one("SELECT in_a_row, refused FROM guesses WHERE lane = 'stranger'") {
+                (try $0.get("in_a_row") as Int, try $0.get("refused") as Int)
+            }
+        }
+        #expect(row == (GuessLane.burst, 3))
+    }
+
     @Test("ASVS 6.1.1: a familiar network that has used its guesses up goes on as any other, and has a limit there, too")
     func aFamiliarNetworkGoesOnAsAStranger() async throws {
         let fixture = try await Fixture()

@@ -101,6 +101,10 @@ extension Transaction {
             guard let number = try count(subject, lane, credentials?.userID, at: now) else { continue }
             return Guess(credentials: credentials, subject: subject, lane: lane, number: number)
         }
+        // A write like the one that counts: its commit is most of what a guess costs here, and would be missed.
+        try execute(
+            "UPDATE guesses SET refused = refused + 1 WHERE subject = :subject AND lane = :lane",
+            ["subject": subject, "lane": lanes.last])
         return Guess(credentials: credentials, subject: subject, lane: .stranger, number: nil)
     }
 

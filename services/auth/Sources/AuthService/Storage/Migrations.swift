@@ -23,5 +23,6 @@ package enum AuthMigrations {
         Migration(
             version: 13, name: "imports", bytes: PackageResources._013_imports_sql,
             own: [.postgres: PackageResources._013_imports_postgres_sql]),
+        Migration(version: 14, name: "refused_guesses", bytes: PackageResources._014_refused_guesses_sql),
     ]
 }
