@@ -228,7 +228,7 @@ let package = Package(
                 name: "TestSupport", dependencies: [x509, asn1, crypto], path: "Tests/Support", exclude: ["buf", "oauth-provider", "openapi", "postgres", "test.sh", "vectors"],
                 swiftSettings: settings),
             tests("WireCoreTests", ["WireCore", nioCore]),
-            tests("RPCCoreTests", ["RPCCore", "RPCInProcess"]),
+            tests("RPCCoreTests", ["RPCCore", "RPCInProcess", protobuf]),
             tests(
                 "RPCTransportTests",
                 ["CLinux", "RPCTransport", "RPCClient", "RPCCore", "WireCore", nioCore, nioPosix, nioSSL, nioEmbedded, x509, crypto],

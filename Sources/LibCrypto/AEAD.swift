@@ -21,10 +21,53 @@ package enum AEAD {
 
     /// The same into memory of the caller's, which has `overhead` bytes more than the plaintext.
     package static func seal(
-        _ plaintext: UnsafeRawBufferPointer, key: SymmetricKey, aad: some ContiguousBytes, into target: UnsafeMutableRawBufferPointer
+        _ plaintext: UnsafeRawBufferPointer, key: SymmetricKey, aad: [UInt8], into target: UnsafeMutableRawBufferPointer
     ) throws(CryptoError) {
         let failure = aad.withUnsafeBytes { aad in encrypt(plaintext, key: key, nonce: nil, aad: aad, into: target) }
         if let failure { throw failure }
+    }
+
+    /// One key's cipher for many messages, one after the other on one thread: its context is taken once, not for each.
+    package final class Session {
+        private let pool: CipherContextPool
+        private let key: SymmetricKey
+        private var context: CipherContextPool.Context?
+
+        /// A session that seals.
+        package init(sealing key: SymmetricKey) { (self.key, pool) = (key, key.encryption) }
+
+        /// A session that opens.
+        package init(opening key: SymmetricKey) { (self.key, pool) = (key, key.decryption) }
+
+        deinit { if let context { pool.put(context) } }
+
+        /// As `AEAD.seal` into memory of the caller's; of a session that seals.
+        package func seal(
+            _ plaintext: UnsafeRawBufferPointer, aad: [UInt8], into target: UnsafeMutableRawBufferPointer
+        ) throws(CryptoError) {
+            try use { context in
+                aad.withUnsafeBytes { encrypt(plaintext, &context, key: key, nonce: nil, aad: $0, into: target) }
+            }
+        }
+
+        /// As `AEAD.open` into memory of the caller's; of a session that opens.
+        package func open(
+            _ sealed: UnsafeRawBufferPointer, aad: [UInt8], into target: UnsafeMutableRawBufferPointer
+        ) throws(CryptoError) {
+            try use { context in aad.withUnsafeBytes { decrypt(sealed, &context, key: key, aad: $0, into: target) } }
+        }
+
+        /// A context that failed serves no other message.
+        private func use(_ body: (inout CipherContextPool.Context) -> CryptoError?) throws(CryptoError) {
+            let kept = context.take()
+            var taken = if let kept { kept } else { try pool.take() }
+            if let failure = body(&taken) {
+                pool.discard(taken)
+                ERR_clear_error()
+                throw failure
+            }
+            context = taken
+        }
     }
 
     /// The plaintext of what `seal` gave.
@@ -46,7 +89,7 @@ package enum AEAD {
 
     /// The same into memory of the caller's, which has `overhead` bytes less than `sealed`. What did not open is wiped from it.
     package static func open(
-        _ sealed: UnsafeRawBufferPointer, key: SymmetricKey, aad: some ContiguousBytes, into target: UnsafeMutableRawBufferPointer
+        _ sealed: UnsafeRawBufferPointer, key: SymmetricKey, aad: [UInt8], into target: UnsafeMutableRawBufferPointer
     ) throws(CryptoError) {
         let failure = aad.withUnsafeBytes { aad in decrypt(sealed, key: key, aad: aad, into: target) }
         if let failure { throw failure }
@@ -74,17 +117,26 @@ extension AEAD {
         _ plaintext: UnsafeRawBufferPointer, key: SymmetricKey, nonce: [UInt8]?, aad: UnsafeRawBufferPointer,
         into target: UnsafeMutableRawBufferPointer
     ) -> CryptoError? {
+        guard var context = try? key.encryption.take() else { return .library("AES-256-GCM") }
+        let failure = encrypt(plaintext, &context, key: key, nonce: nonce, aad: aad, into: target)
+        settle(context, in: key.encryption, ok: failure == nil)
+        return failure
+    }
+
+    /// The same with a context of the caller's.
+    fileprivate static func encrypt(
+        _ plaintext: UnsafeRawBufferPointer, _ context: inout CipherContextPool.Context, key: SymmetricKey, nonce: [UInt8]?,
+        aad: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    ) -> CryptoError? {
         guard plaintext.count <= maximumCount, aad.count <= maximumCount, target.count == plaintext.count + overhead
         else { return .limitExceeded }
         guard nonce == nil || nonce?.count == nonceCount else { return .invalidKey }
-        guard var context = try? key.encryption.take() else { return .library("AES-256-GCM") }
         if let nonce {
             target.copyBytes(from: nonce)
         } else {
             do throws(CryptoError) {
                 try context.nonces.next(into: UnsafeMutableRawBufferPointer(rebasing: target[..<nonceCount]))
             } catch {
-                key.encryption.put(context)
                 return error
             }
         }
@@ -95,17 +147,27 @@ extension AEAD {
             && update(context, from: plaintext, to: body.baseAddress, EVP_EncryptUpdate)
             && finish(context, EVP_EncryptFinal_ex)
             && lockstep_gcm_get_tag(context.pointer, body.baseAddress?.advanced(by: plaintext.count), Int32(tagCount)) == 1
-        return settle(context, in: key.encryption, ok: ok) ? nil : .library("AES-256-GCM")
+        return ok ? nil : .library("AES-256-GCM")
     }
 
     /// - Returns: What failed, if anything did.
     private static func decrypt(
         _ sealed: UnsafeRawBufferPointer, key: SymmetricKey, aad: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
     ) -> CryptoError? {
+        guard var context = try? key.decryption.take() else { return .library("AES-256-GCM") }
+        let failure = decrypt(sealed, &context, key: key, aad: aad, into: target)
+        settle(context, in: key.decryption, ok: failure == nil)
+        return failure
+    }
+
+    /// The same with a context of the caller's.
+    fileprivate static func decrypt(
+        _ sealed: UnsafeRawBufferPointer, _ context: inout CipherContextPool.Context, key: SymmetricKey, aad: UnsafeRawBufferPointer,
+        into target: UnsafeMutableRawBufferPointer
+    ) -> CryptoError? {
         guard sealed.count >= overhead, sealed.count <= maximumCount + overhead, aad.count <= maximumCount,
             target.count == sealed.count - overhead
         else { return .authenticationFailed }
-        guard var context = try? key.decryption.take() else { return .library("AES-256-GCM") }
         let body = UnsafeRawBufferPointer(rebasing: sealed[nonceCount..<(sealed.count - tagCount)])
         let tag = UnsafeRawBufferPointer(rebasing: sealed[(sealed.count - tagCount)...])
         let ok =
@@ -115,7 +177,7 @@ extension AEAD {
             && lockstep_gcm_set_tag(context.pointer, tag.baseAddress, Int32(tagCount)) == 1
             && finish(context, EVP_DecryptFinal_ex)
         if !ok { wipe(target) }
-        return settle(context, in: key.decryption, ok: ok) ? nil : .authenticationFailed
+        return ok ? nil : .authenticationFailed
     }
 
     /// Starts a message: the key schedule once per context, the nonce for each message.
@@ -160,14 +222,10 @@ extension AEAD {
         }
     }
 
-    /// Puts the context back after success, frees it after a failure, and says which it was.
-    private static func settle(_ context: CipherContextPool.Context, in pool: CipherContextPool, ok: Bool) -> Bool {
-        guard ok else {
-            pool.discard(context)
-            ERR_clear_error()
-            return false
-        }
-        pool.put(context)
-        return true
+    /// Puts the context back after success, and frees it after a failure.
+    private static func settle(_ context: CipherContextPool.Context, in pool: CipherContextPool, ok: Bool) {
+        if ok { return pool.put(context) }
+        pool.discard(context)
+        ERR_clear_error()
     }
 }

@@ -9,7 +9,7 @@ import Testing
     private let putEntry = Contract.codings.named("lockstep.ledger.v1.LedgerService/PutEntry")
 
     @Test func theIndexHasEverything() {
-        let names = ["digest.v1.Digest", "ledger.v1.Feed", "ledger.v1.Ledger"].map { "lockstep.\($0)Service" }
+        let names = ["digest.v1.Digest", "digest.v1.Place", "ledger.v1.Feed", "ledger.v1.Ledger"].map { "lockstep.\($0)Service" }
         #expect(Contract.services.map(\.name) == names)
         #expect(Contract.codings.map(\.descriptor.id) == Contract.services.flatMap(\.methods).map(\.id))
         #expect(Contract.codings.named("Sum") == nil && Contract.codings.named("gestService/Sum") == nil)

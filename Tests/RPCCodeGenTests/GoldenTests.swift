@@ -20,6 +20,20 @@ import Testing
         }
     }
 
+    /// Sums up what it finds in the bytes themselves, and says more than the contract lets it where there is nothing.
+    struct Place: PlaceServiceHandler {
+        func sumInPlace(_ request: RawSpan, _ context: CallContext) throws -> [UInt8] {
+            request.withUnsafeBytes { bytes in
+                guard !bytes.isEmpty else { return [UInt8](repeating: 0, count: Int(context.method.responseLimit) + 1) }
+                var (fields, answer) = (EncodedFields(bytes), EncodedMessage(capacity: 16))
+                while let field = try? fields.next() {
+                    if field.number == 1, let numbers = field.bytes { answer.append(1, numbers.reduce(0) { $0 + UInt64($1) }) }
+                }
+                return answer.bytes
+            }
+        }
+    }
+
     struct Ledger: LedgerServiceHandler {
         func putEntry(_ request: LedgerPutEntryRequest, _ context: CallContext) async throws -> LedgerEntry {
             request.entry
@@ -57,6 +71,14 @@ import Testing
         let request: [UInt8] = try DigestSumRequest.with { $0.numbers = [1, 2] }.serializedBytes()
         let answer = try method.run(request.span.bytes, context(method.descriptor))
         #expect(try DigestSumResponse(serializedBytes: answer).sum == 3)
+    }
+
+    @Test("A method that reads its request in place is called as any other, within the contract's limits")
+    func inPlace() async throws {
+        let client = PlaceServiceClient(try InProcessChannel(sync: [Place()], peer: "operator"))
+        #expect(try await client.sumInPlace(.with { $0.numbers = [20, 25] }) == .with { $0.sum = 45 })
+        let error = await #expect(throws: RPCError.self) { try await client.sumInPlace(DigestSumRequest()) }
+        #expect(error?.code == .resourceExhausted && error?.reason == "response_too_large")
     }
 
     @Test func errorsOfHandlersArrive() async throws {

@@ -72,9 +72,9 @@ struct RefusingEncryption: EncryptionServiceHandler {
     func mac(_: EncryptionMACRequest, _: CallContext) throws -> EncryptionMACResponse { throw refusal }
     func verifyMAC(_: EncryptionVerifyMACRequest, _: CallContext) throws -> EncryptionVerifyMACResponse { throw refusal }
     func random(_: EncryptionRandomRequest, _: CallContext) throws -> EncryptionRandomResponse { throw refusal }
-    func batchEncrypt(_: EncryptionBatchEncryptRequest, _: CallContext) throws -> EncryptionBatchEncryptResponse { throw refusal }
-    func batchDecrypt(_: EncryptionBatchDecryptRequest, _: CallContext) throws -> EncryptionBatchDecryptResponse { throw refusal }
-    func batchRewrap(_: EncryptionBatchRewrapRequest, _: CallContext) throws -> EncryptionBatchRewrapResponse { throw refusal }
-    func batchMAC(_: EncryptionBatchMACRequest, _: CallContext) throws -> EncryptionBatchMACResponse { throw refusal }
-    func batchVerifyMAC(_: EncryptionBatchVerifyMACRequest, _: CallContext) throws -> EncryptionBatchVerifyMACResponse { throw refusal }
+    func batchEncrypt(_: RawSpan, _: CallContext) throws -> [UInt8] { throw refusal }
+    func batchDecrypt(_: RawSpan, _: CallContext) throws -> [UInt8] { throw refusal }
+    func batchRewrap(_: RawSpan, _: CallContext) throws -> [UInt8] { throw refusal }
+    func batchMAC(_: RawSpan, _: CallContext) throws -> [UInt8] { throw refusal }
+    func batchVerifyMAC(_: RawSpan, _: CallContext) throws -> [UInt8] { throw refusal }
 }

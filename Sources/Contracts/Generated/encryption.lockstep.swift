@@ -24,7 +24,7 @@ package enum EncryptionServiceContract {
             batchMAC,
             batchVerifyMAC,
         ],
-        fingerprint: 0xe990dd614f07210b
+        fingerprint: 0x9c03b7b5a38a965d
     )
 
     package static let encrypt = MethodDescriptor(
@@ -319,15 +319,25 @@ package protocol EncryptionServiceHandler: SyncServiceHandler {
     func random(_ request: EncryptionRandomRequest, _ context: CallContext) throws -> EncryptionRandomResponse
     /// Many at once, each with a result of its own: what is wrong with one item does not fail its neighbours. What is wrong
     /// with the key fails the call.
-    func batchEncrypt(_ request: EncryptionBatchEncryptRequest, _ context: CallContext) throws -> EncryptionBatchEncryptResponse
+    /// In place: `request` has the bytes of a `EncryptionBatchEncryptRequest`, the answer those of a
+    /// `EncryptionBatchEncryptResponse`. Contract rules are checked by who decodes.
+    func batchEncrypt(_ request: RawSpan, _ context: CallContext) throws -> [UInt8]
     /// As BatchEncrypt.
-    func batchDecrypt(_ request: EncryptionBatchDecryptRequest, _ context: CallContext) throws -> EncryptionBatchDecryptResponse
+    /// In place: `request` has the bytes of a `EncryptionBatchDecryptRequest`, the answer those of a
+    /// `EncryptionBatchDecryptResponse`. Contract rules are checked by who decodes.
+    func batchDecrypt(_ request: RawSpan, _ context: CallContext) throws -> [UInt8]
     /// As BatchEncrypt.
-    func batchRewrap(_ request: EncryptionBatchRewrapRequest, _ context: CallContext) throws -> EncryptionBatchRewrapResponse
+    /// In place: `request` has the bytes of a `EncryptionBatchRewrapRequest`, the answer those of a
+    /// `EncryptionBatchRewrapResponse`. Contract rules are checked by who decodes.
+    func batchRewrap(_ request: RawSpan, _ context: CallContext) throws -> [UInt8]
     /// As BatchEncrypt.
-    func batchMAC(_ request: EncryptionBatchMACRequest, _ context: CallContext) throws -> EncryptionBatchMACResponse
+    /// In place: `request` has the bytes of a `EncryptionBatchMACRequest`, the answer those of a
+    /// `EncryptionBatchMACResponse`. Contract rules are checked by who decodes.
+    func batchMAC(_ request: RawSpan, _ context: CallContext) throws -> [UInt8]
     /// As BatchEncrypt.
-    func batchVerifyMAC(_ request: EncryptionBatchVerifyMACRequest, _ context: CallContext) throws -> EncryptionBatchVerifyMACResponse
+    /// In place: `request` has the bytes of a `EncryptionBatchVerifyMACRequest`, the answer those of a
+    /// `EncryptionBatchVerifyMACResponse`. Contract rules are checked by who decodes.
+    func batchVerifyMAC(_ request: RawSpan, _ context: CallContext) throws -> [UInt8]
 }
 
 extension EncryptionServiceHandler {
@@ -345,11 +355,11 @@ extension EncryptionServiceHandler {
             SyncMethod(EncryptionServiceContract.mac) { try self.mac($0, $1) },
             SyncMethod(EncryptionServiceContract.verifyMAC) { try self.verifyMAC($0, $1) },
             SyncMethod(EncryptionServiceContract.random) { try self.random($0, $1) },
-            SyncMethod(EncryptionServiceContract.batchEncrypt) { try self.batchEncrypt($0, $1) },
-            SyncMethod(EncryptionServiceContract.batchDecrypt) { try self.batchDecrypt($0, $1) },
-            SyncMethod(EncryptionServiceContract.batchRewrap) { try self.batchRewrap($0, $1) },
-            SyncMethod(EncryptionServiceContract.batchMAC) { try self.batchMAC($0, $1) },
-            SyncMethod(EncryptionServiceContract.batchVerifyMAC) { try self.batchVerifyMAC($0, $1) },
+            SyncMethod(inPlace: EncryptionServiceContract.batchEncrypt) { try self.batchEncrypt($0, $1) },
+            SyncMethod(inPlace: EncryptionServiceContract.batchDecrypt) { try self.batchDecrypt($0, $1) },
+            SyncMethod(inPlace: EncryptionServiceContract.batchRewrap) { try self.batchRewrap($0, $1) },
+            SyncMethod(inPlace: EncryptionServiceContract.batchMAC) { try self.batchMAC($0, $1) },
+            SyncMethod(inPlace: EncryptionServiceContract.batchVerifyMAC) { try self.batchVerifyMAC($0, $1) },
         ]
     }
 }
@@ -1153,7 +1163,6 @@ extension EncryptionBatchEncryptRequest: ContractMessage {
         var check = ContractCheck()
         check.text("key_name", keyName, required: true, max: 64, format: .identifier)
         check.items("items", items.count, required: true, min: 1, max: 10000)
-        check.messages("items", items)
         return check.violations
     }
 
@@ -1197,11 +1206,7 @@ extension EncryptionBatchEncryptResponse: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        check.messages("results", results)
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("BatchEncryptResponse")
@@ -1222,11 +1227,7 @@ extension EncryptionEncryptResult: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        if hasError { check.message("error", error) }
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("EncryptResult")
@@ -1252,7 +1253,6 @@ extension EncryptionBatchDecryptRequest: ContractMessage {
         var check = ContractCheck()
         check.text("key_name", keyName, required: true, max: 64, format: .identifier)
         check.items("items", items.count, required: true, min: 1, max: 10000)
-        check.messages("items", items)
         return check.violations
     }
 
@@ -1295,11 +1295,7 @@ extension EncryptionBatchDecryptResponse: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        check.messages("results", results)
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("BatchDecryptResponse")
@@ -1319,11 +1315,7 @@ extension EncryptionDecryptResult: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        if hasError { check.message("error", error) }
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("DecryptResult")
@@ -1348,7 +1340,6 @@ extension EncryptionBatchRewrapRequest: ContractMessage {
         var check = ContractCheck()
         check.text("key_name", keyName, required: true, max: 64, format: .identifier)
         check.items("items", items.count, required: true, min: 1, max: 10000)
-        check.messages("items", items)
         return check.violations
     }
 
@@ -1370,11 +1361,7 @@ extension EncryptionBatchRewrapResponse: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        check.messages("results", results)
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("BatchRewrapResponse")
@@ -1399,7 +1386,6 @@ extension EncryptionBatchMACRequest: ContractMessage {
         var check = ContractCheck()
         check.text("key_name", keyName, required: true, max: 64, format: .identifier)
         check.items("items", items.count, required: true, min: 1, max: 10000)
-        check.messages("items", items)
         return check.violations
     }
 
@@ -1441,11 +1427,7 @@ extension EncryptionBatchMACResponse: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        check.messages("results", results)
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("BatchMACResponse")
@@ -1466,11 +1448,7 @@ extension EncryptionMACResult: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        if hasError { check.message("error", error) }
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("MACResult")
@@ -1496,7 +1474,6 @@ extension EncryptionBatchVerifyMACRequest: ContractMessage {
         var check = ContractCheck()
         check.text("key_name", keyName, required: true, max: 64, format: .identifier)
         check.items("items", items.count, required: true, min: 1, max: 10000)
-        check.messages("items", items)
         return check.violations
     }
 
@@ -1539,11 +1516,7 @@ extension EncryptionBatchVerifyMACResponse: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        check.messages("results", results)
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("BatchVerifyMACResponse")
@@ -1563,11 +1536,7 @@ extension EncryptionVerifyMACResult: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        if hasError { check.message("error", error) }
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("VerifyMACResult")
@@ -1719,11 +1688,7 @@ extension EncryptionDescribeKeyResponse: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        check.messages("versions", versions)
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("DescribeKeyResponse")
@@ -1844,11 +1809,7 @@ extension EncryptionListKeysResponse: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        check.messages("keys", keys)
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("ListKeysResponse")
@@ -2316,11 +2277,7 @@ extension EncryptionCheckStrengthResponse: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        check.messages("reasons", reasons)
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("CheckStrengthResponse")
@@ -2514,11 +2471,7 @@ extension EncryptionJWKSResponse: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        check.messages("keys", keys)
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("JWKSResponse")

@@ -131,11 +131,7 @@ extension RuntimeCheckResponse: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        check.messages("services", services)
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("CheckResponse")
@@ -202,11 +198,7 @@ extension RuntimeWatchResponse: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        if hasHealth { check.message("health", health) }
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("WatchResponse")
@@ -227,12 +219,7 @@ extension RuntimeErrorDetails: ContractMessage {
         ]
     )
 
-    package func contractViolations() -> [FieldViolation] {
-        var check = ContractCheck()
-        check.messages("violations", violations)
-        check.messages("typed", typed)
-        return check.violations
-    }
+    package func contractViolations() -> [FieldViolation] { [] }
 
     package var redactedDescription: String {
         var text = RedactedText("ErrorDetails")

@@ -33,6 +33,10 @@ extension Emitter {
         text.documentation(method.descriptor.protoSourceComments())
         let name = method.swiftName
         switch (method.descriptor.clientStreaming, method.descriptor.serverStreaming) {
+        case (false, false) where method.rules.inPlace:
+            text.line("/// In place: `request` has the bytes of a `\(request)`, the answer those of a")
+            text.line("/// `\(response)`. Contract rules are checked by who decodes.")
+            text.line("func \(name)(_ request: RawSpan, _ context: CallContext) throws -> [UInt8]")
         case (false, false):
             text.line("func \(name)(_ request: \(request), _ context: CallContext) \(effects) -> \(response)")
         case (true, false):
@@ -58,7 +62,8 @@ extension Emitter {
             let descriptor = "\(service.name)Contract.\(method.swiftName)"
             return "AsyncMethod(\(method.kind): \(descriptor)) { \(call).\(method.swiftName)(\(arguments)) },"
         }
-        return "\(shape)Method(\(service.name)Contract.\(method.swiftName)) { \(call).\(method.swiftName)($0, $1) },"
+        let place = method.rules.inPlace ? "inPlace: " : ""
+        return "\(shape)Method(\(place)\(service.name)Contract.\(method.swiftName)) { \(call).\(method.swiftName)($0, $1) },"
     }
 
     /// `struct AuthServiceClient`: one function for each method, over any channel.

@@ -485,6 +485,14 @@ package nonisolated struct ContractMethodRules: @unchecked Sendable {
     set {_uniqueStorage()._adaptive = newValue}
   }
 
+  /// SYNC only: the handler reads the request's bytes where they came in and writes those of the response, for messages so large
+  /// that to decode and to encode them costs more than what is done with them. What the contract says of the request's fields is
+  /// for the handler to check. Callers see no difference.
+  package var inPlace: Bool {
+    get {_storage._inPlace}
+    set {_uniqueStorage()._inPlace = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -868,7 +876,7 @@ nonisolated extension ContractServiceRules: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MethodRules"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}callers\0\u{1}exposure\0\u{1}roles\0\u{1}cost\0\u{3}inline_limit\0\u{1}priority\0\u{1}deadline\0\u{3}request_limit\0\u{3}response_limit\0\u{1}concurrency\0\u{1}rate\0\u{3}on_cancel\0\u{1}http\0\u{1}compressed\0\u{3}optional_user\0\u{4}\u{5}emergency_roles\0\u{1}adaptive\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}callers\0\u{1}exposure\0\u{1}roles\0\u{1}cost\0\u{3}inline_limit\0\u{1}priority\0\u{1}deadline\0\u{3}request_limit\0\u{3}response_limit\0\u{1}concurrency\0\u{1}rate\0\u{3}on_cancel\0\u{1}http\0\u{1}compressed\0\u{3}optional_user\0\u{4}\u{5}emergency_roles\0\u{1}adaptive\0\u{3}in_place\0")
 
   fileprivate class _StorageClass {
     var _callers: [String] = []
@@ -888,6 +896,7 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
     var _optionalUser: Bool = false
     var _emergencyRoles: [String] = []
     var _adaptive: Bool = false
+    var _inPlace: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -915,6 +924,7 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
       _optionalUser = source._optionalUser
       _emergencyRoles = source._emergencyRoles
       _adaptive = source._adaptive
+      _inPlace = source._inPlace
     }
   }
 
@@ -950,6 +960,7 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
         case 15: try { try decoder.decodeSingularBoolField(value: &_storage._optionalUser) }()
         case 20: try { try decoder.decodeRepeatedStringField(value: &_storage._emergencyRoles) }()
         case 21: try { try decoder.decodeSingularBoolField(value: &_storage._adaptive) }()
+        case 22: try { try decoder.decodeSingularBoolField(value: &_storage._inPlace) }()
         default: break
         }
       }
@@ -1013,6 +1024,9 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
       if _storage._adaptive != false {
         try visitor.visitSingularBoolField(value: _storage._adaptive, fieldNumber: 21)
       }
+      if _storage._inPlace != false {
+        try visitor.visitSingularBoolField(value: _storage._inPlace, fieldNumber: 22)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1039,6 +1053,7 @@ nonisolated extension ContractMethodRules: SwiftProtobuf.Message, SwiftProtobuf.
         if _storage._optionalUser != rhs_storage._optionalUser {return false}
         if _storage._emergencyRoles != rhs_storage._emergencyRoles {return false}
         if _storage._adaptive != rhs_storage._adaptive {return false}
+        if _storage._inPlace != rhs_storage._inPlace {return false}
         return true
       }
       if !storagesAreEqual {return false}

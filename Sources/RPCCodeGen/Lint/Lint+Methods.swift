@@ -49,6 +49,11 @@ extension Lint {
             report(
                 method.rulesPosition, "\(method.name) is ASYNC, where `cost` means nothing.", "Leave `cost` out.")
         }
+        if service.rules.execution == .async, method.rules.inPlace {
+            report(
+                method.rulesPosition, "\(method.name) is ASYNC and `in_place`: its request would have to outlive what it came in.",
+                "Leave `in_place` out.")
+        }
         if method.rules.inlineLimit > 0, method.rules.cost != .inline {
             report(
                 method.rulesPosition, "\(method.name) has an `inline_limit` without `cost: INLINE`.",

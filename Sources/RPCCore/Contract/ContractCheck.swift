@@ -46,7 +46,11 @@ package struct ContractCheck {
     }
 
     package mutating func messages(_ field: String, _ values: [some ContractMessage]) {
-        for (index, value) in values.enumerated() { nest("\(field)[\(index)]", value.contractViolations()) }
+        for (index, value) in values.enumerated() {
+            let inner = value.contractViolations()
+            // A path for each of thousands of items would be most of what this costs.
+            if !inner.isEmpty { nest("\(field)[\(index)]", inner) }
+        }
     }
 
     /// The values of a map. Keys are what a person wrote, so the path shows a star for them.

@@ -14,18 +14,26 @@ extension MethodDescriptor {
         do {
             request = try Request(serializedBytes: bytes)
         } catch {
-            throw RPCError(
-                .invalidArgument, "The request of \(fullName) does not decode as \(Request.protoMessageName).",
-                reason: "malformed_request")
+            throw malformedRequest(Request.self)
         }
         let violations = request.contractViolations()
         guard violations.isEmpty else { throw RPCError.invalid(violations) }
         return request
     }
 
+    /// The error for bytes that are no such request.
+    package func malformedRequest(_ type: (some ContractMessage).Type) -> RPCError {
+        RPCError(
+            .invalidArgument, "The request of \(fullName) does not decode as \(type.protoMessageName).", reason: "malformed_request")
+    }
+
     /// The response's bytes, checked against the contract's limit.
     package func encode(response: some ContractMessage) throws -> [UInt8] {
-        let bytes: [UInt8] = try response.serializedBytes()
+        try checked(response: response.serializedBytes())
+    }
+
+    /// A response's bytes, unless they are more than the contract's limit.
+    package func checked(response bytes: [UInt8]) throws -> [UInt8] {
         guard bytes.count <= responseLimit else {
             throw RPCError(
                 .resourceExhausted,

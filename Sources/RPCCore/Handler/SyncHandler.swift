@@ -22,6 +22,15 @@ package struct SyncMethod: Sendable {
         }
     }
 
+    /// A method that the contract calls `in_place`: the handler reads the request where it is, checks what the contract says of its
+    /// fields, and gives the response as bytes.
+    package init(
+        inPlace descriptor: MethodDescriptor, _ handler: @escaping @Sendable (RawSpan, CallContext) throws -> [UInt8]
+    ) {
+        self.descriptor = descriptor
+        self.run = { bytes, context in try descriptor.checked(response: handler(bytes, context)) }
+    }
+
     /// A method that takes and gives bytes as they are: for tools and tests that have no generated messages.
     package init(
         bytes descriptor: MethodDescriptor, _ handler: @escaping @Sendable ([UInt8], CallContext) throws -> [UInt8]

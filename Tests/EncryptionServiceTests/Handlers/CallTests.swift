@@ -354,11 +354,11 @@ private func service() throws -> Service {
             method: EncryptionServiceContract.batchEncrypt, peer: try #require(PeerIdentity(service: "token")),
             deadline: .after(.seconds(-1)), requestID: RequestID("r") ?? RequestID())
         #expect(throws: CancellationError.self) {
-            try handler.batchEncrypt(
-                .with {
-                    $0.keyName = "vault"
-                    $0.items = [EncryptionEncryptItem()]
-                }, context)
+            let request: [UInt8] = try EncryptionBatchEncryptRequest.with {
+                $0.keyName = "vault"
+                $0.items = [EncryptionEncryptItem()]
+            }.serializedBytes()
+            _ = try handler.batchEncrypt(request.span.bytes, context)
         }
     }
 }

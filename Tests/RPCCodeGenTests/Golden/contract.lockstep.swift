@@ -7,6 +7,7 @@ package enum Contract {
     /// All services, by name.
     package static let services: [ServiceDescriptor] = [
         DigestServiceContract.service,
+        PlaceServiceContract.service,
         FeedServiceContract.service,
         LedgerServiceContract.service,
     ]
@@ -15,6 +16,7 @@ package enum Contract {
     package static let codings: [MethodCoding] = [
         MethodCoding(DigestServiceContract.sum, DigestSumRequest.self, DigestSumResponse.self),
         MethodCoding(DigestServiceContract.jwks, DigestEmptyRequest.self, DigestSumResponse.self),
+        MethodCoding(PlaceServiceContract.sumInPlace, DigestSumRequest.self, DigestSumResponse.self),
         MethodCoding(FeedServiceContract.watch, LedgerFeedRequest.self, LedgerEntry.self),
         MethodCoding(FeedServiceContract.`import`, LedgerFeedRequest.self, LedgerEmptyResponse.self),
         MethodCoding(FeedServiceContract.exchange, LedgerFeedRequest.self, LedgerEntry.self),

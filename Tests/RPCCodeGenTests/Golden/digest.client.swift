@@ -23,3 +23,18 @@ package struct DigestServiceClient: Sendable {
         try await channel.call(DigestServiceContract.jwks, request, options)
     }
 }
+
+/// Its handlers read requests where they are.
+package struct PlaceServiceClient: Sendable {
+    package let channel: any RPCChannel
+
+    package init(_ channel: any RPCChannel) {
+        self.channel = channel
+    }
+
+    package func sumInPlace(
+        _ request: DigestSumRequest, _ options: CallOptions = CallOptions()
+    ) async throws(RPCError) -> DigestSumResponse {
+        try await channel.call(PlaceServiceContract.sumInPlace, request, options)
+    }
+}

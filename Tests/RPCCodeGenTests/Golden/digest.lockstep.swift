@@ -72,6 +72,52 @@ extension DigestServiceHandler {
     }
 }
 
+/// What the contract says of `lockstep.digest.v1.PlaceService`.
+package enum PlaceServiceContract {
+    package static let service = ServiceDescriptor(
+        name: "lockstep.digest.v1.PlaceService",
+        execution: .sync, hostedByBoth: false,
+        methods: [
+            sumInPlace,
+        ],
+        fingerprint: 0xcff5c16f3a277002
+    )
+
+    package static let sumInPlace = MethodDescriptor(
+        id: 0xdba9a80a,
+        service: "lockstep.digest.v1.PlaceService",
+        name: "SumInPlace",
+        execution: .sync, cost: .pool,
+        callers: ["operator"],
+        exposure: .internal, maximumLane: .routine,
+        deadline: DeadlineRule(default: .milliseconds(5000), maximum: .milliseconds(30000)),
+        requestLimit: 65536, responseLimit: 65536,
+        concurrency: nil,
+        rate: nil,
+        onCancel: .cancel, idempotency: .unknown,
+        http: nil,
+        request: DigestSumRequest.contractDescriptor,
+        response: DigestSumResponse.contractDescriptor
+    )
+}
+
+/// Its handlers read requests where they are.
+package protocol PlaceServiceHandler: SyncServiceHandler {
+    /// In place: `request` has the bytes of a `DigestSumRequest`, the answer those of a
+    /// `DigestSumResponse`. Contract rules are checked by who decodes.
+    func sumInPlace(_ request: RawSpan, _ context: CallContext) throws -> [UInt8]
+}
+
+extension PlaceServiceHandler {
+    package static var contract: ServiceDescriptor { PlaceServiceContract.service }
+
+    package var syncMethods: [SyncMethod] {
+        [
+            SyncMethod(inPlace: PlaceServiceContract.sumInPlace) { try self.sumInPlace($0, $1) },
+        ]
+    }
+}
+
 extension DigestEmptyRequest: ContractMessage {
     package static let contractDescriptor: MessageDescriptor = .init(
         name: "lockstep.digest.v1.EmptyRequest",

@@ -1,137 +1,156 @@
-package import Contracts
+import Contracts
 import FoundationEssentials
+import LibCrypto
 package import RPCCore
 import SwiftProtobuf
 
-/// Many items in one call. The key is found and checked once; an item that fails says so in its own result. A caller who is
-/// gone is noticed between two items.
+/// Many items in one call, read where they came in, with their results written where they leave from. The key is found and
+/// checked once; an item that fails says so in its own result. A caller who is gone is noticed between two items.
 extension EncryptionHandler {
-    package func batchEncrypt(
-        _ request: EncryptionBatchEncryptRequest, _ context: CallContext
-    ) throws -> EncryptionBatchEncryptResponse {
-        let sealer = try vault.sealer(request.keyName, .encrypt, version: request.keyVersion, caller: context.peer)
-        let results = try results(request.items, .encrypt, request.keyName, sealer.version.number, context, \.hasError) { item in
-            do throws(EncryptionError) {
-                try ItemLimits.check(plaintext: item.plaintext, context: item.context)
-                return EncryptionEncryptResult(try sealer.seal(item.plaintext, context: item.context))
-            } catch {
-                return .with { $0.error = EncryptionItemError(error) }
-            }
-        }
-        return .with { $0.results = results }
-    }
-
-    package func batchDecrypt(
-        _ request: EncryptionBatchDecryptRequest, _ context: CallContext
-    ) throws -> EncryptionBatchDecryptResponse {
-        let opener = try vault.opener(request.keyName, .decrypt, caller: context.peer)
-        let results = try results(request.items, .decrypt, request.keyName, 0, context, \.hasError) { item in
-            do throws(EncryptionError) {
-                try ItemLimits.check(ciphertext: item.ciphertext, context: item.context)
-                let plaintext = try opener.open(item.ciphertext, context: item.context)
-                return EncryptionDecryptResult.with { $0.plaintext = plaintext }
-            } catch {
-                return .with { $0.error = EncryptionItemError(error) }
-            }
-        }
-        return .with { $0.results = results }
-    }
-
-    package func batchRewrap(
-        _ request: EncryptionBatchRewrapRequest, _ context: CallContext
-    ) throws -> EncryptionBatchRewrapResponse {
-        let rewrapper = try vault.rewrapper(request.keyName, caller: context.peer)
-        let results = try results(request.items, .rewrap, request.keyName, 0, context, \.hasError) { item in
-            do throws(EncryptionError) {
-                try ItemLimits.check(ciphertext: item.ciphertext, context: item.context)
-                return EncryptionEncryptResult(try rewrapper.rewrap(item.ciphertext, context: item.context))
-            } catch {
-                return .with { $0.error = EncryptionItemError(error) }
-            }
-        }
-        return .with { $0.results = results }
-    }
-
-    package func batchMAC(
-        _ request: EncryptionBatchMACRequest, _ context: CallContext
-    ) throws -> EncryptionBatchMACResponse {
-        let key = try vault.authenticator(request.keyName, .mac, version: request.keyVersion, caller: context.peer)
-        let results = try results(request.items, .mac, request.keyName, key.version.number, context, \.hasError) { item in
-            do throws(EncryptionError) {
-                try ItemLimits.check(message: item.message)
-                let made = try key.mac(item.message)
-                return EncryptionMACResult.with {
-                    $0.mac = Data(made.mac)
-                    $0.keyVersion = made.version
+    package func batchEncrypt(_ request: RawSpan, _ context: CallContext) throws -> [UInt8] {
+        try request.withUnsafeBytes { bytes in
+            let batch = try Batch(bytes, of: context.method, items: \EncryptionBatchEncryptRequest.items)
+            let key = batch.head.keyName
+            let sealer = try vault.sealer(key, .encrypt, version: batch.head.keyVersion, caller: context.peer)
+            let session = sealer.session()
+            let room = bytes.count + batch.head.items.count * (Ciphertext.overhead + Self.framing)
+            return try results(of: batch, room, .encrypt, key, sealer.version.number, context) { item, results throws(EncryptionError) in
+                try ItemLimits.check(plaintext: item.subject, context: item.companion)
+                try results.append(size: item.subject.count + Ciphertext.overhead, version: sealer.version.number) {
+                    target throws(EncryptionError) in
+                    try sealer.seal(item.subject, context: item.companion, into: target, session)
                 }
-            } catch {
-                return .with { $0.error = EncryptionItemError(error) }
+                return true
+            } failure: {
+                EncryptionEncryptResult($0)
             }
         }
-        return .with { $0.results = results }
     }
 
-    package func batchVerifyMAC(
-        _ request: EncryptionBatchVerifyMACRequest, _ context: CallContext
-    ) throws -> EncryptionBatchVerifyMACResponse {
-        let key = try vault.authenticator(request.keyName, .verifyMAC, caller: context.peer)
-        let results = try results(request.items, .verifyMAC, request.keyName, 0, context, { !$0.valid }) { item in
-            do throws(EncryptionError) {
-                try ItemLimits.check(message: item.message)
-                let isValid = try key.isValid(item.mac, for: item.message)
-                return EncryptionVerifyMACResult.with { $0.valid = isValid }
-            } catch {
-                return .with { $0.error = EncryptionItemError(error) }
+    package func batchDecrypt(_ request: RawSpan, _ context: CallContext) throws -> [UInt8] {
+        try request.withUnsafeBytes { bytes in
+            let batch = try Batch(bytes, of: context.method, items: \EncryptionBatchDecryptRequest.items)
+            let key = batch.head.keyName
+            let opener = try vault.opener(key, .decrypt, caller: context.peer)
+            let sessions = OpeningSessions()
+            return try results(of: batch, bytes.count, .decrypt, key, 0, context) { item, results throws(EncryptionError) in
+                try ItemLimits.check(ciphertext: item.subject, context: item.companion)
+                try results.append(size: Ciphertext.plaintextCount(of: item.subject.count)) { target throws(EncryptionError) in
+                    try opener.open(item.subject, context: item.companion, into: target, sessions)
+                }
+                return true
+            } failure: { error in
+                EncryptionDecryptResult.with { $0.error = EncryptionItemError(error) }
             }
         }
-        return .with { $0.results = results }
     }
+
+    package func batchRewrap(_ request: RawSpan, _ context: CallContext) throws -> [UInt8] {
+        try request.withUnsafeBytes { bytes in
+            let batch = try Batch(bytes, of: context.method, items: \EncryptionBatchRewrapRequest.items)
+            let key = batch.head.keyName
+            let rewrapper = try vault.rewrapper(key, caller: context.peer)
+            let (opening, sealing) = (OpeningSessions(), rewrapper.session())
+            let room = bytes.count + batch.head.items.count * Self.framing
+            return try results(of: batch, room, .rewrap, key, 0, context) { item, results throws(EncryptionError) in
+                try ItemLimits.check(ciphertext: item.subject, context: item.companion)
+                let version = rewrapper.version
+                try results.append(size: item.subject.count, version: version) { target throws(EncryptionError) in
+                    try rewrapper.rewrap(item.subject, context: item.companion, into: target, opening, sealing)
+                }
+                return true
+            } failure: {
+                EncryptionEncryptResult($0)
+            }
+        }
+    }
+
+    package func batchMAC(_ request: RawSpan, _ context: CallContext) throws -> [UInt8] {
+        try request.withUnsafeBytes { bytes in
+            let batch = try Batch(bytes, of: context.method, items: \EncryptionBatchMACRequest.items)
+            let name = batch.head.keyName
+            let key = try vault.authenticator(name, .mac, version: batch.head.keyVersion, caller: context.peer)
+            let room = batch.head.items.count * (TaggedMAC.count + Self.framing)
+            return try results(of: batch, room, .mac, name, key.version.number, context) { item, results throws(EncryptionError) in
+                try ItemLimits.check(message: item.subject)
+                let made = try key.mac(item.subject)
+                try results.append(size: made.mac.count, version: made.version) { $0.copyBytes(from: made.mac) }
+                return true
+            } failure: { error in
+                EncryptionMACResult.with { $0.error = EncryptionItemError(error) }
+            }
+        }
+    }
+
+    package func batchVerifyMAC(_ request: RawSpan, _ context: CallContext) throws -> [UInt8] {
+        try request.withUnsafeBytes { bytes in
+            let batch = try Batch(bytes, of: context.method, items: \EncryptionBatchVerifyMACRequest.items)
+            let name = batch.head.keyName
+            let key = try vault.authenticator(name, .verifyMAC, caller: context.peer)
+            let room = batch.head.items.count * Self.framing
+            return try results(of: batch, room, .verifyMAC, name, 0, context) { item, results throws(EncryptionError) in
+                try ItemLimits.check(message: item.subject)
+                let isValid = try key.isValid(item.companion, for: item.subject)
+                results.append(valid: isValid)
+                return isValid
+            } failure: { error in
+                EncryptionVerifyMACResult.with { $0.error = EncryptionItemError(error) }
+            }
+        }
+    }
+
+    /// The most that a result takes beside its bytes: tags, lengths and a version.
+    private static var framing: Int { 20 }
 
     /// One result for each item. They are told of as one use, also when the caller is gone before the last.
     ///
-    /// - Parameter version: 0 where items may be of several.
-    private func results<Item, Result>(
-        _ items: [Item], _ operation: KeyOperation, _ key: String, _ version: UInt32, _ context: CallContext,
-        _ isFailed: (Result) -> Bool, _ body: (Item) -> Result
-    ) throws -> [Result] {
-        var (results, failed): ([Result], Int) = ([], 0)
-        results.reserveCapacity(items.count)
+    /// - Parameters:
+    ///   - room: What the results are expected to take, in bytes.
+    ///   - version: 0 where items may be of several.
+    ///   - body: Adds an item's result, and says whether it is a success.
+    private func results<Head, Failure: Message>(
+        of batch: Batch<Head>, _ room: Int, _ operation: KeyOperation, _ key: String, _ version: UInt32, _ context: CallContext,
+        _ body: (BatchItem, inout BatchResults) throws(EncryptionError) -> Bool, failure: (EncryptionError) -> Failure
+    ) throws -> [UInt8] {
+        var (results, failed) = (BatchResults(capacity: min(room, Int(context.method.responseLimit))), 0)
         defer { vault.tell(operation, key, version: version, items: results.count, failed: failed, context) }
-        for item in items {
+        try batch.forEachItem { item in
             try context.cancellation.check()
-            let result = body(item)
-            if isFailed(result) { failed += 1 }
-            results.append(result)
+            do throws(EncryptionError) {
+                if try !body(item, &results) { failed += 1 }
+            } catch {
+                failed += 1
+                try results.append(failure(error))
+            }
         }
-        return results
+        return results.message.bytes
     }
 }
 
 /// What the contract says of the fields of a single call, for the fields of an item: there it would fail the whole batch.
 private enum ItemLimits {
-    static func check(plaintext: Data, context: Data) throws(EncryptionError) {
+    static func check(plaintext: UnsafeRawBufferPointer, context: UnsafeRawBufferPointer) throws(EncryptionError) {
         try check("plaintext", plaintext, 1_048_576)
         try check("context", context, 1024)
     }
 
-    static func check(ciphertext: Data, context: Data) throws(EncryptionError) {
+    static func check(ciphertext: UnsafeRawBufferPointer, context: UnsafeRawBufferPointer) throws(EncryptionError) {
         try check("ciphertext", ciphertext, 1_050_000)
         try check("context", context, 1024)
     }
 
-    static func check(message: Data) throws(EncryptionError) { try check("message", message, 1_048_576) }
+    static func check(message: UnsafeRawBufferPointer) throws(EncryptionError) { try check("message", message, 1_048_576) }
 
-    private static func check(_ name: StaticString, _ value: Data, _ maximum: Int) throws(EncryptionError) {
+    private static func check(_ name: StaticString, _ value: UnsafeRawBufferPointer, _ maximum: Int) throws(EncryptionError) {
         guard value.count > maximum else { return }
         throw .invalid(field: "\(name)", "It must be \(maximum) bytes at most.")
     }
 }
 
 extension EncryptionEncryptResult {
-    fileprivate init(_ sealed: Vault.Sealed) {
+    fileprivate init(_ error: EncryptionError) {
         self.init()
-        ciphertext = sealed.ciphertext
-        keyVersion = sealed.version
+        self.error = EncryptionItemError(error)
     }
 }
 

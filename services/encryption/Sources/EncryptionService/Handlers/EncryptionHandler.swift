@@ -124,7 +124,7 @@ package struct EncryptionHandler: EncryptionServiceHandler {
     ) throws -> EncryptionVerifyMACResponse {
         let isValid = try vault.authenticator(request.keyName, .verifyMAC, caller: context.peer)
             .isValid(request.mac, for: request.message)
-        let version = TaggedMAC(request.mac)?.version ?? 0
+        let version = TaggedMAC.version(of: request.mac) ?? 0
         vault.tell(.verifyMAC, request.keyName, version: version, failed: isValid ? 0 : 1, context)
         return .with { $0.valid = isValid }
     }
@@ -152,7 +152,7 @@ extension Vault {
     ) throws -> Result {
         func tell(failed: Int) {
             guard keeper.auditsUses else { return }
-            self.tell(operation, key, version: Ciphertext(ciphertext)?.version ?? 0, failed: failed, context)
+            self.tell(operation, key, version: Ciphertext.version(of: ciphertext) ?? 0, failed: failed, context)
         }
         do {
             let result = try body()

@@ -8,14 +8,20 @@ struct Ciphertext {
     static let overhead = VersionedBytes.headerCount + AEAD.overhead
 
     let version: UInt32
-    /// Nonce, ciphertext and tag.
-    let sealed: Data
+    /// Nonce, ciphertext and tag, for as long as the bytes are there that they are part of.
+    let sealed: UnsafeRawBufferPointer
 
     /// Nil when the bytes cannot be a ciphertext.
-    init?(_ bytes: Data) {
-        guard let version = VersionedBytes.version(bytes, format: Self.format) else { return nil }
-        (self.version, sealed) = (version, bytes.dropFirst(VersionedBytes.headerCount))
+    init?(_ bytes: UnsafeRawBufferPointer) {
+        guard let version = VersionedBytes.version(bytes, format: Self.format), bytes.count >= Self.overhead else { return nil }
+        (self.version, sealed) = (version, UnsafeRawBufferPointer(rebasing: bytes[VersionedBytes.headerCount...]))
     }
+
+    /// The version that the bytes name; nil when they cannot be a ciphertext.
+    static func version(of bytes: Data) -> UInt32? { bytes.withUnsafeBytes { Ciphertext($0)?.version } }
+
+    /// How many bytes are sealed in so many.
+    static func plaintextCount(of count: Int) -> Int { max(0, count - overhead) }
 
     static func header(version: UInt32) -> [UInt8] { VersionedBytes.header(format, version: version) }
 
@@ -30,15 +36,20 @@ struct Ciphertext {
 /// The bytes of a MAC: `0x02, key version (u32, big-endian), HMAC-SHA-256 (32)`.
 struct TaggedMAC {
     static let format: UInt8 = 2
+    static let count = VersionedBytes.headerCount + 32
 
     let version: UInt32
-    let tag: Data
+    /// For as long as the bytes are there that it is part of.
+    let tag: UnsafeRawBufferPointer
 
     /// Nil when the bytes cannot be a MAC.
-    init?(_ bytes: Data) {
+    init?(_ bytes: UnsafeRawBufferPointer) {
         guard let version = VersionedBytes.version(bytes, format: Self.format) else { return nil }
-        (self.version, tag) = (version, bytes.dropFirst(VersionedBytes.headerCount))
+        (self.version, tag) = (version, UnsafeRawBufferPointer(rebasing: bytes[VersionedBytes.headerCount...]))
     }
+
+    /// The version that the bytes name; nil when they cannot be a MAC.
+    static func version(of bytes: Data) -> UInt32? { bytes.withUnsafeBytes { TaggedMAC($0)?.version } }
 
     static func bytes(version: UInt32, tag: [UInt8]) -> [UInt8] { VersionedBytes.header(format, version: version) + tag }
 }
@@ -48,9 +59,9 @@ private enum VersionedBytes {
     static let headerCount = 5
 
     /// Nil for another format, or when nothing follows.
-    static func version(_ bytes: Data, format: UInt8) -> UInt32? {
-        guard bytes.count > headerCount, bytes.first == format else { return nil }
-        return bytes.dropFirst().prefix(headerCount - 1).reduce(0) { $0 << 8 | UInt32($1) }
+    static func version(_ bytes: UnsafeRawBufferPointer, format: UInt8) -> UInt32? {
+        guard bytes.count > headerCount, bytes[0] == format else { return nil }
+        return bytes[1..<headerCount].reduce(0) { $0 << 8 | UInt32($1) }
     }
 
     static func header(_ format: UInt8, version: UInt32) -> [UInt8] { [format] + version.bigEndianBytes }

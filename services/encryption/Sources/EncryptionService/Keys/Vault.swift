@@ -154,20 +154,45 @@ package final class Sealer: Sendable {
     }
 
     package func seal(_ plaintext: Data, context: Data) throws(EncryptionError) -> Vault.Sealed {
+        var ciphertext = Data(count: plaintext.count + Ciphertext.overhead)
+        var failure: EncryptionError?
+        ciphertext.withUnsafeMutableBytes { target in
+            plaintext.withUnsafeBytes { plaintext in
+                context.withUnsafeBytes { context in
+                    do throws(EncryptionError) { try seal(plaintext, context: context, into: target) } catch { failure = error }
+                }
+            }
+        }
+        if let failure { throw failure }
+        return (ciphertext, version.number)
+    }
+
+    /// The same where it is answered from: neither plaintext nor ciphertext is copied.
+    ///
+    /// - Parameters:
+    ///   - target: Of the plaintext's length and `Ciphertext.overhead`.
+    ///   - session: This sealer's, for many messages.
+    func seal(
+        _ plaintext: UnsafeRawBufferPointer, context: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
+        _ session: AEAD.Session? = nil
+    ) throws(EncryptionError) {
         if key.options.isDerived, context.isEmpty { throw .contextRequired(key: key.name) }
         let aad = context.isEmpty ? aad : aad + context
         let secret = try key.secret(secret, aad: aad)
         try spend()
-        // Sealed where it is answered from: neither the plaintext nor the ciphertext is copied.
-        var ciphertext = Data(count: plaintext.count + Ciphertext.overhead)
-        let isSealed = ciphertext.withUnsafeMutableBytes { target in
-            target.copyBytes(from: header)
-            let sealed = UnsafeMutableRawBufferPointer(rebasing: target[header.count...])
-            return plaintext.withUnsafeBytes { (try? AEAD.seal($0, key: secret, aad: aad, into: sealed)) != nil }
+        target.copyBytes(from: header)
+        let sealed = UnsafeMutableRawBufferPointer(rebasing: target[header.count...])
+        do {
+            if let session { try session.seal(plaintext, aad: aad, into: sealed) } else {
+                try AEAD.seal(plaintext, key: secret, aad: aad, into: sealed)
+            }
+        } catch {
+            throw .cryptoFailed
         }
-        guard isSealed else { throw .cryptoFailed }
-        return (ciphertext, version.number)
     }
+
+    /// For many messages on one thread; nil for a key of which each context has its own.
+    func session() -> AEAD.Session? { key.options.isDerived ? nil : AEAD.Session(sealing: secret) }
 
     /// Derived keys are counted together: that is more than they need, and never too little.
     private func spend() throws(EncryptionError) {
@@ -191,19 +216,56 @@ package final class Opener: Sendable {
 
     /// - Throws: `decryptionFailed`, whatever is wrong; `keyringStale` when there may be a version that is not known here.
     package func open(_ bytes: Data, context: Data) throws(EncryptionError) -> Data {
-        guard let ciphertext = Ciphertext(bytes), ciphertext.sealed.count >= AEAD.overhead else { throw .decryptionFailed }
+        var plaintext = Data(count: Ciphertext.plaintextCount(of: bytes.count))
+        var failure: EncryptionError?
+        plaintext.withUnsafeMutableBytes { target in
+            bytes.withUnsafeBytes { bytes in
+                context.withUnsafeBytes { context in
+                    do throws(EncryptionError) { try open(bytes, context: context, into: target) } catch { failure = error }
+                }
+            }
+        }
+        if let failure { throw failure }
+        return plaintext
+    }
+
+    /// The same where it is answered from. What did not open is not left there.
+    ///
+    /// - Parameters:
+    ///   - target: Of the ciphertext's length less `Ciphertext.overhead`.
+    ///   - sessions: For many messages on one thread.
+    func open(
+        _ bytes: UnsafeRawBufferPointer, context: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
+        _ sessions: OpeningSessions? = nil
+    ) throws(EncryptionError) {
+        guard let ciphertext = Ciphertext(bytes) else { throw .decryptionFailed }
         if key?.version(ciphertext.version) == nil, keeper.isStale { throw .keyringStale }
         guard let key,
             case .aead(let base, _)? = key.opening(ciphertext.version)?.material
         else { throw .decryptionFailed }
         let aad = Ciphertext.aad(key: key.name, version: ciphertext.version, context: context)
         let secret = try key.secret(base, aad: aad)
-        var plaintext = Data(count: ciphertext.sealed.count - AEAD.overhead)
-        let isOpen = plaintext.withUnsafeMutableBytes { target in
-            ciphertext.sealed.withUnsafeBytes { (try? AEAD.open($0, key: secret, aad: aad, into: target)) != nil }
+        do {
+            if let sessions, !key.options.isDerived {
+                try sessions.session(of: ciphertext.version, secret).open(ciphertext.sealed, aad: aad, into: target)
+            } else {
+                try AEAD.open(ciphertext.sealed, key: secret, aad: aad, into: target)
+            }
+        } catch {
+            throw .decryptionFailed
         }
-        guard isOpen else { throw .decryptionFailed }
-        return plaintext
+    }
+}
+
+/// What opens many messages of one key on one thread: most are of one version.
+final class OpeningSessions {
+    private var last: (version: UInt32, session: AEAD.Session)?
+
+    fileprivate func session(of version: UInt32, _ secret: SymmetricKey) -> AEAD.Session {
+        if let last, last.version == version { return last.session }
+        let session = AEAD.Session(opening: secret)
+        last = (version, session)
+        return session
     }
 }
 
@@ -219,6 +281,32 @@ package struct Rewrapper {
         guard let sealer else { throw .decryptionFailed }
         return try sealer.seal(plaintext, context: context)
     }
+
+    /// For many messages on one thread.
+    func session() -> AEAD.Session? { sealer?.session() }
+
+    /// The version that seals; 0 where nothing opens.
+    var version: UInt32 { sealer?.version.number ?? 0 }
+
+    /// The same where it is answered from: what is sealed anew is as long as it was.
+    func rewrap(
+        _ bytes: UnsafeRawBufferPointer, context: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
+        _ opening: OpeningSessions, _ sealing: AEAD.Session?
+    ) throws(EncryptionError) {
+        var plaintext = [UInt8](repeating: 0, count: Ciphertext.plaintextCount(of: bytes.count))
+        defer { plaintext.withUnsafeMutableBytes { wipe($0) } }
+        var failure: EncryptionError?
+        plaintext.withUnsafeMutableBytes { opened in
+            do throws(EncryptionError) {
+                try opener.open(bytes, context: context, into: opened, opening)
+                guard let sealer else { throw .decryptionFailed }
+                try sealer.seal(UnsafeRawBufferPointer(opened), context: context, into: target, sealing)
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+    }
 }
 
 /// A key of usage MAC, and the version that makes new ones.
@@ -227,7 +315,7 @@ package struct Authenticator {
     let version: KeyVersion
     fileprivate let keeper: KeyringKeeper
 
-    package func mac(_ message: Data) throws(EncryptionError) -> (mac: [UInt8], version: UInt32) {
+    func mac(_ message: some ContiguousBytes) throws(EncryptionError) -> (mac: [UInt8], version: UInt32) {
         guard case .mac(let secret) = version.material,
             let tag = secret.withUnsafeBytes({ try? HMACSHA256.authenticate(message, key: $0) })
         else { throw .cryptoFailed }
@@ -235,7 +323,17 @@ package struct Authenticator {
     }
 
     /// False for everything that is not this key's whole MAC of the message.
-    package func isValid(_ mac: Data, for message: Data) throws(EncryptionError) -> Bool {
+    func isValid(_ mac: Data, for message: Data) throws(EncryptionError) -> Bool {
+        let result: Result<Bool, EncryptionError> = mac.withUnsafeBytes { mac in
+            message.withUnsafeBytes { message in
+                Result { () throws(EncryptionError) in try isValid(mac, for: message) }
+            }
+        }
+        return try result.get()
+    }
+
+    /// The same where they are.
+    func isValid(_ mac: UnsafeRawBufferPointer, for message: UnsafeRawBufferPointer) throws(EncryptionError) -> Bool {
         guard let parts = TaggedMAC(mac) else { return false }
         if key.version(parts.version) == nil, keeper.isStale { throw .keyringStale }
         guard case .mac(let secret)? = key.opening(parts.version)?.material else { return false }

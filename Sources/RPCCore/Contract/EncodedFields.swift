@@ -1,0 +1,132 @@
+/// The fields of an encoded protobuf message, one after the other, where they are: for messages of so many bytes that decoding
+/// costs more than what is done with them (https://protobuf.dev/programming-guides/encoding/).
+///
+/// What SwiftProtobuf refuses is refused here. Nothing is copied: fields are good for as long as the bytes are.
+package struct EncodedFields {
+    /// One field as it stands there.
+    package struct Field {
+        /// From 1 to 2^29 - 1.
+        package let number: Int
+        /// What a field of bytes, text or a message holds; nil for a field of another type.
+        package let bytes: UnsafeRawBufferPointer?
+        /// The whole field, its tag included.
+        package let encoded: UnsafeRawBufferPointer
+    }
+
+    /// The bytes are no message.
+    package struct Malformed: Error, Hashable {}
+
+    /// Groups within groups, as many as SwiftProtobuf takes.
+    private static let deepest = 99
+
+    private let bytes: UnsafeRawBufferPointer
+    private var position = 0
+
+    package init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+    /// The next field; nil behind the last one.
+    package mutating func next() throws(Malformed) -> Field? {
+        guard position < bytes.count else { return nil }
+        let start = position
+        let (number, type) = try tag()
+        let content = try content(number, type, depth: 0)
+        return Field(number: number, bytes: content, encoded: UnsafeRawBufferPointer(rebasing: bytes[start..<position]))
+    }
+
+    /// How a field's length is told.
+    private enum WireType: UInt64 {
+        case varint, fixed64, bytes, startGroup, endGroup, fixed32
+    }
+
+    private mutating func tag() throws(Malformed) -> (Int, WireType) {
+        let tag = try varint()
+        guard tag <= UInt32.max, tag >> 3 > 0, let type = WireType(rawValue: tag & 0b111) else { throw Malformed() }
+        return (Int(tag >> 3), type)
+    }
+
+    private mutating func content(_ number: Int, _ type: WireType, depth: Int) throws(Malformed) -> UnsafeRawBufferPointer? {
+        switch type {
+        case .varint: _ = try varint()
+        case .fixed64: _ = try take(8)
+        case .fixed32: _ = try take(4)
+        case .bytes: return try take(varint())
+        case .startGroup: try skipGroup(number, depth: depth + 1)
+        case .endGroup: throw Malformed()
+        }
+        return nil
+    }
+
+    private mutating func skipGroup(_ number: Int, depth: Int) throws(Malformed) {
+        guard depth <= Self.deepest else { throw Malformed() }
+        while true {
+            let (inner, type) = try tag()
+            if type == .endGroup {
+                guard inner == number else { throw Malformed() }
+                return
+            }
+            _ = try content(inner, type, depth: depth)
+        }
+    }
+
+    private mutating func take(_ count: UInt64) throws(Malformed) -> UnsafeRawBufferPointer {
+        guard count <= UInt64(bytes.count - position) else { throw Malformed() }
+        defer { position += Int(count) }
+        return UnsafeRawBufferPointer(rebasing: bytes[position..<(position + Int(count))])
+    }
+
+    /// Ten bytes at most, of which the last has one bit that counts.
+    private mutating func varint() throws(Malformed) -> UInt64 {
+        var value: UInt64 = 0
+        for shift in stride(from: UInt64(0), to: 70, by: 7) {
+            guard position < bytes.count else { throw Malformed() }
+            let byte = UInt64(bytes[position])
+            position += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80 { return value }
+        }
+        throw Malformed()
+    }
+}
+
+/// An encoded protobuf message, field by field.
+package struct EncodedMessage {
+    package private(set) var bytes: [UInt8] = []
+
+    package init(capacity: Int) { bytes.reserveCapacity(capacity) }
+
+    /// How many bytes a number takes.
+    package static func size(varint value: UInt64) -> Int { max(1, (64 - value.leadingZeroBitCount + 6) / 7) }
+
+    /// The tag and the length of a field of bytes, text or a message.
+    package mutating func begin(_ number: Int, count: Int) {
+        append(varint: UInt64(number) << 3 | 2)
+        append(varint: UInt64(count))
+    }
+
+    /// A field of a number.
+    package mutating func append(_ number: Int, _ value: UInt64) {
+        append(varint: UInt64(number) << 3)
+        append(varint: value)
+    }
+
+    package mutating func append(_ more: [UInt8]) { bytes += more }
+
+    /// `count` bytes, which `fill` writes where they stay. They are zero before.
+    package mutating func append(count: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) {
+        let start = bytes.count
+        bytes.append(contentsOf: repeatElement(0, count: count))
+        bytes.withUnsafeMutableBytes { fill(UnsafeMutableRawBufferPointer(rebasing: $0[start...])) }
+    }
+
+    /// Takes back what was appended since there were `count` bytes.
+    package mutating func rewind(to count: Int) { bytes.removeLast(bytes.count - min(count, bytes.count)) }
+
+    private mutating func append(varint value: UInt64) {
+        var rest = value
+        while rest > 0x7F {
+            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        bytes.append(UInt8(truncatingIfNeeded: rest))
+    }
+}

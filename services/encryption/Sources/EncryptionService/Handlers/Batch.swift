@@ -1,0 +1,127 @@
+import Contracts
+import RPCCore
+import SwiftProtobuf
+
+/// A batch request as it came in: what holds for all items is decoded, the items stay where they are.
+///
+/// All batches of the contract have their items in field 2, and an item has nothing but bytes: a plaintext, ciphertext or message
+/// in field 1, a context or MAC in field 2.
+struct Batch<Head: ContractMessage> {
+    /// The request with as many items as came, all of them empty.
+    let head: Head
+    private let bytes: UnsafeRawBufferPointer
+
+    private static var itemsField: Int { 2 }
+    /// As many items as tell that there are too many, whatever the contract's limit is.
+    private static var mostCounted: Int { 1 << 16 }
+
+    /// - Parameters:
+    ///   - bytes: Good for as long as the batch is used.
+    ///   - items: Where the request has its items.
+    /// - Throws: `RPCError` INVALID_ARGUMENT for bytes that are no such request or break the contract.
+    init<Item: Message>(
+        _ bytes: UnsafeRawBufferPointer, of method: MethodDescriptor, items: WritableKeyPath<Head, [Item]>
+    ) throws {
+        self.bytes = bytes
+        var (rest, count) = ([UInt8](), 0)
+        do throws(EncodedFields.Malformed) {
+            var fields = EncodedFields(bytes)
+            while let field = try fields.next() {
+                if field.number == Self.itemsField, let item = field.bytes {
+                    _ = try BatchItem(item)
+                    count += 1
+                } else {
+                    rest += field.encoded
+                }
+            }
+        } catch {
+            throw method.malformedRequest(Head.self)
+        }
+        var head: Head = try Self.decode(rest, of: method)
+        head[keyPath: items] = Array(repeating: Item(), count: min(count, Self.mostCounted))
+        let violations = head.contractViolations()
+        guard violations.isEmpty else { throw RPCError.invalid(violations) }
+        self.head = head
+    }
+
+    private static func decode(_ bytes: [UInt8], of method: MethodDescriptor) throws(RPCError) -> Head {
+        do { return try Head(serializedBytes: bytes) } catch { throw method.malformedRequest(Head.self) }
+    }
+
+    /// Each item in turn. They were looked at before: nothing here is malformed.
+    func forEachItem(_ body: (BatchItem) throws -> Void) throws {
+        var fields = EncodedFields(bytes)
+        while let field = try fields.next() {
+            if field.number == Self.itemsField, let item = field.bytes { try body(BatchItem(item)) }
+        }
+    }
+}
+
+/// One item of a batch, where it came in.
+struct BatchItem {
+    /// The plaintext, the ciphertext or the message.
+    private(set) var subject = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// The context, or the MAC.
+    private(set) var companion = UnsafeRawBufferPointer(start: nil, count: 0)
+
+    /// Of a field that comes twice the last one counts, as protobuf has it.
+    init(_ bytes: UnsafeRawBufferPointer) throws(EncodedFields.Malformed) {
+        var fields = EncodedFields(bytes)
+        while let field = try fields.next() {
+            guard let bytes = field.bytes else { continue }
+            switch field.number {
+            case 1: subject = bytes
+            case 2: companion = bytes
+            default: break
+            }
+        }
+    }
+}
+
+/// The answer to a batch, written result by result: all answers of batches have their results in field 1.
+struct BatchResults {
+    private(set) var message: EncodedMessage
+    private(set) var count = 0
+
+    /// - Parameter capacity: What the results take, in bytes, when none fails.
+    init(capacity: Int) { message = EncodedMessage(capacity: capacity) }
+
+    /// A result whose field 1 has `size` bytes, which `fill` writes where they stay, and whose field 2 is the key's version, where there
+    /// is one. Nothing is added when it throws.
+    mutating func append(
+        size: Int, version: UInt32? = nil, _ fill: (UnsafeMutableRawBufferPointer) throws(EncryptionError) -> Void
+    ) throws(EncryptionError) {
+        let start = message.bytes.count
+        let version = version.map(UInt64.init)
+        var whole = version.map { 1 + EncodedMessage.size(varint: $0) } ?? 0
+        // An empty field is left out, as protobuf has it.
+        if size > 0 { whole += 1 + EncodedMessage.size(varint: UInt64(size)) + size }
+        message.begin(1, count: whole)
+        if size > 0 { message.begin(1, count: size) }
+        var failure: EncryptionError?
+        message.append(count: size) { target in
+            do throws(EncryptionError) { try fill(target) } catch { failure = error }
+        }
+        if let failure {
+            message.rewind(to: start)
+            throw failure
+        }
+        if let version { message.append(2, version) }
+        count += 1
+    }
+
+    /// A result of `VerifyMAC`: what is false is left out, as protobuf has it.
+    mutating func append(valid: Bool) {
+        message.begin(1, count: valid ? 2 : 0)
+        if valid { message.append(1, 1) }
+        count += 1
+    }
+
+    /// A result that is no matter of many bytes: an error, or a few.
+    mutating func append(_ result: some Message) throws {
+        let bytes: [UInt8] = try result.serializedBytes()
+        message.begin(1, count: bytes.count)
+        message.append(bytes)
+        count += 1
+    }
+}
