@@ -25,7 +25,20 @@ struct Assembly: Equatable, Sendable {
             throw .connection(.protocolError, 41, "\(size) message bytes, \(missing) of \(length) were missing")
         }
         received += UInt32(size)
-        if !discards { buffer.writeImmutableBuffer(fragment) }
+        guard !discards else { return }
+        makeRoom(for: size)
+        buffer.writeImmutableBuffer(fragment)
+    }
+
+    /// Grows to four times what is here: each byte is copied a third of a time by growing, and no peer gets more memory than
+    /// four times what it has sent.
+    private mutating func makeRoom(for size: Int) {
+        guard buffer.writableBytes < size else { return }
+        let wanted = min(Int(length), 4 * Int(received))
+        var larger = ByteBuffer()
+        larger.reserveCapacity(wanted)
+        larger.writeImmutableBuffer(buffer)
+        buffer = larger
     }
 
     /// The same message, no longer kept.

@@ -21,10 +21,13 @@ struct FragmentQueue: Sendable {
     func holds(_ call: CallID) -> Bool { !senders.isEmpty && senders[call] != nil }
 
     /// The one message of a call, or what is left of it.
-    mutating func add(_ call: CallID, rest: ByteBuffer, hasStarted: Bool, endsRequest: Bool, window: SendWindow) {
+    ///
+    /// - Parameter sent: Bytes of it that have gone with the CALL; nil: the message has not started.
+    mutating func add(_ call: CallID, _ message: MessageBody, sent: Int?, endsRequest: Bool, window: SendWindow) {
+        let rest = MessageRest(message, sent: sent ?? 0)
         senders[call] = Sender(
-            rest: rest, hasStarted: hasStarted, isFinished: true, endsRequest: endsRequest, window: window)
-        waiting += rest.readableBytes
+            rest: rest, hasStarted: sent != nil, isFinished: true, endsRequest: endsRequest, window: window)
+        waiting += rest.count
         ready.append(call)
     }
 
@@ -58,7 +61,7 @@ struct FragmentQueue: Sendable {
     @discardableResult
     mutating func drop(_ call: CallID) -> Bool {
         guard !senders.isEmpty, let sender = senders.removeValue(forKey: call) else { return false }
-        if sender.stream == nil { waiting -= sender.rest?.readableBytes ?? 0 }
+        if sender.stream == nil { waiting -= sender.rest?.count ?? 0 }
         return true
     }
 
@@ -112,9 +115,9 @@ struct FragmentQueue: Sendable {
         _ index: Dictionary<CallID, Sender>.Index, _ size: Sender.Size, to output: inout OutboundBuffer
     ) -> Step? {
         let call = senders.keys[index]
-        guard let frame = senders.values[index].takeFragment(size) else { return nil }
+        guard let fragment = senders.values[index].takeFragment(size) else { return nil }
         if senders.values[index].stream == nil { waiting -= Int(size.bytes) }
-        output.write { $0.writeMessage(call, frame) }
+        output.write { $0.writeMessage(call, fragment) }
         var step = Step(call: call, hasRoom: senders.values[index].takeRoom(limit: streamBuffer))
         if senders.values[index].rest != nil {
             ready.append(call)
@@ -128,10 +131,41 @@ struct FragmentQueue: Sendable {
     }
 }
 
+/// What is left of a message on its way out, however the caller holds it: nothing is copied before it is framed.
+struct MessageRest: Sendable {
+    private let message: MessageBody
+    private var position: Int
+
+    init(_ message: MessageBody, sent: Int) { (self.message, position) = (message, min(sent, message.count)) }
+
+    /// Bytes that are left.
+    var count: Int { message.count - position }
+
+    /// Takes as many as that, or all.
+    mutating func take(_ count: Int) -> OutgoingFragment.Bytes {
+        let end = position + min(count, self.count)
+        defer { position = end }
+        return OutgoingFragment.Bytes(message: message, range: position..<end)
+    }
+}
+
+/// What one MSG frame carries of a message.
+struct OutgoingFragment {
+    /// The message's length, of its first fragment.
+    var start: UInt32?
+    var bytes: Bytes
+    var endsRequest: Bool
+
+    struct Bytes {
+        var message: MessageBody
+        var range: Range<Int>
+    }
+}
+
 /// What one call has to send in MSG frames, and what credit it has for it.
 private struct Sender {
     /// What is left of the message under way; nil: there is none.
-    var rest: ByteBuffer?
+    var rest: MessageRest?
     /// Its first fragment has gone.
     var hasStarted = false
     /// No message follows those that are here.
@@ -161,7 +195,7 @@ private struct Sender {
 }
 
 extension Sender {
-    init(rest: ByteBuffer, hasStarted: Bool, isFinished: Bool, endsRequest: Bool, window: SendWindow) {
+    init(rest: MessageRest, hasStarted: Bool, isFinished: Bool, endsRequest: Bool, window: SendWindow) {
         self.init(endsRequest: endsRequest, window: window)
         self.rest = rest
         self.hasStarted = hasStarted
@@ -175,33 +209,33 @@ extension Sender {
         let overhead = stream == nil || hasStarted ? 0 : WireLimits.streamMessageCost
         guard window.available >= overhead else { return nil }
         let credit = min(window.available - overhead, credit)
-        let wanted = UInt32(clamping: rest.readableBytes)
+        let wanted = UInt32(clamping: rest.count)
         let room = hasStarted ? maxFrameSize : maxFrameSize - 4
         let size = min(wanted, room, credit)
         guard size == wanted || size >= UInt32(WireLimits.smallFragment) else { return nil }
         return Size(bytes: size, cost: size + overhead)
     }
 
-    mutating func takeFragment(_ size: Size) -> MessageFrame? {
-        guard var left = rest, let fragment = left.readSlice(length: Int(size.bytes)) else { return nil }
-        let start = MessageStart(length: UInt32(clamping: left.readableBytes) + size.bytes, fragment: fragment)
-        let content: MessageFrame.Content = hasStarted ? .next(fragment) : .start(start)
+    mutating func takeFragment(_ size: Size) -> OutgoingFragment? {
+        guard var left = rest else { return nil }
+        let length = hasStarted ? nil : UInt32(clamping: left.count)
+        var fragment = OutgoingFragment(start: length, bytes: left.take(Int(size.bytes)), endsRequest: false)
         window.spend(size.cost)
         stream?.waiting -= Int(size.cost)
         hasStarted = true
-        guard left.readableBytes == 0 else {
+        guard left.count == 0 else {
             rest = left
-            return MessageFrame(content: content, endsRequest: false)
+            return fragment
         }
         rest = nil
-        if startNext() { return MessageFrame(content: content, endsRequest: false) }
-        return MessageFrame(content: content, endsRequest: isFinished && endsRequest)
+        if !startNext() { fragment.endsRequest = isFinished && endsRequest }
+        return fragment
     }
 
     /// Makes the next waiting message the one under way.
     private mutating func startNext() -> Bool {
         guard rest == nil, let next = stream?.next.popFirst() else { return false }
-        rest = next
+        rest = MessageRest(.buffer(next), sent: 0)
         hasStarted = false
         return true
     }
@@ -212,7 +246,7 @@ extension Sender {
         // Never taken back here: another writer may wait for it.
         if waiting >= limit { stream?.owesRoom = true }
         if rest == nil {
-            rest = message
+            rest = MessageRest(.buffer(message), sent: 0)
             hasStarted = false
         } else {
             stream?.next.append(message)

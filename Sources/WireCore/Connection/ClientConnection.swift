@@ -209,15 +209,13 @@ package struct ClientConnection: ~Copyable, Sendable {
         guard call.body.count > room else {
             return link.output.write { $0.writeCall(id, call, remainingMicros: remaining) }
         }
-        var rest = call.body.asBuffer
-        let length = UInt32(clamping: rest.readableBytes)
-        let first = rest.readSlice(length: room) ?? ByteBuffer()
+        let (length, first) = (UInt32(clamping: call.body.count), call.body.prefix(room))
         let frame = CallFrame(
             method: call.method, remainingMicros: remaining, kind: call.kind.rawValue, lane: call.lane.rawValue,
             metadata: call.metadata.encoded, message: MessageStart(length: length, fragment: first), endsRequest: false)
         link.output.write { $0.writeCall(id, frame) }
         link.fragments.add(
-            id, rest: rest, hasStarted: true, endsRequest: true, window: SendWindow(link.peer?.callCredit ?? 0))
+            id, call.body, sent: room, endsRequest: true, window: SendWindow(link.peer?.callCredit ?? 0))
     }
 
     static func remaining(_ deadline: WireInstant?, now: WireInstant) -> UInt64 {

@@ -94,7 +94,7 @@ extension ServerConnection {
         guard let window = calls[id]?.window else { return }
         calls[id]?.state = .sending(status)
         stopReceiving(id)
-        link.fragments.add(id, rest: body.asBuffer, hasStarted: false, endsRequest: false, window: window)
+        link.fragments.add(id, body, sent: nil, endsRequest: false, window: window)
     }
 
     private func fault(in metadata: WireMetadata) -> (code: UInt32, reason: String)? {

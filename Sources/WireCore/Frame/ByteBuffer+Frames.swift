@@ -57,6 +57,21 @@ extension ByteBuffer {
         }
     }
 
+    /// The same straight from the message that a fragment is of.
+    mutating func writeMessage(_ id: CallID, _ fragment: OutgoingFragment) {
+        let flags = (fragment.start == nil ? 0 : FrameFlags.message) | (fragment.endsRequest ? FrameFlags.end : 0)
+        let size = (fragment.start == nil ? 0 : 4) + fragment.bytes.range.count
+        writeWithUnsafeMutableBytes(minimumWritableBytes: FrameHeader.size + size) { bytes in
+            var fields = FieldWriter(bytes)
+            fields.write(.message, flags: flags, id, size: size)
+            if let length = fragment.start { fields.write(length) }
+            fragment.bytes.message.withUnsafeBytes { message in
+                fields.write(bytes: UnsafeRawBufferPointer(rebasing: message[fragment.bytes.range]))
+            }
+            return fields.count
+        }
+    }
+
     package mutating func writeEnd(_ id: CallID) {
         writeHeader(.end, call: id.rawValue, length: 0)
     }
@@ -202,11 +217,11 @@ package enum MessageBody: Equatable, Sendable {
         }
     }
 
-    /// The message as a buffer, for cutting into fragments.
-    var asBuffer: ByteBuffer {
+    /// Its first bytes, as many as that at most.
+    func prefix(_ count: Int) -> ByteBuffer {
         switch self {
-        case .bytes(let bytes): ByteBuffer(bytes: bytes)
-        case .buffer(let buffer): buffer
+        case .bytes(let bytes): ByteBuffer(bytes: bytes.prefix(count))
+        case .buffer(let buffer): buffer.getSlice(at: buffer.readerIndex, length: min(count, buffer.readableBytes)) ?? ByteBuffer()
         }
     }
 

@@ -9,6 +9,9 @@ package struct FrameDecoder: Sendable {
     private var expectsHello = true
     /// The type of the last frame that was handed out.
     private(set) var lastType: UInt8?
+    /// The beginning of a frame whose rest had not come.
+    private var partial = ByteBuffer()
+    /// What came behind it.
     private var buffer = ByteBuffer()
 
     package init(maxFrameSize: UInt32) {
@@ -16,11 +19,11 @@ package struct FrameDecoder: Sendable {
     }
 
     /// Whether part of a frame waits for the rest.
-    package var holdsPartialFrame: Bool { buffer.readableBytes > 0 }
+    package var holdsPartialFrame: Bool { partial.readableBytes + buffer.readableBytes > 0 }
 
-    /// Adds what was read; without a copy when nothing waits.
+    /// Adds what was read; without a copy when all that came before has been taken.
     package mutating func append(_ bytes: ByteBuffer) {
-        if holdsPartialFrame {
+        if buffer.readableBytes > 0 {
             buffer.writeImmutableBuffer(bytes)
         } else {
             buffer = bytes
@@ -31,23 +34,48 @@ package struct FrameDecoder: Sendable {
     ///
     /// - Throws: a connection error; what is left makes no sense after it.
     package mutating func next() throws(WireViolation) -> Frame? {
-        guard let header = FrameHeader(peeking: buffer) else { return nil }
+        guard partial.readableBytes > 0 else {
+            guard let header = FrameHeader(peeking: buffer) else { return nil }
+            try check(header)
+            return try frame(header, Self.takePayload(of: header, from: &buffer))
+        }
+        // No more is copied than this one frame is short of: what follows is read where it is.
+        fill(to: FrameHeader.size)
+        guard let header = FrameHeader(peeking: partial) else { return nil }
         try check(header)
-        guard buffer.readableBytes >= FrameHeader.size + Int(header.length) else { return nil }
-        buffer.moveReaderIndex(forwardBy: FrameHeader.size)
-        guard var payload = buffer.readSlice(length: Int(header.length)) else { return nil }
+        fill(to: FrameHeader.size + Int(header.length))
+        let payload = Self.takePayload(of: header, from: &partial)
+        if partial.readableBytes == 0 { partial = ByteBuffer() }
+        return try frame(header, payload)
+    }
+
+    private static func takePayload(of header: FrameHeader, from bytes: inout ByteBuffer) -> ByteBuffer? {
+        guard bytes.readableBytes >= FrameHeader.size + Int(header.length) else { return nil }
+        bytes.moveReaderIndex(forwardBy: FrameHeader.size)
+        return bytes.readSlice(length: Int(header.length))
+    }
+
+    private mutating func frame(_ header: FrameHeader, _ payload: ByteBuffer?) throws(WireViolation) -> Frame? {
+        guard var payload else { return nil }
         expectsHello = false
         lastType = header.type
         return try Frame(header, payload: &payload)
     }
 
+    /// Moves what the frame under way is short of, as far as it has come.
+    private mutating func fill(to size: Int) {
+        let missing = size - partial.readableBytes
+        guard missing > 0, var more = buffer.readSlice(length: min(missing, buffer.readableBytes)) else { return }
+        partial.writeBuffer(&more)
+    }
+
     /// Lets go of the frames that were handed out: call it when `next()` has returned nil.
     package mutating func releaseConsumed() {
-        if buffer.readableBytes == 0 {
-            buffer = ByteBuffer()
-        } else if buffer.readerIndex > 0 {
-            buffer = ByteBuffer(bytes: buffer.readableBytesView)
-        }
+        guard buffer.readableBytes > 0 else { return buffer = ByteBuffer() }
+        guard partial.readableBytes == 0 else { return }
+        // What was read together with it goes, unless there was nothing.
+        partial = buffer.readerIndex == 0 ? buffer : ByteBuffer(bytes: buffer.readableBytesView)
+        buffer = ByteBuffer()
     }
 
     /// What the header alone can show to be wrong.
