@@ -116,6 +116,10 @@ import Testing
             return pid
         }
         try #require(after != nil, "\(service) was not restarted")
+        let told: Bool? = try await eventually(within: .seconds(20)) {
+            system.logText.contains("\(service) is ready again") ? true : nil
+        }
+        #expect(told == true, "nobody says that \(service) is ready again")
         let again: Answer? = try await eventually(within: .seconds(10)) {
             let answer = try await system.signIn(address, password: Self.password)
             return answer.status == 201 ? answer : nil

@@ -140,12 +140,20 @@ struct KeyRewrap: Sendable {
 
     /// Rows of one name would be passed over where a batch ends between them, and rows without a name always.
     private func checkNames(_ database: Database) async throws {
-        let unnamed = "SELECT 1 AS one FROM \"\(table)\" WHERE \"\(column)\" IS NOT NULL AND \"\(id)\" IS NULL LIMIT 1"
+        let (row, ciphertext) = (place(id), place(column))
+        let columns = ([row] + context.compactMap(\.column).map(place)).joined(separator: ", ")
+        let unnamed = "SELECT \(columns) FROM \"\(table)\" WHERE \(ciphertext) IS NOT NULL AND \(row) IS NULL LIMIT 1"
         let repeated = """
-            SELECT 1 AS one FROM "\(table)" WHERE "\(column)" IS NOT NULL GROUP BY "\(id)" HAVING count(*) > 1 LIMIT 1
+            SELECT 1 AS one FROM "\(table)" WHERE \(ciphertext) IS NOT NULL GROUP BY \(row) HAVING count(*) > 1 LIMIT 1
             """
-        let isUsable = try await database.read { connection in
-            try connection.first(unnamed) == nil && connection.first(repeated) == nil
+        let isUsable: Bool
+        do {
+            isUsable = try await database.read { connection in
+                try connection.first(unnamed) == nil && connection.first(repeated) == nil
+            }
+        } catch let error as SQLError where error.kind == .misuse {
+            throw CommandFailure(
+                "There is no table \(table) in that database, or it has not the columns that were named. Nothing was moved.", status: 66)
         }
         guard isUsable else {
             throw CommandFailure(
@@ -153,6 +161,9 @@ struct KeyRewrap: Sendable {
                     + "--id that is different in each row.", status: 65)
         }
     }
+
+    /// With the table before it: a name alone that is no column's SQLite takes for a text.
+    private func place(_ column: String) -> String { "\"\(table)\".\"\(column)\"" }
 
     private func read(_ database: Database, after: Value?) async throws -> [Row] {
         let columns = [id, column] + context.compactMap(\.column)

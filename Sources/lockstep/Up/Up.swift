@@ -27,46 +27,30 @@ struct Up: AsyncParsableCommand {
             let children = try Executables(bin).children(state.environment)
             try await settings.listenPlaces.requireFree()
             let console = Console(names: children.map(\.name), environment: state.environment)
+            let announcer = Announcer(console, readiness)
             let supervisor = ProcessSupervisor(
                 children, stopGrace: try settings.stopLimit, runDirectory: "\(state.directory)/run",
-                output: { console.line($0, $1) }, report: { console.say($0.text) })
-            let status = await Self.run(supervisor, console, readiness)
+                output: { console.line($0, $1) },
+                report: { report in
+                    console.say(report.text)
+                    if case .restarting(let name, _, _) = report { announcer.restarts(name) }
+                })
+            let status = await Self.run(supervisor, console, announcer)
             guard status == 0 else { throw ExitCode(status) }
         }
     }
 
     private static func run(
-        _ supervisor: ProcessSupervisor, _ console: Console, _ readiness: Readiness
+        _ supervisor: ProcessSupervisor, _ console: Console, _ announcer: Announcer
     ) async -> Int32 {
         let signals = Signals { supervisor.stop() }
-        let announcement = Task { await announce(console, readiness) }
+        let announcement = Task { await announcer.start() }
         let status = await supervisor.run()
         announcement.cancel()
+        announcer.stop()
         withExtendedLifetime(signals) {}
         console.say(status == 0 ? "stopped" : "stopped with status \(status)")
         return status
-    }
-
-    /// Says who is ready, and at the end where the system is.
-    private static func announce(_ console: Console, _ readiness: Readiness) async {
-        let start = ContinuousClock.now
-        for service in Executables.order {
-            do {
-                try await readiness.wait(for: service)
-            } catch is CancellationError {
-                return
-            } catch {
-                return console.say("cannot ask \(service.rawValue) whether it is ready: \(error)")
-            }
-            console.say("\(service.rawValue) is ready")
-        }
-        if let metrics = try? readiness.settings.metricsAddresses, !metrics.isEmpty {
-            let places = metrics.map { "\($0.service.rawValue) http://\($0.address)/metrics" }
-            console.say("metrics: \(places.joined(separator: ", "))")
-        }
-        guard let address = try? readiness.settings.gatewayAddress else { return }
-        let seconds = start.duration(to: .now).components.seconds
-        console.say("ready after \(seconds) s: https://\(address)")
     }
 }
 
