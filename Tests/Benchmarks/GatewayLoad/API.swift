@@ -23,6 +23,7 @@ struct API: Sendable {
 
     private let client: HTTPClient
     private let url: String
+    private let loop: any EventLoop
 
     init(url: String, authorityFile: String, _ group: any EventLoopGroup) throws {
         var tls = TLSConfiguration.makeClientConfiguration()
@@ -33,6 +34,15 @@ struct API: Sendable {
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 256
         self.client = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
         self.url = url
+        self.loop = group.next()
+    }
+
+    /// Waits on the load's own loop: a timer of another thread is late where all cores compute, and what is counted from when it
+    /// was due would count that, too.
+    func pause(until due: ContinuousClock.Instant) async {
+        let left = ContinuousClock.now.duration(to: due).components
+        let nanoseconds = left.seconds * 1_000_000_000 + left.attoseconds / 1_000_000_000
+        try? await loop.scheduleTask(in: .nanoseconds(max(0, nanoseconds))) {}.futureResult.get()
     }
 
     func shutdown() async throws { try await client.shutdown() }

@@ -64,7 +64,7 @@ struct LoginsCommand: AsyncParsableCommand {
         await withTaskGroup(of: Void.self) { group in
             var due = ContinuousClock.now
             while due < end {
-                try? await Task.sleep(until: due)
+                await api.pause(until: due)
                 let since = due
                 group.addTask { await measure("probe", since: since, into: samples) { try await api.send("GET", probe) } }
                 due = due.advanced(by: .seconds(1) / rate)
