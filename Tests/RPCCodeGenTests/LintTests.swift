@@ -53,6 +53,8 @@ import Testing
                 Write `cost: INLINE` for microseconds, `cost: POOL` for more.
                 lint/cost.proto:18:5: error: Pool has an `inline_limit` without `cost: INLINE`. \
                 Leave `inline_limit` out, or write `cost: INLINE`.
+                lint/cost.proto:27:5: error: Batch is `in_place`, and nobody would check what the contract says within `items`. \
+                Leave `in_place` out, or the rules of what `items` holds.
                 """)
     }
 

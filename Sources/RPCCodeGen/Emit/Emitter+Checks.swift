@@ -31,7 +31,7 @@ extension Emitter {
         }
         var checks: [String] = []
         if field.rules.required { checks.append("check.present(\(name), \(isSet))") }
-        if let message = field.message, hasRules(message) { checks.append("if \(isSet) { check.message(\(name), \(value)) }") }
+        if let message = field.message, message.hasRules { checks.append("if \(isSet) { check.message(\(name), \(value)) }") }
         return checks
     }
 
@@ -40,16 +40,11 @@ extension Emitter {
         let name = SwiftText.literal(field.name)
         let rules = rules(field, withFormat: false)
         var checks = rules.isEmpty ? [] : ["check.items(\(name), \(value).count\(rules))"]
-        if let message = field.message, hasRules(message) { checks.append("check.messages(\(name), \(value))") }
+        if let message = field.message, message.hasRules { checks.append("check.messages(\(name), \(value))") }
         if field.isText, field.arity == .list, let format = format(field) {
             checks.append("check.texts(\(name), \(value), format: \(format))")
         }
         return checks
-    }
-
-    /// Whether there is anything to check of the message and of what it holds.
-    private func hasRules(_ message: MessageModel) -> Bool {
-        message.closure.contains { $0.fields.contains { $0.rules.required || !rules($0, withFormat: $0.isText).isEmpty } }
     }
 
     private func rules(_ field: FieldModel, withFormat: Bool) -> String {

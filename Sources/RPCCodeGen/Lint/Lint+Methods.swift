@@ -54,6 +54,11 @@ extension Lint {
                 method.rulesPosition, "\(method.name) is ASYNC and `in_place`: its request would have to outlive what it came in.",
                 "Leave `in_place` out.")
         }
+        for field in method.request.fields where method.rules.inPlace && field.message?.hasRules == true {
+            report(
+                method.rulesPosition, "\(method.name) is `in_place`, and nobody would check what the contract says within `\(field.name)`.",
+                "Leave `in_place` out, or the rules of what `\(field.name)` holds.")
+        }
         if method.rules.inlineLimit > 0, method.rules.cost != .inline {
             report(
                 method.rulesPosition, "\(method.name) has an `inline_limit` without `cost: INLINE`.",

@@ -40,6 +40,9 @@ struct FieldModel {
     /// Unset differs from the default, and Swift has a `hasX` for it.
     var hasPresence: Bool { arity == .single && descriptor.hasPresence }
 
+    /// What may stand in it is restricted by more than its type.
+    var hasRules: Bool { rules.required || rules.minLength > 0 || rules.maxLength > 0 || rules.format != .unspecified }
+
     var isText: Bool {
         if case .string = kind { true } else { false }
     }

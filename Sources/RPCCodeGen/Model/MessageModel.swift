@@ -9,6 +9,9 @@ struct MessageModel {
     var fullName: String { descriptor.fullName }
     var fields: [FieldModel] { descriptor.fields.sorted { $0.number < $1.number }.map(FieldModel.init) }
 
+    /// Whether there is anything to check of the message and of what it holds.
+    var hasRules: Bool { closure.contains { $0.fields.contains(where: \.hasRules) } }
+
     /// This message and all that its fields hold, each once, in order of first mention.
     var closure: [MessageModel] {
         var found: [MessageModel] = [self]

@@ -7,9 +7,9 @@ package enum Heap {
     /// What stays with each of the heap's arenas once it is free.
     private static let slack: Int32 = 16 << 20
 
-    /// Keeps freed memory of large messages for the next one, up to 16 MiB in each arena of the heap. Left to itself glibc maps a
-    /// block of a few hundred KiB anew each time and gives it back when it is freed: then every page of every message is a fault,
-    /// and of a megabyte that is most of what a call costs (mallopt(3)).
+    /// Keeps freed memory of large messages for the next one: 16 MiB at the end of each of the heap's arenas. Left to itself glibc
+    /// gives blocks of a few hundred KiB back when they are freed, by unmapping them or by cutting the heap short: then every page of
+    /// every message is a fault, and of a megabyte that is most of what a call costs (mallopt(3)).
     ///
     /// Both are set, as either alone switches off that glibc adapts the other. Where they cannot be set, calls are slower and
     /// nothing else.

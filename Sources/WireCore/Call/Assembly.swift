@@ -30,8 +30,8 @@ struct Assembly: Equatable, Sendable {
         buffer.writeImmutableBuffer(fragment)
     }
 
-    /// Grows to four times what is here: each byte is copied a third of a time by growing, and no peer gets more memory than
-    /// four times what it has sent.
+    /// Grows to four times what is here, or the next power of two: each byte is copied a third of a time by growing, and no peer gets
+    /// eight times as much memory as it has sent.
     private mutating func makeRoom(for size: Int) {
         guard buffer.writableBytes < size else { return }
         let wanted = min(Int(length), 4 * Int(received))

@@ -131,7 +131,7 @@ struct FragmentQueue: Sendable {
     }
 }
 
-/// What is left of a message on its way out, however the caller holds it: nothing is copied before it is framed.
+/// What is left of a message on its way out, however the caller holds it: it is copied to its frames from there.
 struct MessageRest: Sendable {
     private let message: MessageBody
     private var position: Int

@@ -151,7 +151,7 @@ struct KeyRewrap: Sendable {
             isUsable = try await database.read { connection in
                 try connection.first(unnamed) == nil && connection.first(repeated) == nil
             }
-        } catch let error as SQLError where error.kind == .misuse {
+        } catch let error as SQLError where error.kind == .misuse && Self.namesNothing(error) {
             throw CommandFailure(
                 "There is no table \(table) in that database, or it has not the columns that were named. Nothing was moved.", status: 66)
         }
@@ -160,6 +160,11 @@ struct KeyRewrap: Sendable {
                 "\(id) does not name the rows of \(table): several have the same one, or none. Nothing was moved. Name a column with "
                     + "--id that is different in each row.", status: 65)
         }
+    }
+
+    /// PostgreSQL's undefined_table and undefined_column, and what SQLite says of them.
+    private static func namesNothing(_ error: SQLError) -> Bool {
+        ["[SQLSTATE 42P01]", "[SQLSTATE 42703]", "no such table", "no such column"].contains { error.message.contains($0) }
     }
 
     /// With the table before it: a name alone that is no column's SQLite takes for a text.

@@ -7,19 +7,29 @@ final class Announcer: Sendable {
     /// After so long whoever is not ready yet is named, and again each time as much has passed.
     private static let patience = Duration.seconds(10)
 
+    private struct State {
+        var announced: Set<ServiceName> = []
+        var waits: [ServiceName: Task<Void, Never>] = [:]
+        var hasStopped = false
+    }
+
     private let console: Console
     private let readiness: Readiness
-    /// Services that were started anew and are waited for: each once, however often they end before they are ready.
-    private let restarted = Mutex<[ServiceName: Task<Void, Never>]>([:])
+    private let state = Mutex(State())
 
     init(_ console: Console, _ readiness: Readiness) { (self.console, self.readiness) = (console, readiness) }
 
-    /// Says who is ready, and at the end where the system is.
+    /// Waits for all of them at once, and says where the system is when they are ready.
     func start() async {
         let start = ContinuousClock.now
-        for service in Executables.order {
-            guard await wait(for: service, "is ready") else { return }
+        await withTaskGroup(of: Void.self) { group in
+            for service in Executables.order {
+                group.addTask { [self] in
+                    if await wait(for: service, "is ready") { state.withLock { _ = $0.announced.insert(service) } }
+                }
+            }
         }
+        guard state.withLock({ !$0.hasStopped && $0.announced.count == Executables.order.count }) else { return }
         if let metrics = try? readiness.settings.metricsAddresses, !metrics.isEmpty {
             let places = metrics.map { "\($0.service.rawValue) http://\($0.address)/metrics" }
             console.say("metrics: \(places.joined(separator: ", "))")
@@ -29,26 +39,33 @@ final class Announcer: Sendable {
         console.say("ready after \(seconds) s: https://\(address)")
     }
 
-    /// A service has ended and is started anew.
+    /// A service has ended and is started anew. One that was never ready is waited for as it is, and each once, however often it ends.
     func restarts(_ name: String) {
         guard let service = ServiceName(rawValue: name) else { return }
-        restarted.withLock { waiting in
-            guard waiting[service] == nil else { return }
-            waiting[service] = Task { [self] in
+        state.withLock { state in
+            guard !state.hasStopped, state.announced.contains(service), state.waits[service] == nil else { return }
+            state.waits[service] = Task { [self] in
                 _ = await wait(for: service, "is ready again")
-                restarted.withLock { $0[service] = nil }
+                self.state.withLock { $0.waits[service] = nil }
             }
         }
     }
 
-    /// Nobody is waited for any more.
-    func stop() { for task in restarted.withLock({ Array($0.values) }) { task.cancel() } }
+    /// The services are told to end: nobody is waited for any more.
+    func stop() {
+        let waits = state.withLock { state in
+            state.hasStopped = true
+            return Array(state.waits.values)
+        }
+        for wait in waits { wait.cancel() }
+    }
 
-    /// False when it cannot be waited for.
+    /// False when it is not waited for any more, or cannot be.
     private func wait(for service: ServiceName, _ news: String) async -> Bool {
-        let impatience = Task { [console] in
+        let impatience = Task { [self] in
             for round in 1... {
                 try await Task.sleep(for: Self.patience)
+                guard !state.withLock(\.hasStopped) else { return }
                 let seconds = round * Int(Self.patience.components.seconds)
                 console.say("\(service.rawValue) is not ready after \(seconds) s; its own lines, if any, say why")
             }
@@ -62,6 +79,7 @@ final class Announcer: Sendable {
             console.say("cannot ask \(service.rawValue) whether it is ready: \(error)")
             return false
         }
+        guard !state.withLock(\.hasStopped) else { return false }
         console.say("\(service.rawValue) \(news)")
         return true
     }

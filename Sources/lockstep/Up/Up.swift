@@ -33,7 +33,12 @@ struct Up: AsyncParsableCommand {
                 output: { console.line($0, $1) },
                 report: { report in
                     console.say(report.text)
-                    if case .restarting(let name, _, _) = report { announcer.restarts(name) }
+                    switch report {
+                    case .restarting(let name, _, _): announcer.restarts(name)
+                    // It ends the others, too.
+                    case .gaveUp: announcer.stop()
+                    case .stopped, .overran: break
+                    }
                 })
             let status = await Self.run(supervisor, console, announcer)
             guard status == 0 else { throw ExitCode(status) }
@@ -43,11 +48,15 @@ struct Up: AsyncParsableCommand {
     private static func run(
         _ supervisor: ProcessSupervisor, _ console: Console, _ announcer: Announcer
     ) async -> Int32 {
-        let signals = Signals { supervisor.stop() }
         let announcement = Task { await announcer.start() }
+        let signals = Signals {
+            announcer.stop()
+            announcement.cancel()
+            supervisor.stop()
+        }
         let status = await supervisor.run()
-        announcement.cancel()
         announcer.stop()
+        announcement.cancel()
         withExtendedLifetime(signals) {}
         console.say(status == 0 ? "stopped" : "stopped with status \(status)")
         return status

@@ -64,6 +64,7 @@ struct Call: AsyncParsableCommand {
     @Option(help: "Seconds that are measured, after one that is not.") var seconds = 3.0
     @Flag(help: "Callers run on the default executor, not on the event loops.") var offLoop = false
     @Flag(help: "A server's stream instead of calls.") var stream = false
+    @Flag(help: "With --peer encrypt-batch: requests are encoded and answers decoded, each of them.") var decoded = false
     @Option(help: "Bytes of the streams that share the connections with the calls, one after the other on each; with --peer async.")
     var beside = 0
 
@@ -76,7 +77,7 @@ struct Call: AsyncParsableCommand {
         let tls = try options.tls(options.peer.caller)
         let plan = LoadPlan(
             port: port, connections: connections, outstanding: outstanding, size: size, seconds: seconds,
-            offLoop: offLoop, stream: stream, beside: beside)
+            offLoop: offLoop, stream: stream, beside: beside, decoded: decoded)
         let report: LoadReport
         switch options.peer {
         case .sync, .async, .encrypt, .encryptBatch: report = try await RPCLoad(peer: options.peer, tls: tls, plan: plan).run()

@@ -12,6 +12,8 @@ struct LoadPlan: Sendable {
     let stream: Bool
     /// Bytes of the streams that share the connections with the calls; 0: none.
     let beside: Int
+    /// Batches are encoded and decoded, each of them.
+    let decoded: Bool
 
     /// Not measured.
     static let warmUp = Duration.seconds(1)

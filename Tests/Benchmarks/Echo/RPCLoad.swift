@@ -89,19 +89,31 @@ struct RPCLoad {
         }
     }
 
-    /// Calls with a batch that is encoded once, and answers that are not taken apart: on the same two cores the service is measured,
-    /// not who calls it. Whether every answer is as long as one with a ciphertext for each item is looked at.
+    /// Calls with a batch that is encoded once, and answers that are not taken apart but for the first: on the same two cores the
+    /// service is measured, not who calls it. Each answer is as long as the first, which has a ciphertext for each item. With
+    /// `--decoded` the generated client encodes and decodes each.
     private func batchCaller(_ pool: ClientPool) throws -> () async throws -> Void {
         let item = EncryptionEncryptItem.with { $0.plaintext = Data(plan.payload) }
-        let request: [UInt8] = try EncryptionBatchEncryptRequest.with {
+        let message = EncryptionBatchEncryptRequest.with {
             $0.keyName = Self.key
             $0.items = Array(repeating: item, count: Self.batch)
-        }.serializedBytes()
+        }
+        if plan.decoded {
+            let client = EncryptionServiceClient(pool)
+            return { _ = try await client.batchEncrypt(message) }
+        }
+        let request: [UInt8] = try message.serializedBytes()
+        var length: Int?
         return {
             let answer = try await pool.call(EncryptionServiceContract.batchEncrypt, request: request, options: CallOptions())
-            guard answer.count > Self.batch * plan.payload.count else {
-                throw RPCError(.internal, "A batch was answered with \(answer.count) bytes.")
+            if length == nil {
+                let results = try EncryptionBatchEncryptResponse(serializedBytes: answer).results
+                guard results.count == Self.batch, results.allSatisfy({ !$0.hasError }) else {
+                    throw RPCError(.internal, "Of a batch not every item was sealed.")
+                }
+                length = answer.count
             }
+            guard answer.count == length else { throw RPCError(.internal, "A batch was answered with \(answer.count) bytes.") }
         }
     }
 

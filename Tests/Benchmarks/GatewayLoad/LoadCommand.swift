@@ -28,15 +28,11 @@ struct PlaceOptions: ParsableArguments {
         Scheduling.hasten(group)
         try await withTaskExecutorPreference(LoopExecutor(group.next())) {
             let api = try API(url: url, authorityFile: ca, group)
-            do {
-                try await body(api)
-            } catch {
-                try? await api.shutdown()
-                throw error
-            }
+            let result: Result<Void, any Error>
+            do { result = .success(try await body(api)) } catch { result = .failure(error) }
             try await api.shutdown()
+            try result.get()
         }
-        try await group.shutdownGracefully()
     }
 }
 

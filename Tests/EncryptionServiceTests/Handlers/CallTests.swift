@@ -247,6 +247,44 @@ private func service() throws -> Service {
         #expect(ahead?.reason == "unknown_key_version")
     }
 
+    @Test("A batch opens what versions sealed by turns, beside what nobody sealed") func versionsByTurns() async throws {
+        let service = try service()
+        let client = try service.keys(as: "token")
+        let old = try await encrypt([("first", ""), ("third", "context")], client).results.map(\.ciphertext)
+        _ = try await service.keys(as: "operator").rotateKey(.with { $0.keyName = "vault" })
+        #expect(service.events.change())
+        let new = try await encrypt([("second", "")], client).results.map(\.ciphertext)
+        var damaged = old[0]
+        damaged[damaged.count - 1] ^= 1
+        let batch = items([(old[0], ""), (new[0], ""), (damaged, ""), (old[1], "context"), (new[0], "another"), (new[0], "")])
+        let opened = try await client.batchDecrypt(
+            .with {
+                $0.keyName = "vault"
+                $0.items = batch
+            }
+        ).results
+        #expect(opened.map { String(decoding: $0.plaintext, as: UTF8.self) } == ["first", "second", "", "third", "", "second"])
+        #expect(opened.map(\.error.reason) == ["", "", "decryption_failed", "", "decryption_failed", ""])
+
+        let moved = try await client.batchRewrap(
+            .with {
+                $0.keyName = "vault"
+                $0.items = Array(batch[..<4])
+            }
+        ).results
+        #expect(moved.map(\.keyVersion) == [2, 2, 0, 2] && moved[2].error.reason == "decryption_failed")
+        let inside = [("first", ""), ("second", ""), ("", ""), ("third", "context")]
+        for (result, (text, context)) in zip(moved, inside) where !result.hasError {
+            let plain = try await client.decrypt(
+                .with {
+                    $0.keyName = "vault"
+                    $0.ciphertext = result.ciphertext
+                    $0.context = Data(context.utf8)
+                })
+            #expect(String(decoding: plain.plaintext, as: UTF8.self) == text)
+        }
+    }
+
     @Test func macs() async throws {
         let client = try service().keys(as: "token")
         let made = try await client.batchMAC(

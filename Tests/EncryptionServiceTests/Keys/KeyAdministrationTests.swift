@@ -342,6 +342,44 @@ struct Desk {
         }
     }
 
+    @Test("RFC 5869: in a batch, too, a derived key has a key for each context") func derivedInABatch() throws {
+        let desk = try Desk()
+        defer { desk.keeper.stop() }
+        try desk.create("a", options: KeyOptions(isDerived: true))
+        let handler = EncryptionHandler(vault: desk.vault, administration: desk.administration)
+        func context(_ method: MethodDescriptor) -> CallContext {
+            CallContext(method: method, peer: desk.token, deadline: .after(.seconds(60)), requestID: RequestID())
+        }
+        let request: [UInt8] = try EncryptionBatchEncryptRequest.with {
+            $0.keyName = "a"
+            $0.items = ([[7], [8], []] as [[UInt8]]).map { context in
+                .with {
+                    $0.plaintext = Data([1, 2, 3])
+                    $0.context = Data(context)
+                }
+            }
+        }.serializedBytes()
+        let sealed = try EncryptionBatchEncryptResponse(
+            serializedBytes: handler.batchEncrypt(request.span.bytes, context(EncryptionServiceContract.batchEncrypt))
+        ).results
+        #expect(sealed.map(\.error.reason) == ["", "", "invalid_request"])
+        #expect(try desk.open(Array(sealed[0].ciphertext), "a") == [1, 2, 3])
+        let again: [UInt8] = try EncryptionBatchDecryptRequest.with {
+            $0.keyName = "a"
+            $0.items = ([(0, 7), (1, 8), (0, 8)] as [(Int, UInt8)]).map { index, context in
+                .with {
+                    $0.ciphertext = sealed[index].ciphertext
+                    $0.context = Data([context])
+                }
+            }
+        }.serializedBytes()
+        let opened = try EncryptionBatchDecryptResponse(
+            serializedBytes: handler.batchDecrypt(again.span.bytes, context(EncryptionServiceContract.batchDecrypt))
+        ).results
+        #expect(opened.map(\.plaintext) == [Data([1, 2, 3]), Data([1, 2, 3]), Data()])
+        #expect(opened.map(\.hasError) == [false, false, true])
+    }
+
     @Test func oneChangeAtATime() throws {
         let parts = try Parts()
         let events = Events()

@@ -17,8 +17,8 @@ struct Ciphertext {
         (self.version, sealed) = (version, UnsafeRawBufferPointer(rebasing: bytes[VersionedBytes.headerCount...]))
     }
 
-    /// The version that the bytes name; nil when they cannot be a ciphertext.
-    static func version(of bytes: Data) -> UInt32? { bytes.withUnsafeBytes { Ciphertext($0)?.version } }
+    /// The version that the bytes name, be they too few to be opened; nil when they name none.
+    static func version(of bytes: Data) -> UInt32? { bytes.withUnsafeBytes { VersionedBytes.version($0, format: format) } }
 
     /// How many bytes are sealed in so many.
     static func plaintextCount(of count: Int) -> Int { max(0, count - overhead) }
@@ -48,8 +48,8 @@ struct TaggedMAC {
         (self.version, tag) = (version, UnsafeRawBufferPointer(rebasing: bytes[VersionedBytes.headerCount...]))
     }
 
-    /// The version that the bytes name; nil when they cannot be a MAC.
-    static func version(of bytes: Data) -> UInt32? { bytes.withUnsafeBytes { TaggedMAC($0)?.version } }
+    /// The version that the bytes name; nil when they name none.
+    static func version(of bytes: Data) -> UInt32? { bytes.withUnsafeBytes { VersionedBytes.version($0, format: format) } }
 
     static func bytes(version: UInt32, tag: [UInt8]) -> [UInt8] { VersionedBytes.header(format, version: version) + tag }
 }
