@@ -27,6 +27,11 @@ import TestSupport
         #expect((CallReport(error: RPCError(code, "")).status == 0) == (code == .ok))
     }
 
+    @Test("What is too large is the request's fault, and no later time's") func tooLarge() {
+        #expect(CallReport(error: RPCError(.resourceExhausted, "", reason: "request_too_large")).status == 65)
+        #expect(CallReport(error: RPCError(.resourceExhausted, "", reason: "busy")).status == 75)
+    }
+
     @Test func namesAreColouredOnATerminalOnly() {
         func line(_ environment: [String: String], isTerminal: Bool) -> String {
             let console = Console(names: ["auth", "gateway"], environment: environment, isTerminal: isTerminal)

@@ -135,10 +135,14 @@ import Testing
                 $0.context = Data("con_42/access_token".utf8)
             })
         #expect(opened.plaintext == Data("secret 42".utf8))
-        for (table, column) in [("nothing", "access_token"), ("sealed", "nothing")] {
+        let mistakes = [
+            ("nothing", "access_token", "There is no table nothing in that database."),
+            ("sealed", "nothing", "sealed has no column nothing."),
+        ]
+        for (table, column, told) in mistakes {
             let stranger = try KeyRewrap(key: "token-vault", table: table, column: column, id: "id", context: "")
             let refusal = await #expect(throws: CommandFailure.self) { try await stranger.run(database, tokenDesk) { _ in } }
-            #expect(refusal?.status == 66 && refusal?.description.contains("SELECT") == false, "\(table).\(column)")
+            #expect(refusal?.status == 66 && refusal?.description == told + " Nothing was moved.", "\(table).\(column)")
         }
         await database.close()
         #expect(throws: CommandFailure.self) { try KeyRewrap(key: "k", table: "a;b", column: "c", id: "id", context: "") }

@@ -5,9 +5,10 @@ import RPCCore
 struct CallReport {
     let error: RPCError
 
-    /// As `sysexits.h` numbers them.
+    /// As `sysexits.h` numbers them. What is too large is no matter of time: it will not do better later.
     var status: Int32 {
-        switch error.code {
+        if ["request_too_large", "response_too_large"].contains(error.reason) { return 65 }
+        return switch error.code {
         case .ok: 0
         case .invalidArgument, .outOfRange, .failedPrecondition, .alreadyExists, .notFound, .aborted: 65
         case .unimplemented: 69

@@ -151,9 +151,8 @@ struct KeyRewrap: Sendable {
             isUsable = try await database.read { connection in
                 try connection.first(unnamed) == nil && connection.first(repeated) == nil
             }
-        } catch let error as SQLError where error.kind == .misuse && Self.namesNothing(error) {
-            throw CommandFailure(
-                "There is no table \(table) in that database, or it has not the columns that were named. Nothing was moved.", status: 66)
+        } catch let error as SQLError where error.kind == .misuse {
+            throw missing(error).map { CommandFailure("\($0) Nothing was moved.", status: 66) } ?? error
         }
         guard isUsable else {
             throw CommandFailure(
@@ -162,9 +161,15 @@ struct KeyRewrap: Sendable {
         }
     }
 
-    /// PostgreSQL's undefined_table and undefined_column, and what SQLite says of them.
-    private static func namesNothing(_ error: SQLError) -> Bool {
-        ["[SQLSTATE 42P01]", "[SQLSTATE 42703]", "no such table", "no such column"].contains { error.message.contains($0) }
+    /// What is not there, by PostgreSQL's undefined_table and undefined_column and what SQLite says of them; nil for other mistakes.
+    private func missing(_ error: SQLError) -> String? {
+        func says(_ texts: [String]) -> Bool { texts.contains { error.message.contains($0) } }
+        if says(["[SQLSTATE 42P01]", "no such table"]) { return "There is no table \(table) in that database." }
+        guard says(["[SQLSTATE 42703]", "no such column"]) else { return nil }
+        // "no such column: secrets.tokn (prepare ...)", "column secrets.tokn does not exist ...": up to the statement that follows.
+        let text = error.message.prefix { $0 != "(" }
+        let column = ([id, column] + context.compactMap(\.column)).first { text.contains("\(table).\($0)") }
+        return "\(table) has no column \(column ?? "of a name that was given")."
     }
 
     /// With the table before it: a name alone that is no column's SQLite takes for a text.

@@ -51,13 +51,15 @@ final class Announcer: Sendable {
         }
     }
 
-    /// The services are told to end: nobody is waited for any more.
-    func stop() {
-        let waits = state.withLock { state in
-            state.hasStopped = true
-            return Array(state.waits.values)
+    /// The services are told to end: nobody is waited for any more. False when they were before.
+    @discardableResult
+    func stop() -> Bool {
+        let (waits, isFirst) = state.withLock { state in
+            defer { state.hasStopped = true }
+            return (Array(state.waits.values), !state.hasStopped)
         }
         for wait in waits { wait.cancel() }
+        return isFirst
     }
 
     /// False when it is not waited for any more, or cannot be.

@@ -50,7 +50,7 @@ struct Up: AsyncParsableCommand {
     ) async -> Int32 {
         let announcement = Task { await announcer.start() }
         let signals = Signals {
-            announcer.stop()
+            if announcer.stop() { console.say("stopping: each ends what it has begun; a second Ctrl-C stops all at once") }
             announcement.cancel()
             supervisor.stop()
         }
