@@ -13,7 +13,8 @@ package enum Heap {
     ///
     /// Both are set, as either alone switches off that glibc adapts the other. Where they cannot be set, calls are slower and
     /// nothing else.
-    package static func keepLargeBlocks() {
-        _ = lockstep_keep_heap(largestKept, slack)
-    }
+    ///
+    /// - Returns: Whether both are set.
+    @discardableResult
+    package static func keepLargeBlocks() -> Bool { lockstep_keep_heap(largestKept, slack) == 0 }
 }
