@@ -1,5 +1,4 @@
 package import NIOCore
-package import NIOPosix
 import RPCCore
 
 /// An event loop as the home of tasks: what a handler does between two suspensions runs where its connection lives.
@@ -53,19 +52,5 @@ package final class LoopExecutor: TaskExecutor, @unchecked Sendable {
         let stay = watched.map { $0.place.enter($0.method) }
         job.runSynchronously(on: asUnownedTaskExecutor())
         if let stay { watched?.place.leave(stay) }
-    }
-}
-
-/// The event loops of a group as the home of tasks: a task goes on where what it waited for was done, so that what a connection
-/// brings is handled on the loop that it lives on, and no thread is woken for it. Nothing on it may block.
-package final class LoopsExecutor: TaskExecutor {
-    private let group: MultiThreadedEventLoopGroup
-
-    package init(_ group: MultiThreadedEventLoopGroup) { self.group = group }
-
-    package func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
-        let loop = MultiThreadedEventLoopGroup.currentEventLoop ?? group.any()
-        loop.execute { [self] in job.runSynchronously(on: asUnownedTaskExecutor()) }
     }
 }

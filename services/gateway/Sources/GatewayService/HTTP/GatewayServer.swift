@@ -3,7 +3,6 @@ import HummingbirdCore
 import HummingbirdHTTP2
 package import Logging
 import NIOCore
-import NIOPosix
 package import NIOSSL
 package import RPCTransport
 import ServiceLifecycle
@@ -63,8 +62,7 @@ package struct GatewayServer: Service {
                 availableConnectionsDelegate: .maximum(limits.connections, logger: quiet)),
             onServerRunning: { await onRunning($0.localAddress?.port ?? 0) }, logger: quiet)
         do {
-            // Where connections live: a request that is woken on a thread of its own waits there behind whoever computes.
-            try await withTaskExecutorPreference(LoopsExecutor(.singleton)) { try await application.run() }
+            try await application.run()
         } catch let error as IOError {
             // The library reads and writes nothing else here: only a listener that cannot be opened ends like this.
             throw ServerStartError(address: "\(host):\(port)", error)
