@@ -44,17 +44,13 @@ extension ByteBuffer {
     }
 
     package mutating func writeMessage(_ id: CallID, _ message: MessageFrame) {
-        let end = message.endsRequest ? FrameFlags.end : 0
-        switch message.content {
-        case .start(let start):
-            let length = 4 + start.fragment.readableBytes
-            writeHeader(.message, flags: FrameFlags.message | end, call: id.rawValue, length: length)
-            writeInteger(start.length)
-            writeImmutableBuffer(start.fragment)
-        case .next(let fragment):
-            writeHeader(.message, flags: end, call: id.rawValue, length: fragment.readableBytes)
-            writeImmutableBuffer(fragment)
-        }
+        let (start, fragment): (UInt32?, ByteBuffer) =
+            switch message.content {
+            case .start(let start): (start.length, start.fragment)
+            case .next(let fragment): (nil, fragment)
+            }
+        let bytes = OutgoingFragment.Bytes(message: .buffer(fragment), range: 0..<fragment.readableBytes)
+        writeMessage(id, OutgoingFragment(start: start, bytes: bytes, endsRequest: message.endsRequest))
     }
 
     /// The same straight from the message that a fragment is of.

@@ -154,16 +154,10 @@ package final class Sealer: Sendable {
     }
 
     package func seal(_ plaintext: Data, context: Data) throws(EncryptionError) -> Vault.Sealed {
-        var ciphertext = Data(count: plaintext.count + Ciphertext.overhead)
-        var failure: EncryptionError?
-        ciphertext.withUnsafeMutableBytes { target in
-            plaintext.withUnsafeBytes { plaintext in
-                context.withUnsafeBytes { context in
-                    do throws(EncryptionError) { try seal(plaintext, context: context, into: target) } catch { failure = error }
-                }
-            }
+        let ciphertext = try Data.filled(plaintext.count + Ciphertext.overhead, from: plaintext, context) {
+            plaintext, context, target throws(EncryptionError) in
+            try seal(plaintext, context: context, into: target)
         }
-        if let failure { throw failure }
         return (ciphertext, version.number)
     }
 
@@ -216,17 +210,10 @@ package final class Opener: Sendable {
 
     /// - Throws: `decryptionFailed`, whatever is wrong; `keyringStale` when there may be a version that is not known here.
     package func open(_ bytes: Data, context: Data) throws(EncryptionError) -> Data {
-        var plaintext = Data(count: Ciphertext.plaintextCount(of: bytes.count))
-        var failure: EncryptionError?
-        plaintext.withUnsafeMutableBytes { target in
-            bytes.withUnsafeBytes { bytes in
-                context.withUnsafeBytes { context in
-                    do throws(EncryptionError) { try open(bytes, context: context, into: target) } catch { failure = error }
-                }
-            }
+        try Data.filled(Ciphertext.plaintextCount(of: bytes.count), from: bytes, context) {
+            bytes, context, target throws(EncryptionError) in
+            try open(bytes, context: context, into: target)
         }
-        if let failure { throw failure }
-        return plaintext
     }
 
     /// The same where it is answered from. What did not open is not left there.
@@ -340,5 +327,25 @@ package struct Authenticator {
         let isValid = secret.withUnsafeBytes { try? HMACSHA256.isValid(parts.tag, for: message, key: $0) }
         guard let isValid else { throw .cryptoFailed }
         return isValid
+    }
+}
+
+extension Data {
+    /// `count` bytes, which `fill` writes where they stay, of two others.
+    fileprivate static func filled(
+        _ count: Int, from first: Data, _ second: Data,
+        _ fill: (UnsafeRawBufferPointer, UnsafeRawBufferPointer, UnsafeMutableRawBufferPointer) throws(EncryptionError) -> Void
+    ) throws(EncryptionError) -> Data {
+        var data = Data(count: count)
+        var failure: EncryptionError?
+        data.withUnsafeMutableBytes { target in
+            first.withUnsafeBytes { first in
+                second.withUnsafeBytes { second in
+                    do throws(EncryptionError) { try fill(first, second, target) } catch { failure = error }
+                }
+            }
+        }
+        if let failure { throw failure }
+        return data
     }
 }
