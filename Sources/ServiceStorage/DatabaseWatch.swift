@@ -9,6 +9,8 @@ package import SQL
 package struct DatabaseWatch: Service {
     /// Between two questions.
     package static let interval = Duration.seconds(2)
+    /// Between two questions while the database is away: nobody is sent here until its return is seen.
+    package static let intervalOfTrouble = Duration.milliseconds(250)
     /// How long an answer may take. Longer than a quiet database needs by far, and less than callers wait.
     package static let patience = Duration.seconds(2)
 
@@ -43,7 +45,7 @@ package struct DatabaseWatch: Service {
                 guard !Task.isCancelled else { return }
                 if trouble != last { tell(trouble) }
                 last = trouble
-                try? await Task.sleep(for: interval)
+                try? await Task.sleep(for: trouble == nil ? interval : min(interval, Self.intervalOfTrouble))
             }
         }
     }
