@@ -24,6 +24,8 @@ extension SystemTests {
         let services = try #require(answer["services"] as? [[String: Any]])
         #expect(services.count == 7)
         let offline = try await lockstep("list", "--offline")
+        let built = try object(try await lockstep("list", "--offline", "--json").output)
+        #expect((built["services"] as? [[String: Any]])?.contains { $0["name"] as? String == "lockstep.auth.v1.AuthService" } == true)
         #expect(offline.output.contains("lockstep.auth.v1.AuthService/CreateSession"))
     }
 
@@ -42,6 +44,11 @@ extension SystemTests {
         for text in ["SYNC, POOL", "callers", "auth", "0x", "password = 1", "class: SECRET"] {
             #expect(hash.output.contains(text), "\(text) is not in\n\(hash.output)")
         }
+        // What a message holds is told too, once, and how a batch is read.
+        let batch = try await lockstep("describe", "EncryptionService/BatchEncrypt")
+        #expect(batch.output.contains("reads its request in place"), "\(batch.output)")
+        #expect(batch.output.contains("\n  lockstep.encryption.v1.EncryptItem\n"), "\(batch.output)")
+        #expect(batch.output.contains("plaintext = "), "\(batch.output)")
         let service = try await lockstep("describe", "lockstep.auth.v1.AuthService", "--json")
         #expect(try object(service.output)["execution"] as? String == "ASYNC")
         let typo = try await lockstep("describe", "PasswordService/Hush")
@@ -68,6 +75,8 @@ extension SystemTests {
         #expect(stranger.status == 77 && stranger.errors.contains("auth may: give --cert"), "\(stranger.errors)")
         let change = try await lockstep("bench", "EmailService/Send", "--cert", "auth")
         #expect(change.status == 64 && change.errors.contains("--changes"), "\(change.errors)")
+        let wrong = try await lockstep("bench", "JWTService/JWKS", "--cert", "gateway", "-d", #"{"nobody":1}"#)
+        #expect(wrong.status == 65 && wrong.errors.contains("processed: no"), "\(wrong.errors)")
         let stream = try await lockstep("bench", "HealthWatchService/Watch", "--target", "auth")
         #expect(stream.status == 64 && stream.errors.contains("server-streaming"), "\(stream.errors)")
     }

@@ -1,6 +1,6 @@
-import Contracts
+package import Contracts
 import FoundationEssentials
-import RPCCore
+package import RPCCore
 import SwiftProtobuf
 
 /// `lockstep.runtime.v1.ReflectionService`: the contract as this process was built with it.
@@ -19,12 +19,7 @@ struct ReflectionHandler: ReflectionServiceHandler {
     func listServices(
         _ request: RuntimeListServicesRequest, _ context: CallContext
     ) throws -> RuntimeListServicesResponse {
-        .with {
-            $0.process = process
-            $0.services = services.map { service in
-                RuntimeHostedService(service, file: files.first { $0.services.contains(service.name) }?.name ?? "")
-            }
-        }
+        .hosted(services, process: process, files: files)
     }
 
     func getFiles(_ request: RuntimeGetFilesRequest, _ context: CallContext) throws -> RuntimeGetFilesResponse {
@@ -32,6 +27,20 @@ struct ReflectionHandler: ReflectionServiceHandler {
             throw RPCError(.notFound, "\(process) hosts no such service.", reason: "service_not_hosted")
         }
         return .with { $0.files = files.closure(of: request.service).map { Data($0.descriptor) } }
+    }
+}
+
+extension RuntimeListServicesResponse {
+    /// What a process that hosts `services` answers; without a process, what a program was built with.
+    package static func hosted(
+        _ services: [ServiceDescriptor], process: String = "", files: [ContractFile] = ContractFiles.all
+    ) -> RuntimeListServicesResponse {
+        .with {
+            $0.process = process
+            $0.services = services.map { service in
+                RuntimeHostedService(service, file: files.first { $0.services.contains(service.name) }?.name ?? "")
+            }
+        }
     }
 }
 

@@ -136,7 +136,7 @@ struct Bench: AsyncParsableCommand {
 
     private static func request(_ coding: MethodCoding, _ json: [UInt8]) throws -> [UInt8] {
         do throws(RPCError) {
-            return try coding.requestBytes(fromJSON: json)
+            return try coding.requestToSend(fromJSON: json)
         } catch {
             throw CommandFailure(CallReport(error: error).lines.joined(separator: "\n"), status: 65)
         }

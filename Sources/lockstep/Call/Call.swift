@@ -89,7 +89,7 @@ struct Call: AsyncParsableCommand {
         _ coding: MethodCoding, _ json: [UInt8], _ options: CallOptions, _ pool: ClientPool
     ) async -> Result<[UInt8], RPCError> {
         do throws(RPCError) {
-            let request = try encoded(json, coding)
+            let request = try coding.requestToSend(fromJSON: json)
             let response = try await pool.call(coding.descriptor, request: request, options: options)
             return .success(try coding.json(fromResponse: response))
         } catch {
@@ -110,17 +110,6 @@ struct Call: AsyncParsableCommand {
         }
     }
 
-    /// The request; when it is wrong, it has not been sent.
-    private static func encoded(_ json: [UInt8], _ coding: MethodCoding) throws(RPCError) -> [UInt8] {
-        do {
-            return try coding.requestBytes(fromJSON: json)
-        } catch {
-            var unsent = error
-            unsent.processed = .no
-            throw unsent
-        }
-    }
-
     private static func show(_ answer: Result<[UInt8]?, RPCError>) throws {
         switch answer {
         case .success(let json?): StandardOutput.line(json)
@@ -129,6 +118,19 @@ struct Call: AsyncParsableCommand {
             let report = CallReport(error: error)
             report.lines.forEach(StandardError.print)
             throw ExitCode(report.status)
+        }
+    }
+}
+
+extension MethodCoding {
+    /// The request; when it is wrong, it has not been sent.
+    func requestToSend(fromJSON json: [UInt8]) throws(RPCError) -> [UInt8] {
+        do {
+            return try requestBytes(fromJSON: json)
+        } catch {
+            var unsent = error
+            unsent.processed = .no
+            throw unsent
         }
     }
 }

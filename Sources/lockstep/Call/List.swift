@@ -1,6 +1,7 @@
 import ArgumentParser
 import Contracts
 import RPCCore
+import ServiceKit
 
 /// `lockstep list`
 struct List: AsyncParsableCommand {
@@ -26,7 +27,7 @@ struct List: AsyncParsableCommand {
 
     func run() async throws {
         try await CommandFailure.reported {
-            if offline { return Self.printContract() }
+            if offline { return try printContract() }
             let settings = try OperatorSettings(environment: state.environment)
             let live = try await LiveContract.ask(try LiveTarget.all(target, settings: settings), settings)
             for process in live.processes { try show(process) }
@@ -51,7 +52,8 @@ struct List: AsyncParsableCommand {
         [method.name, method.kind, method.callers.isEmpty ? "nobody" : method.callers.joined(separator: ", "), method.route]
     }
 
-    private static func printContract() {
+    private func printContract() throws {
+        if json { return print(try JSONText.line(RuntimeListServicesResponse.hosted(Contract.services))) }
         let rows = Contract.codings.map(\.descriptor).map { method in
             [
                 method.fullName, method.execution == .sync ? "SYNC" : "ASYNC",

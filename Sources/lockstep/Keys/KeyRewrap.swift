@@ -50,8 +50,9 @@ struct RewrapKey: KeyCommand {
             }
             await database.close()
             let tally = try result.get()
+            if options.json { print(tally.json) }
             guard tally.failed == 0 else { throw CommandFailure(tally.text, status: 65) }
-            return [tally.text]
+            return options.json ? [] : [tally.text]
         } catch let error as SQLError {
             throw CommandFailure("\(error)")
         }
@@ -77,6 +78,13 @@ struct KeyRewrap: Sendable {
         var failures: [String] = []
 
         var rows: Int { rewrapped + current + changed + failed }
+
+        var json: String {
+            JSONText.object([
+                ("rows", "\(rows)"), ("version", "\(version)"), ("rewrapped", "\(rewrapped)"), ("current", "\(current)"),
+                ("changed", "\(changed)"), ("failed", "\(failed)"),
+            ])
+        }
 
         var text: String {
             var text = "\(rows) rows: \(rewrapped) moved to version \(version), \(current) there already"

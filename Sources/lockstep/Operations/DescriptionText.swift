@@ -19,20 +19,26 @@ enum DescriptionText {
         let method = found.method
         var lines = ["\(found.fullName)  \(method.kind)"]
         lines += files.comment(method: method.name, of: found.service.name).map { "  \($0)" }
-        lines += Table.lines(rows(found).filter { !$0[1].isEmpty }, indent: 2)
+        lines += Table.lines(rows(found, files).filter { !$0[1].isEmpty }, indent: 2)
         for (name, limit) in [(method.request, method.requestLimit), (method.response, method.responseLimit)] {
             lines.append("  \(name), at most \(limit) bytes")
             lines += Table.lines(files.fields(of: name), indent: 4)
         }
+        for name in files.messages(within: [method.request, method.response]) {
+            let fields = files.fields(of: name)
+            guard !fields.isEmpty else { continue }
+            lines.append("  \(name)")
+            lines += Table.lines(fields, indent: 4)
+        }
         return lines
     }
 
-    private static func rows(_ found: LiveContract.Method) -> [[String]] {
+    private static func rows(_ found: LiveContract.Method, _ files: DescriptorFiles) -> [[String]] {
         let method = found.method
         return [
             ["asked", found.target.text],
             ["id", "0x" + hex(method.id)],
-            ["runs", runs(found)],
+            ["runs", runs(found, files)],
             ["callers", method.callers.isEmpty ? "nobody" : method.callers.joined(separator: ", ")],
             ["exposure", ([method.exposure] + method.roles).joined(separator: ", ")],
             ["route", method.route],
@@ -45,10 +51,11 @@ enum DescriptionText {
         ]
     }
 
-    private static func runs(_ found: LiveContract.Method) -> String {
-        switch found.method.cost {
-        case "INLINE": "SYNC, INLINE up to \(found.method.inlineLimit) bytes"
-        case "POOL": "SYNC, POOL"
+    private static func runs(_ found: LiveContract.Method, _ files: DescriptorFiles) -> String {
+        let place = files.isInPlace(method: found.method.name, of: found.service.name) ? ", reads its request in place" : ""
+        return switch found.method.cost {
+        case "INLINE": "SYNC, INLINE up to \(found.method.inlineLimit) bytes\(place)"
+        case "POOL": "SYNC, POOL\(place)"
         default: found.service.execution
         }
     }

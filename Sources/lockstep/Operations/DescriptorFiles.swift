@@ -32,14 +32,34 @@ struct DescriptorFiles {
         return []
     }
 
+    /// Whether a handler reads the request where it came in.
+    func isInPlace(method: String, of service: String) -> Bool {
+        files.flatMap { file in file.service.filter { "\(file.package).\($0.name)" == service } }
+            .flatMap(\.method).contains { $0.name == method && $0.options.Contractmethod.inPlace }
+    }
+
     /// One row for each field: type, name and number, rules.
-    func fields(of message: String) -> [[String]] {
-        for file in files {
-            for candidate in file.messageType where "\(file.package).\(candidate.name)" == message {
-                return candidate.field.map(Self.row)
+    func fields(of message: String) -> [[String]] { self.message(named: message)?.field.map(Self.row) ?? [] }
+
+    /// The messages that those named hold, and what these hold, each once, in the order in which they are met.
+    func messages(within names: [String]) -> [String] {
+        var (found, next) = (names, 0)
+        while next < found.count {
+            for field in message(named: found[next])?.field ?? [] where field.type == .message {
+                let name = Self.typeName(field)
+                if !found.contains(name) { found.append(name) }
             }
+            next += 1
         }
-        return []
+        return Array(found.dropFirst(names.count))
+    }
+
+    /// Those of the files that `describe` was given: a well-known type is none of them.
+    private func message(named name: String) -> Google_Protobuf_DescriptorProto? {
+        for file in files {
+            if let found = file.messageType.first(where: { "\(file.package).\($0.name)" == name }) { return found }
+        }
+        return nil
     }
 
     private static func row(_ field: Google_Protobuf_FieldDescriptorProto) -> [String] {

@@ -67,4 +67,20 @@ import Testing
         #expect(await readiness.missing() == ["auth"])
         #expect(asked.value == 2)
     }
+
+    /// Whoever asks every second does not fill the log: a verdict is told when it is another.
+    @Test func aChangeIsToldOnce() async {
+        let time = ManualTime()
+        let isThere = Mutex(true)
+        let told = Mutex<[[String]]>([])
+        let readiness = Readiness(
+            [ReadinessCheck("auth") { isThere.withLock { $0 } }], now: { time.time.now },
+            changed: { missing in told.withLock { $0.append(missing) } })
+        for there in [true, true, false, false, true, true] {
+            isThere.withLock { $0 = there }
+            _ = await readiness.missing()
+            time.advance(by: .seconds(2))
+        }
+        #expect(told.withLock { $0 } == [["auth"], []])
+    }
 }

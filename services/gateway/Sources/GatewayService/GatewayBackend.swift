@@ -48,6 +48,7 @@ package struct GatewayBackend: Sendable {
             RevocationFeed(client: auth, revocations: revocations, logger: logger, now: { time().now }),
             KeySetRefresher(keys: keys, interval: settings.keyRefresh, logger: logger),
         ]
+        let log = AccessLog(logger: logger)
         self.gateway = Gateway(
             GatewayParts(
                 routes: routes, openAPI: OpenAPIDocument.json(for: routes).utf8, channels: channels,
@@ -57,8 +58,9 @@ package struct GatewayBackend: Sendable {
                     denials: Denials(client: auth, logger: logger)),
                 limiter: RateLimiter(scale: settings.rateScale, capacity: settings.rateBuckets),
                 proxies: settings.proxies,
-                readiness: Readiness(Self.checks(routes, channels, keys, revocations, time)) { time().now },
-                log: AccessLog(logger: logger), clock: time, concurrency: settings.requests,
+                readiness: Readiness(
+                    Self.checks(routes, channels, keys, revocations, time), now: { time().now }, changed: log.readiness),
+                log: log, clock: time, concurrency: settings.requests,
                 telemetry: telemetry.map { GatewayTelemetry($0, routes: routes) }))
     }
 

@@ -31,8 +31,15 @@ package struct AccessLog: Sendable {
         logger.event(.warning, "call failed", .requestID(requestID), .method(method), .code(error.code), .error(error))
     }
 
+    /// What is missing now, when that has changed: names of processes and of the gateway's own parts.
+    func readiness(missing: [String]) {
+        guard !missing.isEmpty else { return logger.event(.notice, "ready again") }
+        logger.event(.warning, "not ready", .path("missing", missing.joined(separator: ", ")))
+    }
+
     private static func level(_ endpoint: Endpoint?, _ status: Int) -> Logger.Level {
-        if case .builtIn? = endpoint, status < 500 { return .debug }
+        // An orchestrator asks every second: `readiness` tells what it is told, once.
+        if case .builtIn? = endpoint, status != 500 { return .debug }
         return status == 500 ? .error : .info
     }
 }

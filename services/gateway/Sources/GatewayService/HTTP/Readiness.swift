@@ -31,11 +31,17 @@ package final class Readiness: Sendable {
 
     private let checks: [ReadinessCheck]
     private let now: @Sendable () -> ContinuousClock.Instant
+    private let changed: @Sendable (_ missing: [String]) -> Void
     private let state = Mutex(State())
 
-    package init(_ checks: [ReadinessCheck], now: @escaping @Sendable () -> ContinuousClock.Instant) {
+    /// - Parameter changed: Told when a verdict is another than the one before; of the first, when something is missing.
+    package init(
+        _ checks: [ReadinessCheck], now: @escaping @Sendable () -> ContinuousClock.Instant,
+        changed: @escaping @Sendable (_ missing: [String]) -> Void = { _ in }
+    ) {
         self.checks = checks
         self.now = now
+        self.changed = changed
     }
 
     /// The names of what is missing; empty when the gateway can serve.
@@ -54,7 +60,11 @@ package final class Readiness: Sendable {
     private func find() async -> [String] {
         let missing = await ask()
         let verdict = Verdict(missing: missing, at: now())
-        state.withLock { $0 = State(last: verdict) }
+        let before = state.withLock { state in
+            defer { state = State(last: verdict) }
+            return state.last?.missing ?? []
+        }
+        if missing != before { changed(missing) }
         return missing
     }
 
