@@ -8,8 +8,6 @@ import X509
 
 // Peers come, connections to them begin and end; the decisions are `ClientPoolState`'s.
 extension ClientPool {
-    private static let writeWatermarks = ChannelOptions.Types.WriteBufferWaterMark(low: 128 * 1024, high: 512 * 1024)
-
     // MARK: Peers
 
     /// Begins to look for the servers, once.
@@ -46,7 +44,8 @@ extension ClientPool {
         let timeout = WireDuration(options.connectTimeout).nanoseconds
         ClientBootstrap(group: loops[attempt.attempt.slot % loops.count])
             .connectTimeout(.nanoseconds(Int64(clamping: timeout)))
-            .channelOption(.writeBufferWaterMark, value: Self.writeWatermarks)
+            .channelOption(.writeBufferWaterMark, value: ChannelBuffers.writes)
+            .channelOption(.recvAllocator, value: ChannelBuffers.reads)
             .channelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try prepare(channel, attempt) }
             }

@@ -35,7 +35,6 @@ final class ServerCore: TrustObserver {
     /// How much longer than its grace a drain may take before connections are cut.
     private static let cutDelay = Duration.seconds(1)
     private static let backlog: CInt = 1024
-    private static let writeWatermarks = ChannelOptions.Types.WriteBufferWaterMark(low: 128 * 1024, high: 512 * 1024)
 
     init(
         methods: [HostedMethod], contracts: [ServiceDescriptor], tls: TLSIdentity,
@@ -152,7 +151,8 @@ final class ServerCore: TrustObserver {
         let bootstrap = ServerBootstrap(group: options.group)
             .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.writeBufferWaterMark, value: Self.writeWatermarks)
+            .childChannelOption(.writeBufferWaterMark, value: ChannelBuffers.writes)
+            .childChannelOption(.recvAllocator, value: ChannelBuffers.reads)
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try accept(channel) }
             }

@@ -30,11 +30,11 @@ struct Assembly: Equatable, Sendable {
         buffer.writeImmutableBuffer(fragment)
     }
 
-    /// Grows to four times what is here, or the next power of two: each byte is copied a third of a time by growing, and no peer gets
-    /// eight times as much memory as it has sent.
+    /// Grows to sixteen times what is here, or the next power of two: few bytes are copied by growing, and no peer gets 32 times as
+    /// much memory as it has sent, nor more than `ReassemblyBudget` has.
     private mutating func makeRoom(for size: Int) {
         guard buffer.writableBytes < size else { return }
-        let wanted = min(Int(length), 4 * Int(received))
+        let wanted = min(Int(length), 16 * Int(received))
         var larger = ByteBuffer()
         larger.reserveCapacity(wanted)
         larger.writeImmutableBuffer(buffer)

@@ -59,8 +59,8 @@ struct Link: ~Copyable, Sendable {
 // MARK: Bytes
 
 extension Link {
-    /// Outbound bytes up to which fragments are cut in one go.
-    private static let burst = 256 * 1024
+    /// Outbound bytes up to which fragments are cut in one go: what is encrypted, sent and read at once should stay in a core's cache.
+    private static let burst = 128 * 1024
 
     mutating func beginRead(_ bytes: ByteBuffer, now: WireInstant) {
         guard bytes.readableBytes > 0 else { return }

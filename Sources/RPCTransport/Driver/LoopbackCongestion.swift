@@ -1,0 +1,35 @@
+package import NIOCore
+
+/// Congestion control within one machine, where nothing is lost and nothing is learnt from delay.
+///
+/// Where a system's default is BBR, which paces, a large write on a loopback connection waits for timers of a bandwidth that does
+/// not exist: messages of 1 MB took an eighth more of both cores. Small ones are not paced, and nothing is gained for them. Reno is
+/// part of every kernel, needs no privilege (tcp(7), `tcp_allowed_congestion_control`), and does nothing until something is lost.
+package enum LoopbackCongestion {
+    /// A burst from which this is worth while, in bytes.
+    package static let large = 96 * 1024
+
+    /// As `TCP_CONGESTION` takes it: four bytes, no terminator.
+    private typealias Name = (UInt8, UInt8, UInt8, UInt8)
+    private static var reno: Name { (UInt8(ascii: "r"), UInt8(ascii: "e"), UInt8(ascii: "n"), UInt8(ascii: "o")) }
+    /// `TCP_CONGESTION` of <netinet/tcp.h>.
+    private static var option: NIOBSDSocket.Option { NIOBSDSocket.Option(rawValue: 13) }
+
+    /// Chooses it for a connection that does not leave the machine; others, and a system that refuses, stay as they are.
+    package static func choose(for channel: any Channel) {
+        guard channel.remoteAddress?.isLoopback == true, let socket = channel as? any SocketOptionProvider else { return }
+        socket.unsafeSetSocketOption(level: .tcp, name: option, value: reno).whenFailure { _ in }
+    }
+}
+
+extension SocketAddress {
+    /// An address of 127.0.0.0/8 (RFC 1122 section 3.2.1.3), or ::1 (RFC 4291 section 2.5.3).
+    package var isLoopback: Bool {
+        switch self {
+        case .v4(let address): UInt32(bigEndian: address.address.sin_addr.s_addr) >> 24 == 127
+        case .v6(let address):
+            withUnsafeBytes(of: address.address.sin6_addr) { bytes in bytes.last == 1 && bytes.dropLast().allSatisfy { $0 == 0 } }
+        case .unixDomainSocket: false
+        }
+    }
+}
