@@ -194,7 +194,7 @@ let package = Package(
                 "Passwords/common-passwords.txt", "KeyringStore/Migrations/0001_keyring.sql", "KeyringStore/Migrations/0002_lease.sql",
             ],
             [
-                "Contracts", "RPCCore", "RPCTransport", "ServiceKit", "LibCrypto", "JOSE", "CXCrypt", "CPKCS11", "SQL", protobuf, logging,
+                "CLinux", "Contracts", "RPCCore", "RPCTransport", "ServiceKit", "LibCrypto", "JOSE", "CXCrypt", "CPKCS11", "SQL", protobuf, logging,
                 lifecycle,
             ])
         + service(

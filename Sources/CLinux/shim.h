@@ -22,6 +22,9 @@ static inline int lockstep_close_all_but_standard(posix_spawn_file_actions_t *ac
     return posix_spawn_file_actions_addclosefrom_np(actions, 3);
 }
 
+/* Has the processor fetch the memory there, which may be anywhere: nothing is read. */
+static inline void lockstep_prefetch(const void *place) { __builtin_prefetch(place); }
+
 /* Whether the kernel may dump this process, and whether others of its user may look into it. 0 on success. */
 static inline int lockstep_set_dumpable(int value) { return prctl(PR_SET_DUMPABLE, value, 0, 0, 0); }
 

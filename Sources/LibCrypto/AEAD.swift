@@ -21,10 +21,10 @@ package enum AEAD {
 
     /// The same into memory of the caller's, which has `overhead` bytes more than the plaintext.
     package static func seal(
-        _ plaintext: UnsafeRawBufferPointer, key: SymmetricKey, aad: [UInt8], into target: UnsafeMutableRawBufferPointer
+        _ plaintext: UnsafeRawBufferPointer, key: SymmetricKey, aad: UnsafeRawBufferPointer,
+        into target: UnsafeMutableRawBufferPointer
     ) throws(CryptoError) {
-        let failure = aad.withUnsafeBytes { aad in encrypt(plaintext, key: key, nonce: nil, aad: aad, into: target) }
-        if let failure { throw failure }
+        if let failure = encrypt(plaintext, key: key, nonce: nil, aad: aad, into: target) { throw failure }
     }
 
     /// One key's cipher for many messages, one after the other on one thread: its context is taken once, not for each.
@@ -43,18 +43,16 @@ package enum AEAD {
 
         /// As `AEAD.seal` into memory of the caller's; of a session that seals.
         package func seal(
-            _ plaintext: UnsafeRawBufferPointer, aad: [UInt8], into target: UnsafeMutableRawBufferPointer
+            _ plaintext: UnsafeRawBufferPointer, aad: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
         ) throws(CryptoError) {
-            try use { context in
-                aad.withUnsafeBytes { encrypt(plaintext, &context, key: key, nonce: nil, aad: $0, into: target) }
-            }
+            try use { context in encrypt(plaintext, &context, key: key, nonce: nil, aad: aad, into: target) }
         }
 
         /// As `AEAD.open` into memory of the caller's; of a session that opens.
         package func open(
-            _ sealed: UnsafeRawBufferPointer, aad: [UInt8], into target: UnsafeMutableRawBufferPointer
+            _ sealed: UnsafeRawBufferPointer, aad: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
         ) throws(CryptoError) {
-            try use { context in aad.withUnsafeBytes { decrypt(sealed, &context, key: key, aad: $0, into: target) } }
+            try use { context in decrypt(sealed, &context, key: key, aad: aad, into: target) }
         }
 
         /// A context that failed serves no other message.
@@ -89,10 +87,10 @@ package enum AEAD {
 
     /// The same into memory of the caller's, which has `overhead` bytes less than `sealed`. What did not open is wiped from it.
     package static func open(
-        _ sealed: UnsafeRawBufferPointer, key: SymmetricKey, aad: [UInt8], into target: UnsafeMutableRawBufferPointer
+        _ sealed: UnsafeRawBufferPointer, key: SymmetricKey, aad: UnsafeRawBufferPointer,
+        into target: UnsafeMutableRawBufferPointer
     ) throws(CryptoError) {
-        let failure = aad.withUnsafeBytes { aad in decrypt(sealed, key: key, aad: aad, into: target) }
-        if let failure { throw failure }
+        if let failure = decrypt(sealed, key: key, aad: aad, into: target) { throw failure }
     }
 
     /// Sealing with a given nonce: for published vectors. A nonce must never serve one key twice.

@@ -124,6 +124,8 @@ import Testing
         #expect(!given.contains([UInt8](repeating: 0, count: AEAD.nonceCount)))
     }
 
+    private let none = UnsafeRawBufferPointer(start: nil, count: 0)
+
     @Test func memoryOfAnotherLengthIsRefused() throws {
         let key = try SymmetricKey()
         let message = Array("plaintext".utf8)
@@ -132,7 +134,7 @@ import Testing
             var target = [UInt8](repeating: 0, count: count)
             #expect(throws: CryptoError.limitExceeded) {
                 try target.withUnsafeMutableBytes { target in
-                    try message.withUnsafeBytes { try AEAD.seal($0, key: key, aad: [UInt8](), into: target) }
+                    try message.withUnsafeBytes { try AEAD.seal($0, key: key, aad: none, into: target) }
                 }
             }
         }
@@ -140,7 +142,7 @@ import Testing
             var target = [UInt8](repeating: 0, count: count)
             #expect(throws: CryptoError.authenticationFailed) {
                 try target.withUnsafeMutableBytes { target in
-                    try sealed.withUnsafeBytes { try AEAD.open($0, key: key, aad: [UInt8](), into: target) }
+                    try sealed.withUnsafeBytes { try AEAD.open($0, key: key, aad: none, into: target) }
                 }
             }
         }
@@ -154,7 +156,7 @@ import Testing
         sealed[sealed.count - 1] ^= 1
         var target = [UInt8](repeating: 9, count: message.count)
         let opened: Bool = target.withUnsafeMutableBytes { target in
-            sealed.withUnsafeBytes { (try? AEAD.open($0, key: key, aad: [UInt8](), into: target)) != nil }
+            sealed.withUnsafeBytes { (try? AEAD.open($0, key: key, aad: none, into: target)) != nil }
         }
         #expect(!opened)
         #expect(target == [UInt8](repeating: 0, count: message.count))

@@ -76,13 +76,24 @@ package struct EncodedFields {
 
     /// Ten bytes at most, of which the last has one bit that counts.
     private mutating func varint() throws(Malformed) -> UInt64 {
+        // Most tags and many lengths are of one byte.
+        if position < bytes.count, bytes[position] < 0x80 {
+            position += 1
+            return UInt64(bytes[position - 1])
+        }
+        return try longVarint()
+    }
+
+    private mutating func longVarint() throws(Malformed) -> UInt64 {
         var value: UInt64 = 0
-        for shift in stride(from: UInt64(0), to: 70, by: 7) {
+        var shift: UInt64 = 0
+        while shift < 70 {
             guard position < bytes.count else { throw Malformed() }
             let byte = UInt64(bytes[position])
             position += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80 { return value }
+            shift += 7
         }
         throw Malformed()
     }

@@ -2,7 +2,7 @@ package import Logging
 package import RPCCore
 
 /// One line for every call: who called what, how it ended, where the time went.
-package struct CallLog: ServerObserver {
+package final class CallLog: ServerObserver {
     private let logger: Logger
 
     package init(logger: Logger) { self.logger = logger }

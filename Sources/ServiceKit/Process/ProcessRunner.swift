@@ -84,6 +84,6 @@ struct ProcessRunner {
     var observer: any ServerObserver {
         let log = CallLog(logger: environment.logger)
         guard let telemetry = environment.telemetry else { return log }
-        return ServerObservers(observers: [log, telemetry.observer])
+        return CallObservers(log, telemetry.observer)
     }
 }

@@ -57,7 +57,7 @@ package final class Telemetry: Sendable {
     private static let ofServers = [MetricCatalogue.serverDuration, MetricCatalogue.serverCalls, MetricCatalogue.loopHeld]
 
     /// For the process's server, beside its call log.
-    package var observer: any ServerObserver { TelemetryObserver(instruments: servers, tracing: tracer) }
+    var observer: TelemetryObserver { TelemetryObserver(instruments: servers, tracing: tracer) }
 
     // MARK: Who knows what
 

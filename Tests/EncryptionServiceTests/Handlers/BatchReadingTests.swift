@@ -26,8 +26,7 @@ import Testing
         bytes.withUnsafeBytes { bytes in
             do {
                 let batch = try Batch(bytes, of: method, items: \Request.items)
-                var items: [[Data]] = []
-                try batch.forEachItem { items.append([Data($0.subject), Data($0.companion)]) }
+                let items = batch.items.map { [Data($0.subject), Data($0.companion)] }
                 #expect(batch.head.items.count == items.count)
                 return .items(key: batch.head.keyName, version: batch.head.keyVersion, items)
             } catch {

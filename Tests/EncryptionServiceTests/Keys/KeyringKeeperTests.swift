@@ -141,6 +141,61 @@ import Testing
         #expect(meter.spend() == .granted)
     }
 
+    @Test func aClaimIsAsMuchAsThereIs() {
+        let meter = UsageMeter(used: 0)
+        #expect(meter.claim(3) == (0, true))
+        meter.allow(upTo: 10, low: 2)
+        #expect(meter.claim(4) == (4, false))
+        #expect(meter.claim(4) == (4, true))
+        #expect(meter.claim(4) == (2, true))
+        #expect(meter.claim(4) == (0, true))
+        meter.giveBack(3)
+        #expect(meter.count == 7)
+        #expect(meter.claim(64) == (3, true))
+    }
+
+    /// However many claim at once, no more is granted than was reserved, and all that is given back is there again.
+    @Test func claimsOfManyThreadsStayWithinTheReserve() async {
+        let meter = UsageMeter(used: 0)
+        meter.allow(upTo: 10_000, low: 0)
+        let granted = await withTaskGroup(of: Int.self) { group in
+            for size in 1...8 {
+                group.addTask {
+                    var kept = 0
+                    for turn in 0..<2000 {
+                        let claimed = meter.claim(size * 8).granted
+                        let unused = turn % 2 == 0 ? claimed : claimed / 2
+                        meter.giveBack(unused)
+                        kept += claimed - unused
+                    }
+                    return kept
+                }
+            }
+            return await group.reduce(0, +)
+        }
+        #expect(granted + meter.claim(10_000).granted == 10_000)
+    }
+
+    /// A batch claims for several items at once, and what did not come to be sealed is there for others.
+    @Test func whatABatchDidNotSealIsGivenBack() throws {
+        let limits = UsageLimits(block: 100, rotateAt: 1000, maximum: 2000)
+        let parts = try Parts()
+        let keeper = try parts.open(create: true, limits: limits)
+        defer { keeper.stop() }
+        let vault = try parts.vault(keeper)
+        guard case .aead(_, let meter)? = keeper.key("token-vault")?.versions[0].material else {
+            Issue.record("no such key")
+            return
+        }
+        do {
+            let sealer = try vault.sealer("token-vault", .encrypt, version: 0, caller: service("token"), items: 64)
+            _ = try sealer.seal(Data([1]), context: Data())
+            _ = try sealer.seal(Data([2]), context: Data())
+            #expect(meter.count == 64)
+        }
+        #expect(meter.count == 2)
+    }
+
     /// Every message is counted against a reserve that is on disk; a crash uses up the whole reserve.
     @Test func theReserveIsWrittenFirst() throws {
         let limits = UsageLimits(block: 10, rotateAt: 1000, maximum: 2000)

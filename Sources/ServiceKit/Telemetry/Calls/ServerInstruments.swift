@@ -3,7 +3,8 @@ import RPCCore
 
 /// What is measured of the calls that a process answers, resolved for each method when the process starts.
 struct ServerInstruments: Sendable {
-    struct Method: Sendable {
+    /// An object: each call looks one up, and of a value its parts would be counted one by one.
+    final class Method: Sendable {
         let durations: CallDurations
         /// By the number of the code.
         let calls: [Counter]

@@ -1,9 +1,12 @@
 import RPCCore
 
-/// Measures the calls that a server answers, and ends their parts of traces.
-struct TelemetryObserver: ServerObserver {
+/// Measures the calls that a server answers, and ends their parts of traces. An object, since each call of each loop comes by: of a
+/// value its parts would be counted one by one.
+final class TelemetryObserver: ServerObserver {
     let instruments: ServerInstruments
     let tracing: (any CallTracing)?
+
+    init(instruments: ServerInstruments, tracing: (any CallTracing)?) { (self.instruments, self.tracing) = (instruments, tracing) }
 
     func callEnded(_ record: CallRecord) {
         instruments.ended(record)
@@ -13,29 +16,25 @@ struct TelemetryObserver: ServerObserver {
     func callRefused(_ refusal: CallRefusal) { instruments.refused(refusal) }
 }
 
-/// Several observers as one.
-struct ServerObservers: ServerObserver {
-    let observers: [any ServerObserver]
+/// The log of calls and their measures as one. Neither looks at calls that begin.
+final class CallObservers: ServerObserver {
+    private let log: CallLog
+    private let telemetry: TelemetryObserver
 
-    var tracing: (any CallTracing)? { observers.lazy.compactMap(\.tracing).first }
+    init(_ log: CallLog, _ telemetry: TelemetryObserver) { (self.log, self.telemetry) = (log, telemetry) }
 
-    func callStarted(_ context: CallContext) {
-        for observer in observers { observer.callStarted(context) }
-    }
+    var tracing: (any CallTracing)? { telemetry.tracing }
 
     func callEnded(_ record: CallRecord) {
-        for observer in observers { observer.callEnded(record) }
+        log.callEnded(record)
+        telemetry.callEnded(record)
     }
 
     func callRefused(_ refusal: CallRefusal) {
-        for observer in observers { observer.callRefused(refusal) }
+        log.callRefused(refusal)
+        telemetry.callRefused(refusal)
     }
 
-    func connectionOpened(peer: PeerIdentity) {
-        for observer in observers { observer.connectionOpened(peer: peer) }
-    }
-
-    func connectionClosed(peer: PeerIdentity?, reason: String) {
-        for observer in observers { observer.connectionClosed(peer: peer, reason: reason) }
-    }
+    func connectionOpened(peer: PeerIdentity) { log.connectionOpened(peer: peer) }
+    func connectionClosed(peer: PeerIdentity?, reason: String) { log.connectionClosed(peer: peer, reason: reason) }
 }

@@ -1,3 +1,4 @@
+import CLinux
 import Contracts
 import RPCCore
 import SwiftProtobuf
@@ -9,7 +10,10 @@ import SwiftProtobuf
 struct Batch<Head: ContractMessage> {
     /// The request with as many items as came, all of them empty.
     let head: Head
-    private let bytes: UnsafeRawBufferPointer
+    /// Each item, where it came in.
+    let items: [BatchItem]
+
+    var count: Int { items.count }
 
     private static var itemsField: Int { 2 }
     /// As many items as tell that there are too many, whatever the contract's limit is.
@@ -22,14 +26,17 @@ struct Batch<Head: ContractMessage> {
     init<Item: Message>(
         _ bytes: UnsafeRawBufferPointer, of method: MethodDescriptor, items: WritableKeyPath<Head, [Item]>
     ) throws {
-        self.bytes = bytes
-        var (rest, count) = ([UInt8](), 0)
+        var (rest, found) = ([UInt8](), [BatchItem]())
         do throws(EncodedFields.Malformed) {
             var fields = EncodedFields(bytes)
             while let field = try fields.next() {
                 if field.number == Self.itemsField, let item = field.bytes {
-                    _ = try BatchItem(item)
-                    count += 1
+                    // Items are often of one length: where the ones after the next will begin, while this one is looked at. Their
+                    // heads are far apart, and reading each would wait for memory.
+                    lockstep_prefetch(item.baseAddress?.advanced(by: 3 * field.encoded.count - 8))
+                    lockstep_prefetch(item.baseAddress?.advanced(by: 3 * field.encoded.count + 8))
+                    let item = try BatchItem(item)
+                    if found.count < Self.mostCounted { found.append(item) }
                 } else {
                     rest += field.encoded
                 }
@@ -38,22 +45,14 @@ struct Batch<Head: ContractMessage> {
             throw method.malformedRequest(Head.self)
         }
         var head: Head = try Self.decode(rest, of: method)
-        head[keyPath: items] = Array(repeating: Item(), count: min(count, Self.mostCounted))
+        head[keyPath: items] = Array(repeating: Item(), count: found.count)
         let violations = head.contractViolations()
         guard violations.isEmpty else { throw RPCError.invalid(violations) }
-        self.head = head
+        (self.head, self.items) = (head, found)
     }
 
     private static func decode(_ bytes: [UInt8], of method: MethodDescriptor) throws(RPCError) -> Head {
         do { return try Head(serializedBytes: bytes) } catch { throw method.malformedRequest(Head.self) }
-    }
-
-    /// Each item in turn. They were looked at before: nothing here is malformed.
-    func forEachItem(_ body: (BatchItem) throws -> Void) throws {
-        var fields = EncodedFields(bytes)
-        while let field = try fields.next() {
-            if field.number == Self.itemsField, let item = field.bytes { try body(BatchItem(item)) }
-        }
     }
 }
 

@@ -5,20 +5,20 @@ package import RPCCore
 import SwiftProtobuf
 
 /// Many items in one call, read where they came in, with their results written where they leave from. The key is found and
-/// checked once; an item that fails says so in its own result. A caller who is gone is noticed between two items.
+/// checked once; an item that fails says so in its own result. A caller who is gone is noticed between
+/// items.
 extension EncryptionHandler {
     package func batchEncrypt(_ request: RawSpan, _ context: CallContext) throws -> [UInt8] {
         try request.withUnsafeBytes { bytes in
             let batch = try Batch(bytes, of: context.method, items: \EncryptionBatchEncryptRequest.items)
             let key = batch.head.keyName
-            let sealer = try vault.sealer(key, .encrypt, version: batch.head.keyVersion, caller: context.peer)
-            let session = sealer.session()
-            let room = bytes.count + batch.head.items.count * (Ciphertext.overhead + Self.framing)
-            return try results(of: batch, room, .encrypt, key, sealer.version.number, context) { item, results throws(EncryptionError) in
+            let sealer = try vault.sealer(key, .encrypt, version: batch.head.keyVersion, caller: context.peer, items: batch.count)
+            let room = bytes.count + batch.count * (Ciphertext.overhead + Self.framing)
+            return try results(of: batch, room, .encrypt, key, sealer.version, context) { item, results throws(EncryptionError) in
                 try ItemLimits.check(plaintext: item.subject, context: item.companion)
-                try results.append(size: item.subject.count + Ciphertext.overhead, version: sealer.version.number) {
+                try results.append(size: item.subject.count + Ciphertext.overhead, version: sealer.version) {
                     target throws(EncryptionError) in
-                    try sealer.seal(item.subject, context: item.companion, into: target, session)
+                    try sealer.seal(item.subject, context: item.companion, into: target)
                 }
                 return true
             } failure: {
@@ -31,12 +31,11 @@ extension EncryptionHandler {
         try request.withUnsafeBytes { bytes in
             let batch = try Batch(bytes, of: context.method, items: \EncryptionBatchDecryptRequest.items)
             let key = batch.head.keyName
-            let opener = try vault.opener(key, .decrypt, caller: context.peer)
-            let sessions = OpeningSessions()
+            let opener = try vault.opener(key, .decrypt, caller: context.peer, items: batch.count)
             return try results(of: batch, bytes.count, .decrypt, key, 0, context) { item, results throws(EncryptionError) in
                 try ItemLimits.check(ciphertext: item.subject, context: item.companion)
                 try results.append(size: Ciphertext.plaintextCount(of: item.subject.count)) { target throws(EncryptionError) in
-                    try opener.open(item.subject, context: item.companion, into: target, sessions)
+                    try opener.open(item.subject, context: item.companion, into: target)
                 }
                 return true
             } failure: { error in
@@ -49,14 +48,13 @@ extension EncryptionHandler {
         try request.withUnsafeBytes { bytes in
             let batch = try Batch(bytes, of: context.method, items: \EncryptionBatchRewrapRequest.items)
             let key = batch.head.keyName
-            let rewrapper = try vault.rewrapper(key, caller: context.peer)
-            let (opening, sealing) = (OpeningSessions(), rewrapper.session())
-            let room = bytes.count + batch.head.items.count * Self.framing
+            let rewrapper = try vault.rewrapper(key, caller: context.peer, items: batch.count)
+            let room = bytes.count + batch.count * Self.framing
             return try results(of: batch, room, .rewrap, key, 0, context) { item, results throws(EncryptionError) in
                 try ItemLimits.check(ciphertext: item.subject, context: item.companion)
                 let version = rewrapper.version
                 try results.append(size: item.subject.count, version: version) { target throws(EncryptionError) in
-                    try rewrapper.rewrap(item.subject, context: item.companion, into: target, opening, sealing)
+                    try rewrapper.rewrap(item.subject, context: item.companion, into: target)
                 }
                 return true
             } failure: {
@@ -70,7 +68,7 @@ extension EncryptionHandler {
             let batch = try Batch(bytes, of: context.method, items: \EncryptionBatchMACRequest.items)
             let name = batch.head.keyName
             let key = try vault.authenticator(name, .mac, version: batch.head.keyVersion, caller: context.peer)
-            let room = batch.head.items.count * (TaggedMAC.count + Self.framing)
+            let room = batch.count * (TaggedMAC.count + Self.framing)
             return try results(of: batch, room, .mac, name, key.version.number, context) { item, results throws(EncryptionError) in
                 try ItemLimits.check(message: item.subject)
                 let made = try key.mac(item.subject)
@@ -87,7 +85,7 @@ extension EncryptionHandler {
             let batch = try Batch(bytes, of: context.method, items: \EncryptionBatchVerifyMACRequest.items)
             let name = batch.head.keyName
             let key = try vault.authenticator(name, .verifyMAC, caller: context.peer)
-            let room = batch.head.items.count * Self.framing
+            let room = batch.count * Self.framing
             return try results(of: batch, room, .verifyMAC, name, 0, context) { item, results throws(EncryptionError) in
                 try ItemLimits.check(message: item.subject)
                 let isValid = try key.isValid(item.companion, for: item.subject)
@@ -99,6 +97,8 @@ extension EncryptionHandler {
         }
     }
 
+    /// Asking whether the caller is gone reads a clock.
+    private static var itemsBetweenChecks: Int { 16 }
     /// The most that a result takes beside its bytes: tags, lengths and a version.
     private static var framing: Int { 20 }
 
@@ -114,8 +114,8 @@ extension EncryptionHandler {
     ) throws -> [UInt8] {
         var (results, failed) = (BatchResults(capacity: min(room, Int(context.method.responseLimit))), 0)
         defer { vault.tell(operation, key, version: version, items: results.count, failed: failed, context) }
-        try batch.forEachItem { item in
-            try context.cancellation.check()
+        for (index, item) in batch.items.enumerated() {
+            if index % Self.itemsBetweenChecks == 0 { try context.cancellation.check() }
             do throws(EncryptionError) {
                 if try !body(item, &results) { failed += 1 }
             } catch {

@@ -4,8 +4,10 @@ import LibCrypto
 /// The bytes that callers store: `0x01, key version (u32, big-endian), nonce (12), ciphertext, tag (16)`.
 struct Ciphertext {
     static let format: UInt8 = 1
+    /// Format and version, with which the additional data begins too.
+    static let headerCount = VersionedBytes.headerCount
     /// What sealing adds to a plaintext, in bytes.
-    static let overhead = VersionedBytes.headerCount + AEAD.overhead
+    static let overhead = headerCount + AEAD.overhead
 
     let version: UInt32
     /// Nonce, ciphertext and tag, for as long as the bytes are there that they are part of.

@@ -228,6 +228,12 @@ package struct NamedKey: Sendable {
         return newest.number < least ? version(least) ?? newest : newest
     }
 
+    /// The times around `now` at which `primary` is the same.
+    func primaryStays(at now: Int64) -> Range<Int64> {
+        let times = versions.map(\.activeAt)
+        return (times.filter { $0 <= now }.max() ?? .min)..<(times.filter { $0 > now }.min() ?? .max)
+    }
+
     /// The version of that number.
     package func version(_ number: UInt32) -> KeyVersion? {
         versions.indices.contains(Int(number) - 1) ? versions[Int(number) - 1] : nil

@@ -46,7 +46,9 @@ package final class KeyringKeeper: Sendable {
 
     /// What handlers see.
     struct Snapshot {
-        var keyring: Keyring
+        var keyring: Keyring { didSet { sealing = [:] } }
+        /// What seals with keys' primary versions, from when it is first asked for until the next keyring.
+        var sealing: [String: MessageKey] = [:]
         /// Whether keys are not administered, since the audit log cannot be written.
         var isStopped = false
         var permits: [Permit] = []
@@ -194,6 +196,22 @@ package final class KeyringKeeper: Sendable {
 
     /// One key of it.
     package func key(_ name: String) -> NamedKey? { published.withLock { $0.keyring[name] } }
+
+    /// What seals with a key's primary version; nil for a key that is not there.
+    ///
+    /// Looked up and checked once for each keyring, not once for each message: loops that copy the parts of one key at once
+    /// wait for each other's reference counts.
+    ///
+    /// - Throws: what keeps the key from being used.
+    func sealing(_ name: String, at now: Int64) throws(EncryptionError) -> MessageKey? {
+        try published.withLock { snapshot throws(EncryptionError) in
+            if let found = snapshot.sealing[name], found.validity.contains(now) { return found }
+            guard let key = try snapshot.keyring[name]?.usable() else { return nil }
+            let made = try MessageKey(sealing: key, key.primary(at: now), validity: key.primaryStays(at: now), limits: limits)
+            snapshot.sealing[name] = made
+            return made
+        }
+    }
 
     /// How many messages its keys may seal.
     package var limits: UsageLimits { maker.limits }

@@ -43,13 +43,23 @@ package final class UsageMeter: Sendable {
 
     /// Counts one message, unless the reserve is used up.
     package func spend() -> Answer {
-        let rest = left.subtract(1, ordering: .acquiring).newValue
-        guard rest >= 0 else {
-            left.add(1, ordering: .relaxed)
-            return .refused
-        }
-        return rest <= low.load(ordering: .relaxed) ? .grantedButLow : .granted
+        let claim = claim(1)
+        return claim.granted == 0 ? .refused : claim.isLow ? .grantedButLow : .granted
     }
+
+    /// Counts up to `count` messages, as many as the reserve has.
+    ///
+    /// - Returns: How many may be sealed, and whether the keyring thread should reserve more now.
+    func claim(_ count: Int) -> (granted: Int, isLow: Bool) {
+        let rest = left.subtract(Int64(count), ordering: .acquiring).newValue
+        guard rest < 0 else { return (count, rest <= low.load(ordering: .relaxed)) }
+        let missing = min(Int(-rest), count)
+        giveBack(missing)
+        return (count - missing, true)
+    }
+
+    /// Of what was claimed, these messages were not sealed.
+    func giveBack(_ count: Int) { left.add(Int64(count), ordering: .relaxed) }
 
     /// Lets the count go up to `count`, all of which is this process's own; called once that is durable.
     ///

@@ -58,29 +58,30 @@ package struct Vault: Sendable {
 
     /// The key that seals: found and checked once, for any number of items.
     package func sealer(
-        _ name: String, _ operation: KeyOperation, version: UInt32, caller: PeerIdentity
+        _ name: String, _ operation: KeyOperation, version: UInt32, caller: PeerIdentity, items: Int = 1
     ) throws(EncryptionError) -> Sealer {
         try policy.check(caller, operation, name)
+        guard version > 0 else {
+            guard let key = try keeper.sealing(name, at: clock()) else { throw missing(name) }
+            return Sealer(key, keeper, items: items)
+        }
         let key = try usable(name)
-        let found = try sealing(key, version)
-        guard case .aead(let secret, let meter) = found.material else { throw .wrongUsage(key: name, expected: .aead) }
-        return Sealer(key: key, version: found, secret: secret, meter: meter, keeper: keeper)
+        return Sealer(try MessageKey(sealing: key, sealing(key, version), limits: keeper.limits), keeper, items: items)
     }
 
     /// The key that opens. A key that is not there opens nothing, and does not say so.
     package func opener(
-        _ name: String, _ operation: KeyOperation, caller: PeerIdentity
+        _ name: String, _ operation: KeyOperation, caller: PeerIdentity, items: Int = 1
     ) throws(EncryptionError) -> Opener {
         try policy.check(caller, operation, name)
-        guard let key = keeper.key(name) else { return Opener(key: nil, keeper: keeper) }
-        return Opener(key: try key.usable(), keeper: keeper)
+        return Opener(try keeper.key(name)?.usable(), keeper, items: items)
     }
 
     /// Both.
-    package func rewrapper(_ name: String, caller: PeerIdentity) throws(EncryptionError) -> Rewrapper {
-        let opener = try opener(name, .rewrap, caller: caller)
-        guard opener.key?.usage == .aead else { return Rewrapper(opener: opener, sealer: nil) }
-        return Rewrapper(opener: opener, sealer: try sealer(name, .rewrap, version: 0, caller: caller))
+    package func rewrapper(_ name: String, caller: PeerIdentity, items: Int = 1) throws(EncryptionError) -> Rewrapper {
+        let opener = try opener(name, .rewrap, caller: caller, items: items)
+        guard opener.opensMessages else { return Rewrapper(opener: opener, sealer: nil) }
+        return Rewrapper(opener: opener, sealer: try sealer(name, .rewrap, version: 0, caller: caller, items: items))
     }
 
     /// The key that makes and verifies MACs.
@@ -95,9 +96,11 @@ package struct Vault: Sendable {
     }
 
     private func usable(_ name: String) throws(EncryptionError) -> NamedKey {
-        guard let key = keeper.key(name) else { throw keeper.isStale ? .keyringStale : .unknownKey(name) }
+        guard let key = keeper.key(name) else { throw missing(name) }
         return try key.usable()
     }
+
+    private func missing(_ name: String) -> EncryptionError { keeper.isStale ? .keyringStale : .unknownKey(name) }
 
     private func sealing(_ key: NamedKey, _ number: UInt32) throws(EncryptionError) -> KeyVersion {
         guard let version = key.sealing(number, at: clock()) else { throw .unknownVersion(key: key.name, number) }
@@ -121,178 +124,6 @@ extension NamedKey {
         case .disabled: throw .keyDisabled(key: name)
         case .pendingDestruction: throw .keyPendingDestruction(key: name)
         }
-    }
-
-    /// The key for messages of one context: the version's, or what is derived of it for the context alone.
-    fileprivate func secret(_ secret: SymmetricKey, aad: [UInt8]) throws(EncryptionError) -> SymmetricKey {
-        guard options.isDerived else { return secret }
-        // The additional data names format, version, key and context, each in one way only.
-        let info = Array("lockstep derived key v1".utf8) + aad
-        let derived = secret.withUnsafeBytes { try? HKDF.sha256($0, salt: [UInt8](), info: info, count: SymmetricKey.count) }
-        guard var derived else { throw .cryptoFailed }
-        defer { derived.withUnsafeMutableBytes { wipe($0) } }
-        guard let key = try? SymmetricKey(bytes: derived) else { throw .cryptoFailed }
-        return key
-    }
-}
-
-/// One version of one key, sealing. An object, since a batch hands it around for each item, and its parts are counted one by one.
-package final class Sealer: Sendable {
-    fileprivate let key: NamedKey
-    let version: KeyVersion
-    fileprivate let secret: SymmetricKey
-    fileprivate let meter: UsageMeter
-    fileprivate let keeper: KeyringKeeper
-    private let header: [UInt8]
-    /// The additional data without a context.
-    private let aad: [UInt8]
-
-    fileprivate init(key: NamedKey, version: KeyVersion, secret: SymmetricKey, meter: UsageMeter, keeper: KeyringKeeper) {
-        (self.key, self.version, self.secret, self.meter, self.keeper) = (key, version, secret, meter, keeper)
-        header = Ciphertext.header(version: version.number)
-        aad = Ciphertext.aad(key: key.name, version: version.number, context: [])
-    }
-
-    package func seal(_ plaintext: Data, context: Data) throws(EncryptionError) -> Vault.Sealed {
-        let ciphertext = try Data.filled(plaintext.count + Ciphertext.overhead, from: plaintext, context) {
-            plaintext, context, target throws(EncryptionError) in
-            try seal(plaintext, context: context, into: target)
-        }
-        return (ciphertext, version.number)
-    }
-
-    /// The same where it is answered from: neither plaintext nor ciphertext is copied.
-    ///
-    /// - Parameters:
-    ///   - target: Of the plaintext's length and `Ciphertext.overhead`.
-    ///   - session: This sealer's, for many messages.
-    func seal(
-        _ plaintext: UnsafeRawBufferPointer, context: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
-        _ session: AEAD.Session? = nil
-    ) throws(EncryptionError) {
-        if key.options.isDerived, context.isEmpty { throw .contextRequired(key: key.name) }
-        let aad = context.isEmpty ? aad : aad + context
-        let secret = try key.secret(secret, aad: aad)
-        try spend()
-        target.copyBytes(from: header)
-        let sealed = UnsafeMutableRawBufferPointer(rebasing: target[header.count...])
-        do {
-            if let session { try session.seal(plaintext, aad: aad, into: sealed) } else {
-                try AEAD.seal(plaintext, key: secret, aad: aad, into: sealed)
-            }
-        } catch {
-            throw .cryptoFailed
-        }
-    }
-
-    /// For many messages on one thread; nil for a key of which each context has its own.
-    func session() -> AEAD.Session? { key.options.isDerived ? nil : AEAD.Session(sealing: secret) }
-
-    /// Derived keys are counted together: that is more than they need, and never too little.
-    private func spend() throws(EncryptionError) {
-        switch meter.spend() {
-        case .granted: return
-        case .grantedButLow: keeper.requestReserve(for: key.name, version: version.number)
-        case .refused:
-            keeper.requestReserve(for: key.name, version: version.number)
-            let isWorn = version.reserved >= keeper.limits.maximum
-            throw isWorn ? .keyExhausted(key: key.name) : .reserveExhausted(key: key.name)
-        }
-    }
-}
-
-/// All versions of a key that may still open.
-package final class Opener: Sendable {
-    fileprivate let key: NamedKey?
-    private let keeper: KeyringKeeper
-
-    fileprivate init(key: NamedKey?, keeper: KeyringKeeper) { (self.key, self.keeper) = (key, keeper) }
-
-    /// - Throws: `decryptionFailed`, whatever is wrong; `keyringStale` when there may be a version that is not known here.
-    package func open(_ bytes: Data, context: Data) throws(EncryptionError) -> Data {
-        try Data.filled(Ciphertext.plaintextCount(of: bytes.count), from: bytes, context) {
-            bytes, context, target throws(EncryptionError) in
-            try open(bytes, context: context, into: target)
-        }
-    }
-
-    /// The same where it is answered from. What did not open is not left there.
-    ///
-    /// - Parameters:
-    ///   - target: Of the ciphertext's length less `Ciphertext.overhead`.
-    ///   - sessions: For many messages on one thread.
-    func open(
-        _ bytes: UnsafeRawBufferPointer, context: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
-        _ sessions: OpeningSessions? = nil
-    ) throws(EncryptionError) {
-        guard let ciphertext = Ciphertext(bytes) else { throw .decryptionFailed }
-        if key?.version(ciphertext.version) == nil, keeper.isStale { throw .keyringStale }
-        guard let key,
-            case .aead(let base, _)? = key.opening(ciphertext.version)?.material
-        else { throw .decryptionFailed }
-        let aad = Ciphertext.aad(key: key.name, version: ciphertext.version, context: context)
-        let secret = try key.secret(base, aad: aad)
-        do {
-            if let sessions, !key.options.isDerived {
-                try sessions.session(of: ciphertext.version, secret).open(ciphertext.sealed, aad: aad, into: target)
-            } else {
-                try AEAD.open(ciphertext.sealed, key: secret, aad: aad, into: target)
-            }
-        } catch {
-            throw .decryptionFailed
-        }
-    }
-}
-
-/// What opens many messages of one key on one thread: most are of one version.
-final class OpeningSessions {
-    private var last: (version: UInt32, session: AEAD.Session)?
-
-    fileprivate func session(of version: UInt32, _ secret: SymmetricKey) -> AEAD.Session {
-        if let last, last.version == version { return last.session }
-        let session = AEAD.Session(opening: secret)
-        last = (version, session)
-        return session
-    }
-}
-
-/// Opens and seals anew; what was inside does not leave it.
-package struct Rewrapper {
-    fileprivate let opener: Opener
-    /// Nil for a key that is not there or not for this: then nothing opens either.
-    fileprivate let sealer: Sealer?
-
-    package func rewrap(_ bytes: Data, context: Data) throws(EncryptionError) -> Vault.Sealed {
-        var plaintext = try opener.open(bytes, context: context)
-        defer { plaintext.withUnsafeMutableBytes { wipe($0) } }
-        guard let sealer else { throw .decryptionFailed }
-        return try sealer.seal(plaintext, context: context)
-    }
-
-    /// For many messages on one thread.
-    func session() -> AEAD.Session? { sealer?.session() }
-
-    /// The version that seals; 0 where nothing opens.
-    var version: UInt32 { sealer?.version.number ?? 0 }
-
-    /// The same where it is answered from: what is sealed anew is as long as it was.
-    func rewrap(
-        _ bytes: UnsafeRawBufferPointer, context: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer,
-        _ opening: OpeningSessions, _ sealing: AEAD.Session?
-    ) throws(EncryptionError) {
-        var plaintext = [UInt8](repeating: 0, count: Ciphertext.plaintextCount(of: bytes.count))
-        defer { plaintext.withUnsafeMutableBytes { wipe($0) } }
-        var failure: EncryptionError?
-        plaintext.withUnsafeMutableBytes { opened in
-            do throws(EncryptionError) {
-                try opener.open(bytes, context: context, into: opened, opening)
-                guard let sealer else { throw .decryptionFailed }
-                try sealer.seal(UnsafeRawBufferPointer(opened), context: context, into: target, sealing)
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
     }
 }
 
@@ -332,7 +163,7 @@ package struct Authenticator {
 
 extension Data {
     /// `count` bytes, which `fill` writes where they stay, of two others.
-    fileprivate static func filled(
+    static func filled(
         _ count: Int, from first: Data, _ second: Data,
         _ fill: (UnsafeRawBufferPointer, UnsafeRawBufferPointer, UnsafeMutableRawBufferPointer) throws(EncryptionError) -> Void
     ) throws(EncryptionError) -> Data {

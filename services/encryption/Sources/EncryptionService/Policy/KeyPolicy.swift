@@ -32,21 +32,28 @@ package struct KeyPolicy: Sendable, Hashable {
     /// In place of a key's name: every key.
     package static let anyKey = "*"
 
-    /// Callers by their whole SAN URI, keys by name.
-    private let grants: [String: [String: Set<KeyOperation>]]
+    /// One field of the table. Looked up whole: of tables within a table each call would count the inner ones.
+    private struct Grant: Hashable {
+        /// The whole SAN URI.
+        let caller: String
+        let key: String
+        let operation: KeyOperation
+    }
+
+    private let grants: Set<Grant>
 
     /// Caller's service name -> key's name or `*` -> operations.
     ///
     /// - Throws: `Malformed` for a caller that is no service name, or a key that is no key name.
     package init(_ table: [String: [String: [KeyOperation]]]) throws(Malformed) {
-        var grants: [String: [String: Set<KeyOperation>]] = [:]
+        var grants: Set<Grant> = []
         for (caller, keys) in table {
             guard let identity = PeerIdentity(service: caller) else { throw Malformed("\(caller) is no service name") }
             for (key, operations) in keys {
                 guard key == Self.anyKey || KeyName.isValid(key) else {
                     throw Malformed("\(key) is no key name")
                 }
-                grants[identity.uri, default: [:]][key] = Set(operations)
+                for operation in operations { grants.insert(Grant(caller: identity.uri, key: key, operation: operation)) }
             }
         }
         self.grants = grants
@@ -67,8 +74,8 @@ package struct KeyPolicy: Sendable, Hashable {
 
     /// Whether `caller` may do it.
     package func allows(_ caller: PeerIdentity, _ operation: KeyOperation, _ key: String) -> Bool {
-        guard let keys = grants[caller.uri] else { return false }
-        return keys[key]?.contains(operation) == true || keys[Self.anyKey]?.contains(operation) == true
+        grants.contains(Grant(caller: caller.uri, key: key, operation: operation))
+            || grants.contains(Grant(caller: caller.uri, key: Self.anyKey, operation: operation))
     }
 
     /// - Throws: `EncryptionError.denied`, naming caller, key and operation.
