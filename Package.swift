@@ -194,8 +194,8 @@ let package = Package(
                 "Passwords/common-passwords.txt", "KeyringStore/Migrations/0001_keyring.sql", "KeyringStore/Migrations/0002_lease.sql",
             ],
             [
-                "CLinux", "Contracts", "RPCCore", "RPCTransport", "ServiceKit", "LibCrypto", "JOSE", "CXCrypt", "CPKCS11", "SQL", protobuf, logging,
-                lifecycle,
+                "CLinux", "Contracts", "RPCCore", "RPCTransport", "ServiceKit", "LibCrypto", "JOSE", "CXCrypt", "CPKCS11", "SQL", protobuf,
+                logging, lifecycle,
             ])
         + service(
             "auth", library: "AuthService", migrations: true,

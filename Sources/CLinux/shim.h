@@ -22,9 +22,6 @@ static inline int lockstep_close_all_but_standard(posix_spawn_file_actions_t *ac
     return posix_spawn_file_actions_addclosefrom_np(actions, 3);
 }
 
-/* Has the processor fetch the memory there, which may be anywhere: nothing is read. */
-static inline void lockstep_prefetch(const void *place) { __builtin_prefetch(place); }
-
 /* Whether the kernel may dump this process, and whether others of its user may look into it. 0 on success. */
 static inline int lockstep_set_dumpable(int value) { return prctl(PR_SET_DUMPABLE, value, 0, 0, 0); }
 
@@ -58,6 +55,12 @@ static inline int lockstep_set_slice(uint64_t nanoseconds) {
     attributes.flags = 0;
     attributes.runtime = nanoseconds;
     return (int)syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+/* Not for want of a name in Swift, but of an instruction: has the processor fetch memory so far from a place, which may be
+   anywhere: nothing is read. */
+static inline void lockstep_prefetch(const void *place, long distance) {
+    __builtin_prefetch((const void *)((uintptr_t)place + (uintptr_t)distance));
 }
 
 #endif

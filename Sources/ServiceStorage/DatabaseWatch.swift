@@ -7,7 +7,7 @@ package import SQL
 ///
 /// Calls find out by themselves: this changes what the process says of itself, and nothing of what it does.
 package struct DatabaseWatch: Service {
-    /// Between two questions.
+    /// Between two questions while it answers.
     package static let interval = Duration.seconds(2)
     /// Between two questions while the database is away: nobody is sent here until its return is seen.
     package static let intervalOfTrouble = Duration.milliseconds(250)

@@ -313,6 +313,7 @@ import Testing
         let tally = try await rewrap.run(database, KeyDesk(channel: channel)) { _ in }
         #expect((tally.rewrapped, tally.changed, tally.failed) == (48, 2, 0), "\(tally)")
         #expect(tally.text == "50 rows: 48 moved to version 2, 0 there already, 2 changed meanwhile.")
+        #expect(tally.json == #"{"rows":50,"version":2,"rewrapped":48,"current":0,"changed":2,"failed":0,"failures":[]}"#)
         #expect(try await value("con_3", database) == fresh, "what the service wrote is there, and moved by the next run")
         #expect(try await value("con_4", database) == nil)
         let next = try await rewrap.run(database, KeyDesk(channel: token.channel)) { _ in }

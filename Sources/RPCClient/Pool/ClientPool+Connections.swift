@@ -46,6 +46,7 @@ extension ClientPool {
             .connectTimeout(.nanoseconds(Int64(clamping: timeout)))
             .channelOption(.writeBufferWaterMark, value: ChannelBuffers.writes)
             .channelOption(.recvAllocator, value: ChannelBuffers.reads)
+            .channelOption(.maxMessagesPerRead, value: ChannelBuffers.readsInARow)
             .channelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try prepare(channel, attempt) }
             }

@@ -7,4 +7,6 @@ package enum ChannelBuffers {
     /// A burst of large messages in one read, bytes. NIO's own 64 KiB took two, and more would be out of the cache by the time that
     /// it is decrypted.
     package static let reads = AdaptiveRecvByteBufferAllocator(minimum: 64, initial: 2048, maximum: 128 * 1024)
+    /// Reads before other connections of the loop have their turn. NIO keeps a buffer for each, and has four of half the size.
+    package static let readsInARow: UInt = 2
 }

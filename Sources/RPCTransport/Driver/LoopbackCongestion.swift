@@ -2,9 +2,10 @@ package import NIOCore
 
 /// Congestion control within one machine, where nothing is lost and nothing is learnt from delay.
 ///
-/// Where a system's default is BBR, which paces, a large write on a loopback connection waits for timers of a bandwidth that does
-/// not exist: messages of 1 MB took an eighth more of both cores. Small ones are not paced, and nothing is gained for them. Reno is
-/// part of every kernel, needs no privilege (tcp(7), `tcp_allowed_congestion_control`), and does nothing until something is lost.
+/// Where a system's default is BBR, a large write on a loopback connection leaves at the bandwidth that BBR has measured, timer by
+/// timer: messages of 1 MB took an eighth more of both cores. Reno sends what the window lets through, and lets it grow until
+/// something is lost. It is part of every kernel and needs no privilege (tcp(7), `tcp_allowed_congestion_control`). For small messages
+/// nothing is gained.
 package enum LoopbackCongestion {
     /// A burst from which this is worth while, in bytes.
     package static let large = 96 * 1024
@@ -15,10 +16,10 @@ package enum LoopbackCongestion {
     /// `TCP_CONGESTION` of <netinet/tcp.h>.
     private static var option: NIOBSDSocket.Option { NIOBSDSocket.Option(rawValue: 13) }
 
-    /// Chooses it for a connection that does not leave the machine; others, and a system that refuses, stay as they are.
+    /// Chooses it for a connection to a loopback address; others stay as they are, and so does one where the system refuses.
     package static func choose(for channel: any Channel) {
         guard channel.remoteAddress?.isLoopback == true, let socket = channel as? any SocketOptionProvider else { return }
-        socket.unsafeSetSocketOption(level: .tcp, name: option, value: reno).whenFailure { _ in }
+        _ = socket.unsafeSetSocketOption(level: .tcp, name: option, value: reno)
     }
 }
 

@@ -153,6 +153,7 @@ final class ServerCore: TrustObserver {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.writeBufferWaterMark, value: ChannelBuffers.writes)
             .childChannelOption(.recvAllocator, value: ChannelBuffers.reads)
+            .childChannelOption(.maxMessagesPerRead, value: ChannelBuffers.readsInARow)
             .childChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try accept(channel) }
             }

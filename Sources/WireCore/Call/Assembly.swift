@@ -31,7 +31,7 @@ struct Assembly: Equatable, Sendable {
     }
 
     /// Grows to sixteen times what is here, or the next power of two: few bytes are copied by growing, and no peer gets 32 times as
-    /// much memory as it has sent, nor more than `ReassemblyBudget` has.
+    /// much memory as it has sent, nor more than twice what it declared.
     private mutating func makeRoom(for size: Int) {
         guard buffer.writableBytes < size else { return }
         let wanted = min(Int(length), 16 * Int(received))

@@ -20,7 +20,7 @@ struct List: AsyncParsableCommand {
     @Flag(help: "The contract that this program was built with; no process is asked.")
     var offline = false
 
-    @Flag(help: "One JSON object for each process, a line each.")
+    @Flag(help: "One JSON object for each process, a line each; one of all with --offline.")
     var json = false
 
     @OptionGroup var state: StateOption

@@ -83,6 +83,7 @@ struct KeyRewrap: Sendable {
             JSONText.object([
                 ("rows", "\(rows)"), ("version", "\(version)"), ("rewrapped", "\(rewrapped)"), ("current", "\(current)"),
                 ("changed", "\(changed)"), ("failed", "\(failed)"),
+                ("failures", "[" + failures.map(JSONText.quoted).joined(separator: ",") + "]"),
             ])
         }
 

@@ -55,6 +55,8 @@ struct LoginsCommand: AsyncParsableCommand {
                 let refusal = error as? Refusal
                 guard let pause = refusal?.retryAfter else { return samples.fail("login", refusal?.description ?? "\(type(of: error))") }
                 samples.add("refused", start.duration(to: .now))
+                // Whoever would come back too late goes now: what is counted ends with the last answer, not with a pause.
+                guard ContinuousClock.now.advanced(by: .seconds(pause)) < end else { return }
                 try? await Task.sleep(for: .seconds(pause))
             }
         }

@@ -3,6 +3,7 @@ import Contracts
 import Foundation
 import LibCrypto
 import RPCCore
+import Synchronization
 import Testing
 
 @testable import EncryptionService
@@ -384,8 +385,41 @@ private func service() throws -> Service {
         #expect(denied?.reason == "key_policy_denied")
     }
 
-    /// A caller who is gone is noticed between two items.
-    @Test func aCancelledBatchStops() throws {
+    /// A caller who goes while a batch runs is noticed before its end. When that is, threads decide: tried until it was within.
+    @Test func aBatchStopsWhenItsCallerGoes() throws {
+        let service = try service()
+        let handler = try #require(service.composition.handlers.compactMap { $0 as? EncryptionHandler }.first)
+        let peer = try #require(PeerIdentity(service: "token"))
+        let request: [UInt8] = try EncryptionBatchEncryptRequest.with {
+            $0.keyName = "vault"
+            $0.items = Array(repeating: EncryptionEncryptItem(), count: 10_000)
+        }.serializedBytes()
+        guard case .aead(_, let meter)? = handler.vault.keeper.key("vault")?.versions[0].material else {
+            Issue.record("no such key")
+            return
+        }
+        let stopped = (0..<50).contains { _ in
+            let context = CallContext(
+                method: EncryptionServiceContract.batchEncrypt, peer: peer, deadline: .after(.seconds(60)),
+                requestID: RequestID("r") ?? RequestID())
+            let before = meter.count
+            let isOver = Mutex(false)
+            let ended = DispatchSemaphore(value: 0)
+            Thread.detachNewThread {
+                while meter.count == before, !isOver.withLock({ $0 }) {}
+                context.cancellation.cancel()
+                ended.signal()
+            }
+            let result = Result { try handler.batchEncrypt(request.span.bytes, context) }
+            isOver.withLock { $0 = true }
+            ended.wait()
+            guard case .failure(let error) = result else { return false }
+            return error is CancellationError && meter.count > before && meter.count < before + 10_000
+        }
+        #expect(stopped)
+    }
+
+    @Test func aBatchBeyondItsDeadlineStops() throws {
         let service = try service()
         let handler = try #require(service.composition.handlers.compactMap { $0 as? EncryptionHandler }.first)
         let context = CallContext(

@@ -222,10 +222,15 @@ struct Desk {
                     number: number, createdAt: 0, activeAt: .random(in: 0...20, using: &random), reserved: 0,
                     material: .mac(try SymmetricKey()))
             }
-            let key = try #require(NamedKey(name: "a", kind: .mac, versions: versions))
+            var key = try #require(NamedKey(name: "a", kind: .mac, versions: versions))
+            key.settings.minEncryption = .random(in: 0...UInt32(versions.count), using: &random)
+            // All that are active, or none: it is as wide as nothing changes.
+            let edges = Set(versions.map(\.activeAt))
             for now in Int64(-2)...22 {
                 let stays = key.primaryStays(at: now)
                 #expect(stays.contains(now))
+                #expect(stays.upperBound == .max || edges.contains(stays.upperBound))
+                #expect(stays.lowerBound == .min || edges.contains(stays.lowerBound))
                 for time in Int64(-2)...22 where stays.contains(time) {
                     #expect(key.primary(at: time).number == key.primary(at: now).number)
                 }

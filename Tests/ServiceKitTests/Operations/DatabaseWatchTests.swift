@@ -39,6 +39,24 @@ import Testing
         await database.close()
         try await server.stop()
     }
+
+    /// However seldom it is asked while it answers.
+    @Test(.timeLimit(.minutes(2))) func aReturnIsSeenSoon() async throws {
+        let server = try await PostgresServer()
+        let database = try await Database.open(url: server.freshURL())
+        let (health, output) = (HealthBook(), CollectedOutput())
+        health.host(["ledger"])
+        try await server.stop()
+        let watch = DatabaseWatch(database, services: ["ledger"], health: health, logger: output.logger(), interval: .seconds(3600))
+        let run = Task { try await watch.run() }
+        #expect(await health.first { !$0.isEmpty } != nil)
+        try await server.start()
+        #expect(await health.first { $0.isEmpty } != nil)
+        run.cancel()
+        try await run.value
+        await database.close()
+        try await server.stop()
+    }
 }
 
 extension HealthBook {

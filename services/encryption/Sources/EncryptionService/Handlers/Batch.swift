@@ -8,16 +8,16 @@ import SwiftProtobuf
 /// All batches of the contract have their items in field 2, and an item has nothing but bytes: a plaintext, ciphertext or message
 /// in field 1, a context or MAC in field 2.
 struct Batch<Head: ContractMessage> {
-    /// The request with as many items as came, all of them empty.
+    /// The request with as many items as are counted, all of them empty.
     let head: Head
-    /// Each item, where it came in.
+    /// Each item, where it came in; of too many those that tell it.
     let items: [BatchItem]
 
     var count: Int { items.count }
 
     private static var itemsField: Int { 2 }
     /// As many items as tell that there are too many, whatever the contract's limit is.
-    private static var mostCounted: Int { 1 << 16 }
+    private static var mostCounted: Int { 1 << 14 }
 
     /// - Parameters:
     ///   - bytes: Good for as long as the batch is used.
@@ -33,8 +33,8 @@ struct Batch<Head: ContractMessage> {
                 if field.number == Self.itemsField, let item = field.bytes {
                     // Items are often of one length: where the ones after the next will begin, while this one is looked at. Their
                     // heads are far apart, and reading each would wait for memory.
-                    lockstep_prefetch(item.baseAddress?.advanced(by: 3 * field.encoded.count - 8))
-                    lockstep_prefetch(item.baseAddress?.advanced(by: 3 * field.encoded.count + 8))
+                    lockstep_prefetch(item.baseAddress, 3 * field.encoded.count - 8)
+                    lockstep_prefetch(item.baseAddress, 3 * field.encoded.count + 8)
                     let item = try BatchItem(item)
                     if found.count < Self.mostCounted { found.append(item) }
                 } else {

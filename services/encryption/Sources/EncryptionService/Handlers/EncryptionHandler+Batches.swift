@@ -5,8 +5,8 @@ package import RPCCore
 import SwiftProtobuf
 
 /// Many items in one call, read where they came in, with their results written where they leave from. The key is found and
-/// checked once; an item that fails says so in its own result. A caller who is gone is noticed between
-/// items.
+/// checked once; an item that fails says so in its own result. A caller who is gone is noticed within
+/// sixteen items.
 extension EncryptionHandler {
     package func batchEncrypt(_ request: RawSpan, _ context: CallContext) throws -> [UInt8] {
         try request.withUnsafeBytes { bytes in
@@ -97,7 +97,7 @@ extension EncryptionHandler {
         }
     }
 
-    /// Asking whether the caller is gone reads a clock.
+    /// Items from one question whether the caller is gone to the next: it reads a clock.
     private static var itemsBetweenChecks: Int { 16 }
     /// The most that a result takes beside its bytes: tags, lengths and a version.
     private static var framing: Int { 20 }

@@ -5,7 +5,7 @@ import LibCrypto
 struct Ciphertext {
     static let format: UInt8 = 1
     /// Format and version, with which the additional data begins too.
-    static let headerCount = VersionedBytes.headerCount
+    static var headerCount: Int { VersionedBytes.headerCount }
     /// What sealing adds to a plaintext, in bytes.
     static let overhead = headerCount + AEAD.overhead
 

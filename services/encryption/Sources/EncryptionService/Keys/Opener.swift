@@ -33,20 +33,25 @@ package final class Opener {
     ) throws(EncryptionError) {
         guard let ciphertext = Ciphertext(bytes) else { throw .decryptionFailed }
         let (key, session) = try version(ciphertext.version)
-        let isOpened = key.aad.with(context) { aad in
-            do {
-                if let session {
-                    try session.open(ciphertext.sealed, aad: aad, into: target)
-                } else {
-                    guard let secret = key.isDerived ? key.derived(aad) : key.secret else { return false }
-                    try AEAD.open(ciphertext.sealed, key: secret, aad: aad, into: target)
-                }
-                return true
-            } catch {
-                return false
-            }
-        }
+        let isOpened = withExtendedLifetime(key) { key.aad.with(context) { Self.open(ciphertext, key, session, aad: $0, into: target) } }
         guard isOpened else { throw .decryptionFailed }
+    }
+
+    private static func open(
+        _ ciphertext: Ciphertext, _ key: MessageKey, _ session: AEAD.Session?, aad: UnsafeRawBufferPointer,
+        into target: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        do {
+            if let session {
+                try session.open(ciphertext.sealed, aad: aad, into: target)
+            } else {
+                guard let secret = key.isDerived ? key.derived(aad) : key.secret else { return false }
+                try AEAD.open(ciphertext.sealed, key: secret, aad: aad, into: target)
+            }
+            return true
+        } catch {
+            return false
+        }
     }
 
     private func version(_ number: UInt32) throws(EncryptionError) -> (key: MessageKey, session: AEAD.Session?) {

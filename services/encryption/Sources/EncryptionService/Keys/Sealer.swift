@@ -49,10 +49,13 @@ package final class Sealer {
         claimed -= 1
         target.copyMemory(from: UnsafeRawBufferPointer(rebasing: aad.header))
         let sealed = UnsafeMutableRawBufferPointer(rebasing: target[Ciphertext.headerCount...])
-        let isSealed = if let session {
-            aad.with(context) { aad in (try? session.seal(plaintext, aad: aad, into: sealed)) != nil }
-        } else {
-            sealAlone(plaintext, context, into: sealed)
+        // The additional data is the key's.
+        let isSealed = withExtendedLifetime(self) {
+            if let session {
+                aad.with(context) { aad in (try? session.seal(plaintext, aad: aad, into: sealed)) != nil }
+            } else {
+                sealAlone(plaintext, context, into: sealed)
+            }
         }
         guard isSealed else { throw .cryptoFailed }
     }

@@ -6,15 +6,7 @@ import Synchronization
 /// crash forgets nothing, the keyring thread writes a reserve before it is used; after a restart the whole reserve
 /// counts as used.
 package final class UsageMeter: Sendable {
-    /// What came of asking for one more message.
-    package enum Answer: Sendable, Hashable {
-        case granted
-        /// Granted, and the keyring thread should reserve more now.
-        case grantedButLow
-        case refused
-    }
-
-    /// What this process may seal before it asks again; below zero for moments, while a message is refused.
+    /// What this process may seal before it asks again; never below zero.
     private let left = Atomic<Int64>(0)
     /// What all processes together have reserved, as far as this one knows.
     private let reserved: Atomic<UInt64>
@@ -41,21 +33,21 @@ package final class UsageMeter: Sendable {
     /// Whether this process never had messages of its own.
     var isFresh: Bool { !isBegun.load(ordering: .relaxed) }
 
-    /// Counts one message, unless the reserve is used up.
-    package func spend() -> Answer {
-        let claim = claim(1)
-        return claim.granted == 0 ? .refused : claim.isLow ? .grantedButLow : .granted
-    }
-
-    /// Counts up to `count` messages, as many as the reserve has.
+    /// Counts up to `count` messages, as many as the reserve has; one at a time where it is low, so that what one call keeps for the
+    /// messages that it has yet to seal is not what others are refused.
     ///
     /// - Returns: How many may be sealed, and whether the keyring thread should reserve more now.
     func claim(_ count: Int) -> (granted: Int, isLow: Bool) {
-        let rest = left.subtract(Int64(count), ordering: .acquiring).newValue
-        guard rest < 0 else { return (count, rest <= low.load(ordering: .relaxed)) }
-        let missing = min(Int(-rest), count)
-        giveBack(missing)
-        return (count - missing, true)
+        let low = low.load(ordering: .relaxed)
+        var rest = left.load(ordering: .relaxed)
+        while rest > 0 {
+            let granted = min(rest > low ? Int64(count) : 1, rest)
+            let (isDone, original) = left.weakCompareExchange(
+                expected: rest, desired: rest - granted, successOrdering: .acquiring, failureOrdering: .relaxed)
+            if isDone { return (Int(granted), rest - granted <= low) }
+            rest = original
+        }
+        return (0, true)
     }
 
     /// Of what was claimed, these messages were not sealed.
