@@ -39,8 +39,10 @@ struct RollingRestartTests {
         let servers = servers(method, holds)
         try await servers.withClient { client in
             try await load.run(16, { () throws(RPCError) in try await client.call(method, [1]) }) {
-                // Else one that is held could hold all callers.
+                // Else one that is held could hold all callers: those of a moment ago, when it was the only one, too.
                 try await until { client.readyPeers == 3 }
+                let first = load.answers
+                try await until { load.answers > first + 200 }
                 for index in 0..<3 {
                     let latch = Latch()
                     holds[index] = latch
