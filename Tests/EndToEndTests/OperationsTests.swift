@@ -29,6 +29,13 @@ extension SystemTests {
         #expect(offline.output.contains("lockstep.auth.v1.AuthService/CreateSession"))
     }
 
+    @Test func outputThatCannotBeWrittenIsAFailure() async throws {
+        let full = try await system.shell("exec \"$LOCKSTEP\" list --offline > /dev/full")
+        #expect(full.status == 73 && full.errors.contains("cannot be written"), "\(full.errors)")
+        let reader = try await system.shell("\"$LOCKSTEP\" list --offline | head -1")
+        #expect(reader.status == 0 && reader.errors.isEmpty, "\(reader.errors)")
+    }
+
     @Test func whoeverIsNotThereIsNamed() async throws {
         let gone = try await lockstep("list", "--target", "auth@127.0.0.1:1")
         #expect(gone.status == 75)

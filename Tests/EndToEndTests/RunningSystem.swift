@@ -119,6 +119,12 @@ final class RunningSystem: Sendable {
             environment: ["LOCKSTEP_CONFIG": state.appending(path: "config.json").path], input: input)
     }
 
+    /// A line of the shell, in which `$LOCKSTEP` is the program.
+    func shell(_ line: String) async throws -> Finished {
+        try await run(
+            URL(filePath: "/bin/sh"), ["-c", line], environment: ["LOCKSTEP": binaries.appending(path: "lockstep").path])
+    }
+
     /// The walk of `make demo`, with a password of the caller's choice.
     func walk(address: String, password: String) async throws -> Finished {
         try await run(

@@ -6,15 +6,26 @@ package import NIOCore
 /// timer: messages of 1 MB took an eighth more of both cores. Reno sends what the window lets through, and lets it grow until
 /// something is lost. It is part of every kernel and needs no privilege (tcp(7), `tcp_allowed_congestion_control`). For small messages
 /// nothing is gained.
-package enum LoopbackCongestion {
+package struct LoopbackCongestion {
     /// A burst from which this is worth while, in bytes.
-    package static let large = 96 * 1024
+    private static let large = 96 * 1024
+
+    private var isChosen = false
+
+    package init() {}
 
     /// As `TCP_CONGESTION` takes it: four bytes, no terminator.
     private typealias Name = (UInt8, UInt8, UInt8, UInt8)
     private static var reno: Name { (UInt8(ascii: "r"), UInt8(ascii: "e"), UInt8(ascii: "n"), UInt8(ascii: "o")) }
     /// `TCP_CONGESTION` of <netinet/tcp.h>.
     private static var option: NIOBSDSocket.Option { NIOBSDSocket.Option(rawValue: 13) }
+
+    /// To be told of each burst, before it leaves.
+    package mutating func note(_ burst: ByteBuffer, on channel: any Channel) {
+        guard burst.readableBytes >= Self.large, !isChosen else { return }
+        isChosen = true
+        Self.choose(for: channel)
+    }
 
     /// Chooses it for a connection to a loopback address; others stay as they are, and so does one where the system refuses.
     package static func choose(for channel: any Channel) {

@@ -76,8 +76,7 @@ package final class WireDriver: ChannelDuplexHandler {
     /// Bytes sent since the loop last turned to its connections, as far as this one can tell.
     private var burst = 0
     private var isResting = false
-    /// There was a burst that the system may have paced.
-    private var hasSentLarge = false
+    private var congestion = LoopbackCongestion()
 
     /// How long a closed connection waits for its last bytes to leave.
     private static var lingerTimeout: TimeAmount { .seconds(5) }
@@ -231,10 +230,7 @@ package final class WireDriver: ChannelDuplexHandler {
                 break
             }
             burst += bytes.readableBytes
-            if bytes.readableBytes >= LoopbackCongestion.large, !hasSentLarge {
-                hasSentLarge = true
-                LoopbackCongestion.choose(for: context.channel)
-            }
+            congestion.note(bytes, on: context.channel)
             context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
             hasWritten = true
         }

@@ -15,6 +15,7 @@ struct CommandFailure: Error, CustomStringConvertible {
     static func reported(_ body: () async throws -> Void) async throws {
         do {
             try await body()
+            try StandardOutput.finish()
         } catch let failure as CommandFailure {
             StandardError.print("lockstep: \(failure)")
             throw ExitCode(failure.status)
@@ -30,6 +31,15 @@ enum StandardError {
 /// Lines on standard output, each written at once: whoever reads a stream sees it as it comes.
 enum StandardOutput {
     static func line(_ bytes: [UInt8]) {
-        try? FileHandle.standardOutput.write(contentsOf: Data(bytes + [UInt8(ascii: "\n")]))
+        print(String(decoding: bytes, as: UTF8.self))
+        fflush(nil)
+    }
+
+    /// Writes what still waits. Whoever stops reading a pipe wants no more, which is no failure.
+    ///
+    /// - Throws: `CommandFailure` 73 when there is no room for what was printed, now or earlier: it still waits then.
+    static func finish() throws {
+        guard fflush(nil) != 0, errno != EPIPE else { return }
+        throw CommandFailure("What was asked for is done, and its output cannot be written: \(String(cString: strerror(errno))).", status: 73)
     }
 }

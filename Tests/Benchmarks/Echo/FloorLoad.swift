@@ -69,6 +69,7 @@ struct FloorLoad {
         /// When each frame under way was sent; answers come in order.
         private var sent = CircularBuffer<ContinuousClock.Instant>()
         private var isDone = false
+        private var congestion = LoopbackCongestion()
 
         init(_ plan: LoadPlan, _ isReady: EventLoopPromise<Void>) { (self.plan, self.isReady) = (plan, isReady) }
 
@@ -88,7 +89,7 @@ struct FloorLoad {
             self.done = done
             if plan.stream { out.writeFrame(ByteBuffer()) }
             for _ in 0..<(plan.stream ? 1 : plan.outstanding) { send(ByteBuffer(bytes: plan.payload), .now) }
-            context.writeAndFlush(wrapOutboundOut(out), promise: nil)
+            write(context)
             return done.futureResult
         }
 
@@ -101,7 +102,12 @@ struct FloorLoad {
             while let frame = received.readFrame() { take(frame) }
             if received.readableBytes == 0 { received.clear() } else { received.discardReadBytes() }
             if isDone { return context.close(promise: nil) }
-            if out.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(out), promise: nil) }
+            if out.readableBytes > 0 { write(context) }
+        }
+
+        private func write(_ context: ChannelHandlerContext) {
+            congestion.note(out, on: context.channel)
+            context.writeAndFlush(wrapOutboundOut(out), promise: nil)
         }
 
         private func take(_ frame: ByteBuffer) {

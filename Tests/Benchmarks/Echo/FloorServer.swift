@@ -26,6 +26,8 @@ enum FloorServer {
         private var received = ByteBuffer()
         private var out = ByteBuffer()
         private var poured: ByteBuffer?
+        /// As the RPC has it: the floor is what it stands on.
+        private var congestion = LoopbackCongestion()
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             received.writeImmutableBuffer(unwrapInboundIn(data))
@@ -37,7 +39,7 @@ enum FloorServer {
                 if frame.readableBytes == 0 { poured = ByteBuffer() } else { answer(frame) }
             }
             if received.readableBytes == 0 { received.clear() } else { received.discardReadBytes() }
-            if out.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(out), promise: nil) }
+            if out.readableBytes > 0 { write(out, context) }
             pour(context)
         }
 
@@ -52,9 +54,14 @@ enum FloorServer {
             }
         }
 
+        private func write(_ burst: ByteBuffer, _ context: ChannelHandlerContext) {
+            congestion.note(burst, on: context.channel)
+            context.writeAndFlush(wrapOutboundOut(burst), promise: nil)
+        }
+
         private func pour(_ context: ChannelHandlerContext) {
             guard let poured, poured.readableBytes > 0 else { return }
-            while context.channel.isWritable { context.writeAndFlush(wrapOutboundOut(poured), promise: nil) }
+            while context.channel.isWritable { write(poured, context) }
         }
     }
 }
