@@ -29,6 +29,12 @@ extension SystemTests {
         #expect(offline.output.contains("lockstep.auth.v1.AuthService/CreateSession"))
     }
 
+    @Test func whoDoesNotHostAMethodIsSaid() async throws {
+        let call = try await lockstep("call", "JWTService/JWKS", "--target", "auth")
+        let text = "auth does not host lockstep.encryption.v1.JWTService: encryption does"
+        #expect(call.status == 64 && call.errors.contains(text), "\(call.errors)")
+    }
+
     @Test func outputThatCannotBeWrittenIsAFailure() async throws {
         let full = try await system.shell("exec \"$LOCKSTEP\" list --offline > /dev/full")
         #expect(full.status == 73 && full.errors.contains("cannot be written"), "\(full.errors)")

@@ -21,6 +21,11 @@ struct CallTarget {
             throw CommandFailure(
                 "Every service hosts \(coding.descriptor.service): say which one, with --target NAME or NAME@host:port.", status: 64)
         }
+        // A process does not tell whom it does not know which methods it has: it would only say that one may not.
+        if let host, process != host, process != .gateway {
+            throw CommandFailure(
+                "\(process.rawValue) does not host \(coding.descriptor.service): \(host.rawValue) does.", status: 64)
+        }
         guard process != .gateway || host == nil else {
             throw CommandFailure("The gateway does not host it: it answers HTTPS. Use curl.", status: 64)
         }

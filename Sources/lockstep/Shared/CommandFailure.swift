@@ -40,6 +40,7 @@ enum StandardOutput {
     /// - Throws: `CommandFailure` 73 when there is no room for what was printed, now or earlier: it still waits then.
     static func finish() throws {
         guard fflush(nil) != 0, errno != EPIPE else { return }
-        throw CommandFailure("What was asked for is done, and its output cannot be written: \(String(cString: strerror(errno))).", status: 73)
+        let reason = String(cString: strerror(errno))
+        throw CommandFailure("What was asked for is done, and its output cannot be written: \(reason).", status: 73)
     }
 }
