@@ -21,10 +21,10 @@ package struct LoopbackCongestion {
     private static var option: NIOBSDSocket.Option { NIOBSDSocket.Option(rawValue: 13) }
 
     /// To be told of each burst, before it leaves.
-    package mutating func note(_ burst: ByteBuffer, on channel: any Channel) {
+    package mutating func note(_ burst: ByteBuffer, on channel: @autoclosure () -> any Channel) {
         guard burst.readableBytes >= Self.large, !isChosen else { return }
         isChosen = true
-        Self.choose(for: channel)
+        Self.choose(for: channel())
     }
 
     /// Chooses it for a connection to a loopback address; others stay as they are, and so does one where the system refuses.
