@@ -17,10 +17,11 @@ package struct LoopHold: Sendable {
 package final class LoopWatch: Sendable {
     /// What everybody else on the loop may be made to wait.
     package static let threshold = Duration.milliseconds(100)
-    /// Between two looks at the loops, in milliseconds.
-    private static let interval = 50
+    /// Between two looks at the loops, in milliseconds. A handler that lets go before the next look is reported then; looking more
+    /// often would only wake a process that has nothing to do, three threads each time.
+    private static let interval = 250
     /// Looks between two questions to each loop: twice a second.
-    private static let looksPerProbe = 10
+    private static let looksPerProbe = 2
 
     private let places: [LoopPlace]
     /// Counts starts and stops: what an earlier start began ends by itself.

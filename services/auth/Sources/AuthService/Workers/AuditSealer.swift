@@ -29,5 +29,5 @@ struct AuditSealer: Sendable {
     static let longestLease: Duration = lease * 2
     /// Rows in one transaction.
     static let batch = 500
-    private static let interval: Duration = .milliseconds(250)
+    private static let interval: Duration = .milliseconds(500)
 }
