@@ -29,8 +29,8 @@ package enum AEAD {
 
     /// One key's cipher for many messages, one after the other on one thread: its context is taken once, not for each.
     package final class Session {
-        private let pool: CipherContextPool
         private let key: SymmetricKey
+        private let pool: CipherContextPool
         private var context: CipherContextPool.Context?
 
         /// A session that seals.
@@ -45,20 +45,20 @@ package enum AEAD {
         package func seal(
             _ plaintext: UnsafeRawBufferPointer, aad: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
         ) throws(CryptoError) {
-            try use { context in encrypt(plaintext, &context, key: key, nonce: nil, aad: aad, into: target) }
+            try use { context in encrypt(plaintext, &context, nonce: nil, aad: aad, into: target) }
         }
 
         /// As `AEAD.open` into memory of the caller's; of a session that opens.
         package func open(
             _ sealed: UnsafeRawBufferPointer, aad: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
         ) throws(CryptoError) {
-            try use { context in decrypt(sealed, &context, key: key, aad: aad, into: target) }
+            try use { context in decrypt(sealed, &context, aad: aad, into: target) }
         }
 
-        /// A context that failed serves no other message.
+        /// A context that failed serves no other message. Key and pool are shared, and counted for the first message only.
         private func use(_ body: (inout CipherContextPool.Context) -> CryptoError?) throws(CryptoError) {
             let kept = context.take()
-            var taken = if let kept { kept } else { try pool.take() }
+            var taken = if let kept { kept } else { try pool.take(for: key) }
             if let failure = body(&taken) {
                 pool.discard(taken)
                 ERR_clear_error()
@@ -115,15 +115,15 @@ extension AEAD {
         _ plaintext: UnsafeRawBufferPointer, key: SymmetricKey, nonce: [UInt8]?, aad: UnsafeRawBufferPointer,
         into target: UnsafeMutableRawBufferPointer
     ) -> CryptoError? {
-        guard var context = try? key.encryption.take() else { return .library("AES-256-GCM") }
-        let failure = encrypt(plaintext, &context, key: key, nonce: nonce, aad: aad, into: target)
+        guard var context = try? key.encryption.take(for: key) else { return .library("AES-256-GCM") }
+        let failure = encrypt(plaintext, &context, nonce: nonce, aad: aad, into: target)
         settle(context, in: key.encryption, ok: failure == nil)
         return failure
     }
 
     /// The same with a context of the caller's.
     fileprivate static func encrypt(
-        _ plaintext: UnsafeRawBufferPointer, _ context: inout CipherContextPool.Context, key: SymmetricKey, nonce: [UInt8]?,
+        _ plaintext: UnsafeRawBufferPointer, _ context: inout CipherContextPool.Context, nonce: [UInt8]?,
         aad: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
     ) -> CryptoError? {
         guard plaintext.count <= maximumCount, aad.count <= maximumCount, target.count == plaintext.count + overhead
@@ -140,7 +140,7 @@ extension AEAD {
         }
         let body = UnsafeMutableRawBufferPointer(rebasing: target[nonceCount...])
         let ok =
-            begin(&context, key: key, nonce: target.baseAddress, encrypting: true)
+            begin(context, nonce: target.baseAddress, encrypting: true)
             && update(context, from: aad, to: nil, EVP_EncryptUpdate)
             && update(context, from: plaintext, to: body.baseAddress, EVP_EncryptUpdate)
             && finish(context, EVP_EncryptFinal_ex)
@@ -152,15 +152,15 @@ extension AEAD {
     private static func decrypt(
         _ sealed: UnsafeRawBufferPointer, key: SymmetricKey, aad: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
     ) -> CryptoError? {
-        guard var context = try? key.decryption.take() else { return .library("AES-256-GCM") }
-        let failure = decrypt(sealed, &context, key: key, aad: aad, into: target)
+        guard var context = try? key.decryption.take(for: key) else { return .library("AES-256-GCM") }
+        let failure = decrypt(sealed, &context, aad: aad, into: target)
         settle(context, in: key.decryption, ok: failure == nil)
         return failure
     }
 
     /// The same with a context of the caller's.
     fileprivate static func decrypt(
-        _ sealed: UnsafeRawBufferPointer, _ context: inout CipherContextPool.Context, key: SymmetricKey, aad: UnsafeRawBufferPointer,
+        _ sealed: UnsafeRawBufferPointer, _ context: inout CipherContextPool.Context, aad: UnsafeRawBufferPointer,
         into target: UnsafeMutableRawBufferPointer
     ) -> CryptoError? {
         guard sealed.count >= overhead, sealed.count <= maximumCount + overhead, aad.count <= maximumCount,
@@ -169,7 +169,7 @@ extension AEAD {
         let body = UnsafeRawBufferPointer(rebasing: sealed[nonceCount..<(sealed.count - tagCount)])
         let tag = UnsafeRawBufferPointer(rebasing: sealed[(sealed.count - tagCount)...])
         let ok =
-            begin(&context, key: key, nonce: sealed.baseAddress, encrypting: false)
+            begin(context, nonce: sealed.baseAddress, encrypting: false)
             && update(context, from: aad, to: nil, EVP_DecryptUpdate)
             && update(context, from: body, to: target.baseAddress, EVP_DecryptUpdate)
             && lockstep_gcm_set_tag(context.pointer, tag.baseAddress, Int32(tagCount)) == 1
@@ -178,20 +178,10 @@ extension AEAD {
         return ok ? nil : .authenticationFailed
     }
 
-    /// Starts a message: the key schedule once per context, the nonce for each message.
-    private static func begin(
-        _ context: inout CipherContextPool.Context, key: SymmetricKey, nonce: UnsafeRawPointer?, encrypting: Bool
-    ) -> Bool {
-        let direction: Int32 = encrypting ? 1 : 0
+    /// Starts a message of a context that has its key.
+    private static func begin(_ context: CipherContextPool.Context, nonce: UnsafeRawPointer?, encrypting: Bool) -> Bool {
         let iv = nonce?.assumingMemoryBound(to: UInt8.self)
-        if context.isKeyed { return EVP_CipherInit_ex(context.pointer, nil, nil, nil, iv, direction) == 1 }
-        let ok = key.withUnsafeBytes { bytes in
-            EVP_CipherInit_ex(
-                context.pointer, Algorithms.aes256gcm.pointer, nil,
-                bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), iv, direction)
-        }
-        context.isKeyed = ok == 1
-        return ok == 1
+        return EVP_CipherInit_ex(context.pointer, nil, nil, nil, iv, encrypting ? 1 : 0) == 1
     }
 
     private typealias Update = (

@@ -11,24 +11,40 @@ final class CipherContextPool: Sendable {
     /// A context on its way between threads; owned by whoever holds it.
     // Safe to send: exactly one owner at a time, the pool or the caller of `take`.
     struct Context: @unchecked Sendable {
+        /// Has the key's schedule.
         let pointer: OpaquePointer
-        /// Whether the key schedule is already in it.
-        var isKeyed: Bool
-        var nonces: NonceStock
+        var nonces = NonceStock()
     }
 
+    /// What its contexts do.
+    enum Direction: Int32 {
+        case decrypting = 0
+        case encrypting = 1
+    }
+
+    private let direction: Direction
     private let idle = Mutex<[Context]>([])
 
-    init(capacity: Int = 8) { self.capacity = capacity }
+    init(_ direction: Direction, capacity: Int = 8) { (self.direction, self.capacity) = (direction, capacity) }
 
     /// How many wait.
     var idleCount: Int { idle.withLock { $0.count } }
 
-    /// A context of this key, or a fresh one without a key.
-    func take() throws(CryptoError) -> Context {
+    /// A context that has the key's schedule already, or a fresh one, which is given it.
+    ///
+    /// - Parameter key: The one that the pool is of.
+    func take(for key: SymmetricKey) throws(CryptoError) -> Context {
         if let context = idle.withLock({ $0.popLast() }) { return context }
         guard let pointer = EVP_CIPHER_CTX_new() else { throw .failed("EVP_CIPHER_CTX_new") }
-        return Context(pointer: pointer, isKeyed: false, nonces: NonceStock())
+        let ok = key.withUnsafeBytes { bytes in
+            let key = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+            return EVP_CipherInit_ex(pointer, Algorithms.aes256gcm.pointer, nil, key, nil, direction.rawValue) == 1
+        }
+        guard ok else {
+            EVP_CIPHER_CTX_free(pointer)
+            throw .failed("AES-256-GCM")
+        }
+        return Context(pointer: pointer)
     }
 
     /// Keeps a context for the next message.
@@ -72,7 +88,7 @@ struct NonceStock {
             position = 0
             batch = min(batch * 2, Self.most)
         }
-        target.copyBytes(from: bytes[position..<(position + AEAD.nonceCount)])
+        bytes.withUnsafeBytes { target.copyBytes(from: $0[position..<(position + AEAD.nonceCount)]) }
         position += AEAD.nonceCount
     }
 }

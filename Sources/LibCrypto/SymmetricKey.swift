@@ -27,7 +27,7 @@ package final class SymmetricKey: @unchecked Sendable {
     /// - Throws: `CryptoError.invalidKey` when there are more or fewer.
     package init(bytes: some ContiguousBytes) throws(CryptoError) {
         page = nil
-        (encryption, decryption) = (CipherContextPool(), CipherContextPool())
+        (encryption, decryption) = (CipherContextPool(.encrypting), CipherContextPool(.decrypting))
         storage = .allocate(byteCount: Self.count, alignment: 16)
         let fits = bytes.withUnsafeBytes { source in
             guard source.count == Self.count else { return false }
@@ -49,7 +49,7 @@ package final class SymmetricKey: @unchecked Sendable {
         let page = try result.get()
         self.page = page
         storage = page.bytes
-        (encryption, decryption) = (CipherContextPool(capacity: 0), CipherContextPool(capacity: 0))
+        (encryption, decryption) = (CipherContextPool(.encrypting, capacity: 0), CipherContextPool(.decrypting, capacity: 0))
     }
 
     /// Whether its bytes are where swap never gets them.

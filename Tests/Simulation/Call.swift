@@ -68,11 +68,11 @@ final class Call {
         connection.client.finishRequest(id)
     }
 
-    func clientHears(_ message: ByteBuffer, _ world: World) {
+    func clientHears(_ message: MessageBody, _ world: World) {
         #expect(result == nil && kind.serverStreams, "\(name): a message, not now")
         check(message, atClient.received, of: sentByServer)
         atClient.received += 1
-        atClient.untaken.append(message.readableBytes)
+        atClient.untaken.append(message.count)
         readAtClient(world)
     }
 
@@ -96,7 +96,7 @@ final class Call {
         guard result.status.isOK else { return }
         #expect((result.message != nil) == !kind.serverStreams, "\(name): OK")
         if kind.serverStreams { #expect(atClient.received == plan.responseSizes.count, "\(name): OK, and not whole") }
-        if let message = result.message { #expect(message == body(plan.responseSizes.first ?? 0, 0), "\(name): altered") }
+        if let message = result.message { #expect(message == .buffer(body(plan.responseSizes.first ?? 0, 0)), "\(name): altered") }
     }
 
     // MARK: The server's handler
@@ -107,7 +107,7 @@ final class Call {
         #expect(result?.status.processed != .no, "\(name) runs, and was said not to have")
         #expect(call.kind == kind)
         guard !kind.clientStreams else { return requestless(world) }
-        #expect(call.message == body(plan.requestSizes.first ?? 0, 0), "\(name): its request is altered")
+        #expect(call.message == .buffer(body(plan.requestSizes.first ?? 0, 0)), "\(name): its request is altered")
         think(world)
     }
 
@@ -116,11 +116,11 @@ final class Call {
         if plan.isStubborn { think(world) }
     }
 
-    func serverHears(_ message: ByteBuffer, _ world: World) {
+    func serverHears(_ message: MessageBody, _ world: World) {
         #expect(isOwed && kind.clientStreams && !wasCancelled, "\(name): a message for its handler, not now")
         check(message, atServer.received, of: sentByClient)
         atServer.received += 1
-        atServer.untaken.append(message.readableBytes)
+        atServer.untaken.append(message.count)
         readAtServer(world)
     }
 
@@ -148,7 +148,7 @@ final class Call {
             guard isOwed else { return }
             if plan.fails || wasCancelled { answer { connection.server.fail(id, with: Self.failure) } }
             else if kind.serverStreams { serverMaySend(world) }
-            else { answer { connection.server.succeed(id, message: body(plan.responseSizes.first ?? 0, 0)) } }
+            else { answer { connection.server.succeed(id, message: .buffer(body(plan.responseSizes.first ?? 0, 0))) } }
         }
     }
 
@@ -201,9 +201,9 @@ final class Call {
         ByteBuffer(repeating: UInt8(truncatingIfNeeded: Int(id.rawValue) * 31 + index), count: size)
     }
 
-    private func check(_ message: ByteBuffer, _ index: Int, of sent: [Int]) {
+    private func check(_ message: MessageBody, _ index: Int, of sent: [Int]) {
         guard index < sent.count else { return #expect(Bool(false), "\(name): message \(index) was never sent") }
-        #expect(message == body(sent[index], index), "\(name): message \(index) is altered or out of order")
+        #expect(message == .buffer(body(sent[index], index)), "\(name): message \(index) is altered or out of order")
     }
 
     /// What an application has not taken is within its call's credit, or one message that is longer.

@@ -72,7 +72,7 @@ final class ClientSession: WireSession {
             feed()
         case .draining: retire()
         case .closed(let closure): self.closure = closure
-        case .message(let id, let message): calls[id]?.stream?.deliver(Array(message.readableBytesView))
+        case .message(let id, let message): calls[id]?.stream?.deliver(message.array)
         case .writable(let id): resumeWriters(id)
         case .pong, .idle: break
         }
@@ -227,7 +227,7 @@ final class ClientSession: WireSession {
         handle?.successes += 1
         pool.succeeded(attempt.peer)
         let there = call.options.onEnd == nil ? nil : RPCError(result.status).timeline
-        call.end(.success(result.message?.withUnsafeReadableBytes { [UInt8]($0) } ?? []), there: there)
+        call.end(.success(result.message?.array ?? []), there: there)
     }
 
     private func fail(_ call: PendingCall, _ result: CallResult) {

@@ -68,7 +68,7 @@ final class ServerSession: WireSession {
         case .cancelled(let id): stop(id, .cancelled); now = .now
         case .expired(let id): stop(id, .expired); now = .now
         case .aborted(let id): stop(id, .aborted)
-        case .message(let id, let message): calls[id]?.requests?.deliver(Array(message.readableBytesView))
+        case .message(let id, let message): calls[id]?.requests?.deliver(message.array)
         case .requestEnded(let id): calls[id]?.requests?.finish()
         case .writable(let id): resumeWriters(id)
         case .closed(let closure): self.closure = closure
@@ -118,11 +118,11 @@ final class ServerSession: WireSession {
     }
 
     /// Has an admitted call run now, or wait.
-    private func dispatch(_ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ request: ByteBuffer) {
+    private func dispatch(_ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ request: MessageBody) {
         let waited = WireDuration(nanoseconds: now.nanoseconds(since: arrived))
         if !work.isFree(for: call.context.lane, waited: waited), isForLoop(call.entry.method, request) {
             // Not the memory of all that was read together with it: it may wait for long.
-            wait(id, OpenCall(call, arrived: arrived), ByteBuffer(bytes: request.readableBytesView))
+            wait(id, OpenCall(call, arrived: arrived), .bytes(request.array))
         } else if call.context.lane == .emergency, !work.isEmpty {
             work.runAhead { begin(id, call, arrived: arrived, request) }
         } else {
@@ -131,7 +131,7 @@ final class ServerSession: WireSession {
     }
 
     private func request(_ incoming: IncomingCall, from peer: PeerIdentity) -> CallRequest {
-        var request = CallRequest(methodID: incoming.method, peer: peer, size: incoming.message.readableBytes)
+        var request = CallRequest(methodID: incoming.method, peer: peer, size: incoming.message.count)
         request.deadline = incoming.deadline.map { Deadline(WireClock.time(at: $0)) }
         request.lane = Lane(incoming.lane)
         request.kind = CallKind(incoming.kind)
@@ -158,16 +158,16 @@ final class ServerSession: WireSession {
 
     /// Whether the call is work for this loop that can wait its turn: none for the pool, which has a queue of its own,
     /// and no stream, whose messages are not to come before it.
-    private func isForLoop(_ method: HostedMethod, _ request: ByteBuffer) -> Bool {
+    private func isForLoop(_ method: HostedMethod, _ request: MessageBody) -> Bool {
         switch method {
-        case .sync(let method): core.pool(for: method.descriptor, size: request.readableBytes) == nil
+        case .sync(let method): core.pool(for: method.descriptor, size: request.count) == nil
         case .async(let method): method.stream == nil
         }
     }
 
-    private func begin(_ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ request: ByteBuffer) {
+    private func begin(_ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ request: MessageBody) {
         if case .sync(let method) = call.entry.method,
-            core.pool(for: method.descriptor, size: request.readableBytes) == nil
+            core.pool(for: method.descriptor, size: request.count) == nil
         {
             runInline(id, call, arrived: arrived, method, request)
         } else {
@@ -180,7 +180,7 @@ final class ServerSession: WireSession {
     }
 
     /// Has the call wait for a later turn of this loop, or refuses it.
-    private func wait(_ id: CallID, _ open: OpenCall, _ request: ByteBuffer) {
+    private func wait(_ id: CallID, _ open: OpenCall, _ request: MessageBody) {
         var open = open
         let context = open.call.context
         do throws(QueueRefusal) {
@@ -193,7 +193,7 @@ final class ServerSession: WireSession {
         now = .now
     }
 
-    private func take(_ turn: CPUPool.Turn, _ id: CallID, _ request: ByteBuffer) {
+    private func take(_ turn: CPUPool.Turn, _ id: CallID, _ request: MessageBody) {
         guard var open = calls[id] else { return }
         open.ticket = nil
         if let refusal = turn.refusal(open.call.context.method) { return finish(id, .notStarted(refusal)) }
@@ -202,14 +202,14 @@ final class ServerSession: WireSession {
         begin(id, open.call, arrived: open.arrived, request)
     }
 
-    private func start(_ id: CallID, _ open: OpenCall, _ request: ByteBuffer, on loop: any EventLoop) {
+    private func start(_ id: CallID, _ open: OpenCall, _ request: MessageBody, on loop: any EventLoop) {
         switch open.call.entry.method {
         case .async(let method):
             let work: HandlerTask.Work =
                 if let stream = method.stream {
-                    .stream(stream, streams(id, open, Array(buffer: request), on: loop))
+                    .stream(stream, streams(id, open, request.array, on: loop))
                 } else {
-                    .message(method.run, Array(buffer: request))
+                    .message(method.run, request.array)
                 }
             runInTask(id, open, on: loop, work)
         case .sync(let method):
@@ -228,12 +228,12 @@ final class ServerSession: WireSession {
 
     /// SYNC INLINE: a function call, nothing more. Nothing can happen to the call meanwhile, so nobody has to find it.
     private func runInline(
-        _ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ method: SyncMethod, _ request: ByteBuffer
+        _ id: CallID, _ call: AdmittedCall, arrived: MonotonicInstant, _ method: SyncMethod, _ request: MessageBody
     ) {
         let started = now
         core.observer?.callStarted(call.context)
         let stay = place?.enter(method.descriptor)
-        let result = Result { try method.run(request.readableBytesSpan, call.context) }
+        let result = Result { try request.withSpan { try method.run($0, call.context) } }
         if let stay { place?.leave(stay) }
         now = .now
         complete(id, call, arrived: arrived, .ended(result, started: started, ended: now))
@@ -262,7 +262,7 @@ final class ServerSession: WireSession {
 
     /// SYNC POOL: refused at once, or answered from a worker.
     private func queue(
-        _ id: CallID, _ open: OpenCall, _ method: SyncMethod, _ request: ByteBuffer, on loop: any EventLoop,
+        _ id: CallID, _ open: OpenCall, _ method: SyncMethod, _ request: MessageBody, on loop: any EventLoop,
         _ pool: CPUPool
     ) {
         let session = NIOLoopBound(self, eventLoop: loop)
@@ -279,13 +279,13 @@ final class ServerSession: WireSession {
     }
 
     private static func run(
-        _ turn: CPUPool.Turn, _ method: SyncMethod, _ request: ByteBuffer, _ context: CallContext,
+        _ turn: CPUPool.Turn, _ method: SyncMethod, _ request: MessageBody, _ context: CallContext,
         _ observer: (any ServerObserver)?
     ) -> CallEnd {
         if let refusal = turn.refusal(context.method) { return .notStarted(refusal) }
         observer?.callStarted(context)
         let started = MonotonicInstant.now
-        let result = Result { try method.run(request.readableBytesSpan, context) }
+        let result = Result { try request.withSpan { try method.run($0, context) } }
         return .ended(result, started: started, ended: .now)
     }
 

@@ -4,16 +4,23 @@ import NIOCore
 struct Assembly: Equatable, Sendable {
     let length: UInt32
     private(set) var received: UInt32
-    private(set) var buffer: ByteBuffer
+    /// A message that came in one piece stays where it was read.
+    private var piece = ByteBuffer()
+    /// One of many is put together here.
+    private var bytes: [UInt8] = []
     /// Counts without keeping: nobody waits for the message any more.
     private let discards: Bool
 
     init(_ start: MessageStart, discards: Bool = false) {
         length = start.length
         received = UInt32(clamping: start.fragment.readableBytes)
-        buffer = discards ? ByteBuffer() : start.fragment.compacted
         self.discards = discards
+        guard !discards else { return }
+        if isWhole { piece = start.fragment.compacted } else { keep(start.fragment) }
     }
+
+    /// What has come of it.
+    var body: MessageBody { bytes.isEmpty ? .buffer(piece) : .bytes(bytes) }
 
     var isWhole: Bool { received == length }
     var missing: UInt32 { length - received }
@@ -25,32 +32,24 @@ struct Assembly: Equatable, Sendable {
             throw .connection(.protocolError, 41, "\(size) message bytes, \(missing) of \(length) were missing")
         }
         received += UInt32(size)
-        guard !discards else { return }
-        makeRoom(for: size)
-        buffer.writeImmutableBuffer(fragment)
+        if !discards { keep(fragment) }
     }
 
     /// Grows to sixteen times what is here, or the next power of two: few bytes are copied by growing, and no peer gets 32 times as
     /// much memory as it has sent, nor more than twice what it declared.
-    private mutating func makeRoom(for size: Int) {
-        guard buffer.writableBytes < size else { return }
-        let wanted = min(Int(length), 16 * Int(received))
-        var larger = ByteBuffer()
-        larger.reserveCapacity(wanted)
-        larger.writeImmutableBuffer(buffer)
-        buffer = larger
+    private mutating func keep(_ fragment: ByteBuffer) {
+        if bytes.capacity < bytes.count + fragment.readableBytes { bytes.reserveCapacity(min(Int(length), 16 * Int(received))) }
+        fragment.withUnsafeReadableBytes { bytes.append(contentsOf: $0) }
     }
 
     /// The same message, no longer kept.
     func discarding() -> Assembly {
-        Assembly(length: length, received: received, buffer: ByteBuffer(), discards: true)
+        Assembly(length: length, received: received)
     }
 
-    private init(length: UInt32, received: UInt32, buffer: ByteBuffer, discards: Bool) {
-        self.length = length
-        self.received = received
-        self.buffer = buffer
-        self.discards = discards
+    /// One that is not kept.
+    private init(length: UInt32, received: UInt32) {
+        (self.length, self.received, discards) = (length, received, true)
     }
 }
 

@@ -45,10 +45,10 @@ package struct OutgoingCall: Equatable, Sendable {
 package struct CallResult: Equatable, Sendable {
     package var status: WireStatus
     /// The one response: there if and only if the status is OK and the server does not stream.
-    package var message: ByteBuffer?
+    package var message: MessageBody?
     package var origin: Origin
 
-    package init(status: WireStatus, message: ByteBuffer? = nil, origin: Origin) {
+    package init(status: WireStatus, message: MessageBody? = nil, origin: Origin) {
         self.status = status
         self.message = message
         self.origin = origin

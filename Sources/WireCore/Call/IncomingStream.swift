@@ -1,4 +1,4 @@
-package import NIOCore
+import NIOCore
 
 /// The messages of a stream on their way in: at most one is under way, and those that are whole wait for the
 /// application outside. Credit comes back as the application takes them (W-54).
@@ -42,7 +42,7 @@ struct IncomingStream: Sendable {
     /// Takes the message that CALL begins with: its bytes there are free of credit.
     mutating func begin(
         _ start: MessageStart, budget: inout ReassemblyBudget
-    ) throws(WireViolation) -> ByteBuffer? {
+    ) throws(WireViolation) -> MessageBody? {
         try open(start, cost: 0, budget: &budget)
         return deliver()
     }
@@ -50,7 +50,7 @@ struct IncomingStream: Sendable {
     /// Takes a MSG frame. The message that it makes whole, if it does.
     mutating func receive(
         _ frame: MessageFrame, budget: inout ReassemblyBudget
-    ) throws(WireViolation) -> ByteBuffer? {
+    ) throws(WireViolation) -> MessageBody? {
         guard !hasEnded else { throw .connection(.protocolError, 28, "a MSG after END") }
         switch frame.content {
         case .start(let start):
@@ -103,12 +103,12 @@ struct IncomingStream: Sendable {
         heldCredit += credit
     }
 
-    private mutating func deliver() -> ByteBuffer? {
+    private mutating func deliver() -> MessageBody? {
         guard let whole = current, whole.assembly.isWhole else { return nil }
         current = nil
         guard !discards else { return nil }
         untaken.append(whole.cost)
-        return whole.assembly.buffer.compacted
+        return whole.assembly.body.compacted
     }
 
     // MARK: Out
@@ -138,12 +138,5 @@ struct IncomingStream: Sendable {
         if let credit = window.replenish(keeping: heldCredit) { return credit }
         guard let current, !discards, untaken.isEmpty, current.assembly.missing > window.available else { return nil }
         return window.extend(to: current.assembly.missing)
-    }
-}
-
-extension ByteBuffer {
-    /// The same bytes without the rest of what was read together with them: a message may wait for long.
-    package var compacted: ByteBuffer {
-        storageCapacity > 2 * readableBytes + 512 ? ByteBuffer(bytes: readableBytesView) : self
     }
 }

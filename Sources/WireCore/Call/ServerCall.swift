@@ -1,5 +1,3 @@
-package import NIOCore
-
 /// A request as a server's handler gets it: whole, checked, answered exactly once.
 package struct IncomingCall: Equatable, Sendable {
     package var id: CallID
@@ -9,14 +7,14 @@ package struct IncomingCall: Equatable, Sendable {
     /// When the caller stops waiting; nil: never said.
     package var deadline: WireInstant?
     package var metadata: WireMetadata
-    package var message: ByteBuffer
+    package var message: MessageBody
     /// When its last byte was read.
     package var receivedAt: WireInstant
 
     package init(
         id: CallID, method: UInt32, kind: WireCallKind = .unary, lane: WireLane = .routine,
         deadline: WireInstant? = nil,
-        metadata: WireMetadata = WireMetadata(), message: ByteBuffer = ByteBuffer(), receivedAt: WireInstant
+        metadata: WireMetadata = WireMetadata(), message: MessageBody = MessageBody(), receivedAt: WireInstant
     ) {
         self.id = id
         self.method = method

@@ -166,18 +166,18 @@ extension ClientConnection {
     /// The one message of an OK, from STATUS or from the MSG frames before it.
     private static func message(
         of call: ClientCall, _ frame: StatusFrame, _ response: IncomingResponse?
-    ) throws(WireViolation) -> ByteBuffer {
+    ) throws(WireViolation) -> MessageBody {
         guard let message = frame.message else {
             guard let assembly = response?.assembly, assembly.isWhole else {
                 throw .call(WireStatusCode.internal, 87, "OK without a whole message")
             }
-            return assembly.buffer
+            return assembly.body
         }
         guard response == nil else { throw .call(WireStatusCode.internal, 26, "a second message in a unary call") }
         guard message.readableBytes <= call.responseLimit else {
             throw .call(WireStatusCode.resourceExhausted, 40, tooLong(UInt32(clamping: message.readableBytes), call))
         }
-        return message
+        return .buffer(message)
     }
 
     /// An OK that ends a stream brings no message and cuts none off.

@@ -27,7 +27,7 @@ package struct ClientConnection: ~Copyable, Sendable {
         /// The server's HELLO: calls may start.
         case established(HelloFrame)
         /// The next message of a server's stream. The driver owes a `take` once the application has it.
-        case message(CallID, ByteBuffer)
+        case message(CallID, MessageBody)
         /// The stream has room for messages again, after `SendOutcome.full`.
         case writable(CallID)
         /// Exactly once for each call that started; nothing follows for the call.

@@ -1,4 +1,4 @@
-package import NIOCore
+import NIOCore
 
 // One STATUS per call: from the handler, or from here when there is no handler to ask.
 extension ServerConnection {
@@ -7,15 +7,24 @@ extension ServerConnection {
     package mutating func succeed(
         _ id: CallID, message: [UInt8], with timings: WireTimings = WireTimings(), metadata: WireMetadata? = nil
     ) -> Bool {
-        succeed(id, .bytes(message), timings, metadata)
+        succeed(id, message: .bytes(message), with: timings, metadata: metadata)
     }
 
-    /// The same for a message that is in a buffer already.
+    /// The same for a message that is held in whatever form.
     @discardableResult
     package mutating func succeed(
-        _ id: CallID, message: ByteBuffer, with timings: WireTimings = WireTimings(), metadata: WireMetadata? = nil
+        _ id: CallID, message body: MessageBody, with timings: WireTimings = WireTimings(), metadata: WireMetadata? = nil
     ) -> Bool {
-        succeed(id, .buffer(message), timings, metadata)
+        guard let stop = stop(of: id) else { return false }
+        if stop == .no, metadata?.isEmpty ?? true, fitsStatus(body.count) { return answer(id, timings, body) }
+        var status = WireStatus(ok: timings)
+        if let metadata { status.metadata = metadata }
+        switch stop {
+        case .expired: finish(id, Self.expired(status))
+        case .cancelled: finish(id, Self.replaced(status, WireStatusCode.cancelled, "cancelled; it ran to its end"))
+        case .no: send(id, status, body)
+        }
+        return true
     }
 
     /// Answers with an error. False when the call is gone. A `status` that says OK goes out as INTERNAL: an OK
@@ -44,21 +53,6 @@ extension ServerConnection {
         case .expired: finish(id, Self.expired(status))
         case .cancelled: finish(id, Self.replaced(status, WireStatusCode.cancelled, "cancelled; it ran to its end"))
         case .no: finishStream(id, status)
-        }
-        return true
-    }
-
-    private mutating func succeed(
-        _ id: CallID, _ body: MessageBody, _ timings: WireTimings, _ metadata: WireMetadata?
-    ) -> Bool {
-        guard let stop = stop(of: id) else { return false }
-        if stop == .no, metadata?.isEmpty ?? true, fitsStatus(body.count) { return answer(id, timings, body) }
-        var status = WireStatus(ok: timings)
-        if let metadata { status.metadata = metadata }
-        switch stop {
-        case .expired: finish(id, Self.expired(status))
-        case .cancelled: finish(id, Self.replaced(status, WireStatusCode.cancelled, "cancelled; it ran to its end"))
-        case .no: send(id, status, body)
         }
         return true
     }

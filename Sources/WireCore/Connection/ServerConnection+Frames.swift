@@ -98,12 +98,12 @@ extension ServerConnection {
         return IncomingCall(
             id: id, method: frame.method, kind: kind, lane: lane,
             deadline: Self.deadline(frame.remainingMicros, now: now), metadata: metadata,
-            message: Self.wholeMessage(frame, kind) ?? ByteBuffer(), receivedAt: now)
+            message: Self.wholeMessage(frame, kind) ?? MessageBody(), receivedAt: now)
     }
 
     /// The one message of a call that is here with it.
-    private static func wholeMessage(_ frame: CallFrame, _ kind: WireCallKind) -> ByteBuffer? {
-        frame.endsRequest && !kind.clientStreams ? frame.message?.fragment : nil
+    private static func wholeMessage(_ frame: CallFrame, _ kind: WireCallKind) -> MessageBody? {
+        frame.endsRequest && !kind.clientStreams ? frame.message.map { .buffer($0.fragment) } : nil
     }
 
     private static func deadline(_ remaining: UInt64, now: WireInstant) -> WireInstant? {
@@ -216,7 +216,7 @@ extension ServerConnection {
         guard let request = takeRequest(id) else { return }
         var call = request.call
         call.receivedAt = now
-        call.message = request.assembly.buffer
+        call.message = request.assembly.body
         calls[id]?.due = call.deadline
         calls[id]?.state = .running(.no)
         if let due = call.deadline { addTimer(id, due) }

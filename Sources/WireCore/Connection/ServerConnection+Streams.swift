@@ -34,7 +34,7 @@ extension ServerConnection {
     mutating func acceptStream(_ call: IncomingCall, _ frame: CallFrame) throws(WireViolation) {
         let limit = min(requestLimits[call.method] ?? .max, link.limits.maxMessageSize)
         var stream = IncomingStream(limit: limit, window: link.limits.callCredit)
-        var message: ByteBuffer?
+        var message: MessageBody?
         if let start = frame.message { message = try stream.begin(start, budget: &link.budget) }
         if frame.endsRequest { try stream.end() }
         streams[call.id] = stream

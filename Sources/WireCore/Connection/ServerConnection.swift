@@ -31,7 +31,7 @@ package struct ServerConnection: ~Copyable, Sendable {
         /// A whole request, or the start of a stream. The driver owes exactly one `succeed`, `finish` or `fail`.
         case call(IncomingCall)
         /// The next message of a stream. The driver owes a `take` once the application has it.
-        case message(CallID, ByteBuffer)
+        case message(CallID, MessageBody)
         /// The client's stream has ended: no message follows.
         case requestEnded(CallID)
         /// The stream has room for messages again, after `SendOutcome.full`.

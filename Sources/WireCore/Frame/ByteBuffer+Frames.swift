@@ -201,41 +201,6 @@ private struct FieldWriter {
     }
 }
 
-/// A message on its way out, however the caller holds it: neither form is copied before it is framed.
-package enum MessageBody: Equatable, Sendable {
-    case bytes([UInt8])
-    case buffer(ByteBuffer)
-
-    package var count: Int {
-        switch self {
-        case .bytes(let bytes): bytes.count
-        case .buffer(let buffer): buffer.readableBytes
-        }
-    }
-
-    /// Its first bytes, as many as that at most.
-    func prefix(_ count: Int) -> ByteBuffer {
-        switch self {
-        case .bytes(let bytes): ByteBuffer(bytes: bytes.prefix(count))
-        case .buffer(let buffer): buffer.getSlice(at: buffer.readerIndex, length: min(count, buffer.readableBytes)) ?? ByteBuffer()
-        }
-    }
-
-    func withUnsafeBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
-        switch self {
-        case .bytes(let bytes): bytes.withUnsafeBytes(body)
-        case .buffer(let buffer): buffer.withUnsafeReadableBytes(body)
-        }
-    }
-
-    func write(to output: inout ByteBuffer) {
-        switch self {
-        case .bytes(let bytes): output.writeBytes(bytes)
-        case .buffer(let buffer): output.writeImmutableBuffer(buffer)
-        }
-    }
-}
-
 extension String {
     /// At most `limit` bytes of the text, cut between characters.
     func utf8Prefix(_ limit: Int) -> Substring.UTF8View {

@@ -65,7 +65,7 @@ struct ServerPromises {
         case .message(let id, let message):
             let isWanted = !requestEnded.contains(id) && !cancelled.contains(id) && !expired.contains(id)
             try promise(running.contains(id) && isWanted, "a message for call \(id), not now")
-            inbox[id, default: []].append(message.readableBytes)
+            inbox[id, default: []].append(message.count)
         case .requestEnded(let id):
             try promise(running.contains(id) && requestEnded.insert(id).inserted, "an end for call \(id), not now")
         case .cancelled(let id):

@@ -114,7 +114,7 @@ private final class ServerPlay {
         let did: Bool?
         switch input.below(6) {
         case 0 where isServerStream, 1 where isServerStream: did = server.finish(id)
-        case 0, 1: did = server.succeed(id, message: ByteBuffer(repeating: 5, count: size))
+        case 0, 1: did = server.succeed(id, message: .buffer(ByteBuffer(repeating: 5, count: size)))
         case 2: did = server.fail(id, with: WireStatus(code: 9, message: "no", processed: .yes))
         case 3:
             server.take(id)

@@ -89,8 +89,9 @@ import Testing
         for (text, number) in [("", UInt64(0)), ("a", 1), (long[0], 127), (long[1], .max)] {
             var written = EncodedMessage(capacity: 0)
             if !text.isEmpty {
-                written.begin(1, count: text.utf8.count)
-                written.append(count: text.utf8.count) { $0.copyBytes(from: text.utf8) }
+                written.append(room: EncodedFieldWriter.size(1, count: text.utf8.count)) { writer in
+                    writer.append(1, count: text.utf8.count).copyBytes(from: text.utf8)
+                }
             }
             let value = try Google_Protobuf_StringValue(serializedBytes: written.bytes)
             #expect(try value.value == text && value.serializedBytes() == written.bytes)
@@ -98,18 +99,37 @@ import Testing
             var numbered = EncodedMessage(capacity: 16)
             numbered.append(1, number)
             #expect(try Google_Protobuf_UInt64Value(serializedBytes: numbered.bytes).value == number)
-            #expect(numbered.bytes.count == 1 + EncodedMessage.size(varint: number))
+            #expect(numbered.bytes.count == EncodedFieldWriter.size(1, number))
         }
     }
 
-    @Test func whatWasAppendedIsTakenBack() {
+    @Test("What is written is as long as was said, for each length of a number and of a tag", arguments: [1, 15, 16, 2047, 2048])
+    func sizes(_ number: Int) throws {
+        for bits in 0...64 {
+            let value = bits == 0 ? 0 : UInt64.max >> (64 - bits)
+            var message = EncodedMessage(capacity: 0)
+            let room = EncodedFieldWriter.size(number, value)
+            message.append(room: room) { $0.append(number, value) }
+            #expect(message.bytes.count == room)
+            let fields = try #require(read(message.bytes))
+            #expect(fields.map(\.0) == [number] && fields.map(\.1) == [nil], "\(value)")
+        }
+    }
+
+    @Test func whatFailsLeavesNothing() {
+        struct Failure: Error, Equatable {}
         var message = EncodedMessage(capacity: 8)
         message.append(1, 7)
         let before = message.bytes
-        message.append(count: 4) { #expect($0.count == 4 && $0.allSatisfy { $0 == 0 }) }
-        message.rewind(to: before.count)
+        #expect(throws: Failure()) {
+            try message.append(room: 100) { writer throws(Failure) in
+                writer.append(1, count: 4).copyBytes(from: [1, 2, 3, 4])
+                throw Failure()
+            }
+        }
         #expect(message.bytes == before)
-        message.rewind(to: 100)
-        #expect(message.bytes == before)
+        // Less than there was room for.
+        message.append(room: 100) { $0.append([3]) }
+        #expect(message.bytes == before + [3])
     }
 }

@@ -153,7 +153,7 @@ struct ServerStreamStateTests {
     private static func answerAtLength(_ server: TestServer, _ kind: WireCallKind) {
         let long = ByteBuffer(repeating: 1, count: 300_000)
         guard kind.serverStreams else {
-            server.connection.succeed(1, message: long)
+            server.connection.succeed(1, message: .buffer(long))
             return
         }
         _ = server.connection.send(1, message: long)

@@ -57,7 +57,7 @@ struct ProtectionTests {
         for id in 1...64 as ClosedRange<UInt32> {
             server.receive { $0.writeTestCall(CallID(rawValue: id), "ab", length: 4 * 1024 * 1024, ends: false) }
         }
-        let held = server.connection.requests.values.compactMap { $0?.assembly.buffer.storageCapacity }
+        let held = server.connection.requests.values.compactMap { $0?.assembly.body.storageCapacity }
         // As many as the budget pays for were taken in (W-44), none of them with more than its frame.
         #expect(held.count == 8)
         #expect(held.allSatisfy { $0 <= 4096 })

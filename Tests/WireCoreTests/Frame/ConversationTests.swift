@@ -73,7 +73,7 @@ struct ConversationTests {
         case "send": _ = server.connection.send(1, message: try Vectors.bytes(word))
         case "take": server.connection.take(1)
         case "finish": server.connection.finish(1)
-        case "succeed": server.connection.succeed(1, message: try Vectors.bytes(word))
+        case "succeed": server.connection.succeed(1, message: .buffer(try Vectors.bytes(word)))
         case "fail":
             let code = try #require(UInt32(word))
             server.connection.fail(1, with: WireStatus(code: code, processed: .yes))

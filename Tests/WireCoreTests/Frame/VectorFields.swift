@@ -5,6 +5,8 @@ import NIOCore
 
 /// Frames in the words of the vectors.
 enum VectorFields {
+    static func hex(_ message: MessageBody) -> String { hex(ByteBuffer(bytes: message.array)) }
+
     static func hex(_ bytes: ByteBuffer) -> String {
         bytes.readableBytesView.map { String(format: "%02x", $0) }.joined()
     }

@@ -129,7 +129,7 @@ struct FuzzTests {
         let keeps = Bool.random(using: &random)
         pair.handler = { call in
             seen.insert(call.id)
-            return keeps ? .keep : .succeed(Array(call.message.readableBytesView))
+            return keeps ? .keep : .succeed(call.message.array)
         }
         for _ in 0..<300 {
             switch Int.random(in: 0...11, using: &random) {

@@ -12,7 +12,7 @@ final class Pair {
     var now = WireInstant(nanoseconds: 5_000_000_000)
     /// Bytes of each delivery; nil: all that is there.
     var split: (() -> Int)?
-    var handler: (IncomingCall) -> Answer = { .succeed(Array($0.message.readableBytesView)) }
+    var handler: (IncomingCall) -> Answer = { .succeed($0.message.array) }
     private(set) var clientEvents: [ClientConnection.Event] = []
     private(set) var serverEvents: [ServerConnection.Event] = []
     /// Sees each event of a side as it comes.

@@ -121,7 +121,7 @@ final class TestServer {
     var closedCount: Int { events.count { if case .closed = $0 { true } else { false } } }
     var calls: [IncomingCall] { events.compactMap { if case .call(let call) = $0 { call } else { nil } } }
     /// Messages of streams, oldest first.
-    var messages: [ByteBuffer] { events.compactMap { if case .message(_, let bytes) = $0 { bytes } else { nil } } }
+    var messages: [MessageBody] { events.compactMap { if case .message(_, let bytes) = $0 { bytes } else { nil } } }
     var expired: [CallID] { events.compactMap { if case .expired(let id) = $0 { id } else { nil } } }
     var statuses: [(call: CallID, status: StatusFrame)] {
         sent.compactMap { if case .status(let id, let status) = $0 { (id, status) } else { nil } }
@@ -211,7 +211,7 @@ final class TestClient {
         events.compactMap { if case .ended(let id, let result) = $0 { (id, result) } else { nil } }
     }
     /// Messages of streams, oldest first.
-    var messages: [ByteBuffer] { events.compactMap { if case .message(_, let bytes) = $0 { bytes } else { nil } } }
+    var messages: [MessageBody] { events.compactMap { if case .message(_, let bytes) = $0 { bytes } else { nil } } }
     var resultTriples: [[UInt32]] {
         results.map { [$0.call.rawValue, $0.result.status.code, UInt32($0.result.status.processed.rawValue)] }
     }
@@ -228,5 +228,15 @@ func statusBytes(_ id: CallID, _ code: UInt32 = 0, _ processed: WireStatus.Proce
     frames { output in
         let status = WireStatus(code: code, processed: processed)
         output.writeStatus(id, status, body: message.map { .bytes(Array($0.utf8)) })
+    }
+}
+
+extension MessageBody {
+    /// The memory that it keeps, in bytes.
+    var storageCapacity: Int {
+        switch self {
+        case .bytes(let bytes): bytes.capacity
+        case .buffer(let buffer): buffer.storageCapacity
+        }
     }
 }

@@ -97,8 +97,8 @@ private final class StreamPlay {
         }
     }
 
-    private func receive(_ message: ByteBuffer, _ sent: [Int]?, _ inbox: inout Inbox) {
-        let size = message.readableBytes
+    private func receive(_ message: MessageBody, _ sent: [Int]?, _ inbox: inout Inbox) {
+        let size = message.count
         #expect(sent.map { inbox.received < $0.count && $0[inbox.received] == size } == true, "whole and in order")
         inbox.received += 1
         inbox.untaken.append(size)

@@ -8,7 +8,7 @@ import SwiftProtobuf
 /// All batches of the contract have their items in field 2, and an item has nothing but bytes: a plaintext, ciphertext or message
 /// in field 1, a context or MAC in field 2.
 struct Batch<Head: ContractMessage> {
-    /// The request with as many items as are counted, all of them empty.
+    /// The request without its items.
     let head: Head
     /// Each item, where it came in; of too many those that tell it.
     let items: [BatchItem]
@@ -45,10 +45,19 @@ struct Batch<Head: ContractMessage> {
             throw method.malformedRequest(Head.self)
         }
         var head: Head = try Self.decode(rest, of: method)
-        head[keyPath: items] = Array(repeating: Item(), count: found.count)
+        head[keyPath: items] = Array(repeating: Item(), count: Self.standIns(for: found.count))
         let violations = head.contractViolations()
         guard violations.isEmpty else { throw RPCError.invalid(violations) }
+        head[keyPath: items] = []
         (self.head, self.items) = (head, found)
+    }
+
+    /// As many items as break the contract's bounds exactly when `count` does: a thousand empty ones would take as long to make as
+    /// some of those that came to decrypt.
+    private static func standIns(for count: Int) -> Int {
+        let field = Head.contractDescriptor.fields.first { $0.number == itemsField }
+        let (least, most) = (field?.minLength ?? 0, field?.maxLength ?? .max)
+        return count > most ? most + 1 : min(count, max(least, 1))
     }
 
     private static func decode(_ bytes: [UInt8], of method: MethodDescriptor) throws(RPCError) -> Head {
@@ -90,37 +99,34 @@ struct BatchResults {
     mutating func append(
         size: Int, version: UInt32? = nil, _ fill: (UnsafeMutableRawBufferPointer) throws(EncryptionError) -> Void
     ) throws(EncryptionError) {
-        let start = message.bytes.count
-        let version = version.map(UInt64.init)
-        var whole = version.map { 1 + EncodedMessage.size(varint: $0) } ?? 0
-        // An empty field is left out, as protobuf has it.
-        if size > 0 { whole += 1 + EncodedMessage.size(varint: UInt64(size)) + size }
-        message.begin(1, count: whole)
-        if size > 0 { message.begin(1, count: size) }
-        var failure: EncryptionError?
-        message.append(count: size) { target in
-            do throws(EncryptionError) { try fill(target) } catch { failure = error }
+        // Empty fields are left out, as protobuf has it.
+        let content = size > 0 ? EncodedFieldWriter.size(1, count: size) : 0
+        let version = version.flatMap { $0 > 0 ? UInt64($0) : nil }
+        let whole = content + (version.map { EncodedFieldWriter.size(2, $0) } ?? 0)
+        try message.append(room: EncodedFieldWriter.size(1, count: whole)) { writer throws(EncryptionError) in
+            writer.begin(1, count: whole)
+            try fill(size > 0 ? writer.append(1, count: size) : UnsafeMutableRawBufferPointer(start: nil, count: 0))
+            if let version { writer.append(2, version) }
         }
-        if let failure {
-            message.rewind(to: start)
-            throw failure
-        }
-        if let version { message.append(2, version) }
         count += 1
     }
 
     /// A result of `VerifyMAC`: what is false is left out, as protobuf has it.
     mutating func append(valid: Bool) {
-        message.begin(1, count: valid ? 2 : 0)
-        if valid { message.append(1, 1) }
+        message.append(room: 4) { writer in
+            writer.begin(1, count: valid ? 2 : 0)
+            if valid { writer.append(1, 1) }
+        }
         count += 1
     }
 
     /// A result that is no matter of many bytes: an error, or a few.
     mutating func append(_ result: some Message) throws {
         let bytes: [UInt8] = try result.serializedBytes()
-        message.begin(1, count: bytes.count)
-        message.append(bytes)
+        message.append(room: EncodedFieldWriter.size(1, count: bytes.count)) { writer in
+            writer.begin(1, count: bytes.count)
+            writer.append(bytes)
+        }
         count += 1
     }
 }
