@@ -20,6 +20,7 @@ let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swi
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let protobufPlugin: Target.Dependency = .product(name: "SwiftProtobufPluginLibrary", package: "swift-protobuf")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let configuration: Target.Dependency = .product(name: "Configuration", package: "swift-configuration")
 let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
@@ -152,7 +153,7 @@ let package = Package(
         // Compact JWS and JWK sets (RFC 7515, 7517, 8037): one signer and one verifier for everyone.
         module("JOSE", ["LibCrypto"]),
         // Connections, transactions, prepared statements and migrations over SQLite and PostgreSQL.
-        module("SQL", ["CSQLite", "CLibPQ", deque]),
+        module("SQL", ["CSQLite", "CLibPQ", deque, heap]),
         // What the five processes share: configuration, logs, health, lifecycle, identity, Redacted.
         module(
             "ServiceKit",

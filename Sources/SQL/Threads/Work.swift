@@ -50,13 +50,10 @@ final class PendingWork<T: Sendable>: Work {
     ///   - waitLimit: nil waits as long as the deadline lets it.
     ///   - offer: puts the work where threads take it from, or says why not.
     func result(waitLimit: Duration? = nil, _ offer: @Sendable (PendingWork<T>) -> SQLError?) async throws -> T {
-        let timer = lastStart(waitLimit).map { (limit, error) in
-            Task { [weak self] in
-                try await Task.sleep(until: limit, clock: .continuous)
-                self?.abandon(error)
-            }
+        let limit = lastStart(waitLimit).map { (instant, error) in
+            StartLimits.shared.add(instant) { [weak self] in self?.abandon(error) }
         }
-        defer { timer?.cancel() }
+        defer { if let limit { StartLimits.shared.remove(limit) } }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 guard enter(continuation) else { return continuation.resume(throwing: CancellationError()) }
