@@ -254,6 +254,8 @@ extension SystemTests {
         #expect(ended == true, "the gateway learns of it from the feed")
         #expect(try await clients("list").output.contains(id))
         #expect(try await clients("remove", id).status == 0)
+        let again = try await clients("remove", id)
+        #expect(again.status == 66 && again.errors.contains("There is no client \(id)."), "\(again.output)\(again.errors)")
         #expect(try await form("/v1/oauth2/token", "grant_type=client_credentials", "\(id):\(secret)").status == 401)
     }
 

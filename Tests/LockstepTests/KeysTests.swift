@@ -377,6 +377,38 @@ import Testing
         await database.close()
     }
 
+    /// SQLite keeps a text in a column of bytes as a text.
+    @Test func aRowThatHoldsNoBytesIsNamed() async throws {
+        composition.keeper.stop()
+        let directory = try TemporaryDirectory()
+        let database = try await Database.open(url: "sqlite:\(directory.path("t.sqlite"))")
+        let sql = "CREATE TABLE sealed (id TEXT PRIMARY KEY, access_token BLOB);"
+        try await database.migrate([Migration(version: 1, name: "sealed", sql: sql)])
+        try await database.write { transaction in
+            _ = try transaction.insert(
+                into: "sealed", columns: ["id", "access_token"],
+                rows: [[.text("con_1"), .bytes([1, 0, 0, 0, 1, 9])], [.text("con_2"), .text("AQAAAAEJ")]])
+        }
+        let shared = try await Shared()
+        let service = try shared.open("a", poll: 2_000)
+        defer { service.keeper.stop() }
+        let rewrap = try KeyRewrap(key: "token-vault", table: "sealed", column: "access_token", id: "id", context: "")
+        let refusal = await #expect(throws: CommandFailure.self) {
+            _ = try await rewrap.run(database, shared.desk(service, "token")) { _ in }
+        }
+        let text = refusal?.description ?? ""
+        #expect(refusal?.status == 65 && text.hasPrefix("access_token of the row whose id is con_2 holds no bytes."), "\(text)")
+        await database.close()
+    }
+
+    @Test("Of many rows that cannot be moved some are named, and the others are not passed over")
+    func failuresAreCounted() {
+        var tally = KeyRewrap.Tally(version: 2, failed: 12, failures: ["con_1: no", "con_2: no"])
+        #expect(tally.text.hasSuffix("12 not:\n  con_1: no\n  con_2: no\n  and 10 more"), "\(tally.text)")
+        tally.failed = 2
+        #expect(tally.text.hasSuffix("2 not:\n  con_1: no\n  con_2: no"), "\(tally.text)")
+    }
+
     /// A process that has not looked yet takes the change on, and finds then that another one came first.
     @Test(.everyEngine) func aChangeThatIsRefusedLaterIsNoSuccess() async throws {
         composition.keeper.stop()

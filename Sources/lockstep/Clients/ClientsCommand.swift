@@ -97,6 +97,13 @@ struct ClientsCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await place.connected { auth in
+                // To remove one twice is no mistake of the service's to tell, but who mistypes an id has to hear of it.
+                let known: AuthListClientsResponse = try await auth.ask { (pool) throws(RPCError) in
+                    try await pool.call(ClientOperatorServiceContract.listClients, AuthListClientsRequest(), .question)
+                }
+                guard known.clients.contains(where: { $0.clientID == client }) else {
+                    throw CommandFailure("There is no client \(client). `lockstep clients list` shows them.", status: 66)
+                }
                 var request = AuthDeleteClientRequest()
                 request.clientID = client
                 let _: AuthDeleteClientResponse = try await auth.ask { (pool) throws(RPCError) in

@@ -91,7 +91,8 @@ struct KeyRewrap: Sendable {
             var text = "\(rows) rows: \(rewrapped) moved to version \(version), \(current) there already"
             if changed > 0 { text += ", \(changed) changed meanwhile" }
             guard failed > 0 else { return text + "." }
-            return text + ", \(failed) not:\n" + failures.map { "  " + $0 }.joined(separator: "\n")
+            let more = failed > failures.count ? ["  and \(failed - failures.count) more"] : []
+            return text + ", \(failed) not:\n" + (failures.map { "  " + $0 } + more).joined(separator: "\n")
         }
     }
 
@@ -198,7 +199,12 @@ struct KeyRewrap: Sendable {
             guard Self.parameter(values[0]) != nil else {
                 throw CommandFailure("\(id) holds neither text nor whole numbers, so it names no row.", status: 65)
             }
-            guard case .bytes(let ciphertext) = values[1] else { throw CommandFailure("\(column) holds no bytes.", status: 65) }
+            guard case .bytes(let ciphertext) = values[1] else {
+                let name = (try? Self.text(values[0])) ?? "?"
+                throw CommandFailure(
+                    "\(column) of the row whose \(id) is \(name) holds no bytes. What is moved stays moved; store ciphertexts as BLOB or "
+                        + "bytea.", status: 65)
+            }
             var (text, next) = ("", 2)
             for part in context {
                 text += part.text

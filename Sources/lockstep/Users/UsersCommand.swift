@@ -230,6 +230,10 @@ struct UsersCommand: AsyncParsableCommand {
 
         @OptionGroup var place: UsersPlace
 
+        func validate() throws {
+            guard (1...100).contains(limit) else { throw ValidationError("--limit is from 1 to 100.") }
+        }
+
         func run() async throws {
             try await place.connected { auth in
                 var request = AuthSearchAuditEventsRequest()

@@ -8,7 +8,7 @@ import ServiceKit
 @main struct EchoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lockstep-echo", abstract: "One side of a benchmark of the RPC.",
-        subcommands: [Serve.self, Call.self, Connect.self, ServeOverload.self, CallOverload.self])
+        subcommands: [Serve.self, Call.self, Connect.self, ServeOverload.self, CallOverload.self, Cores.self])
 }
 
 /// Whose echo it is.
