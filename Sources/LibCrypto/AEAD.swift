@@ -197,6 +197,8 @@ extension AEAD {
         return step(
             context.pointer, target?.assumingMemoryBound(to: UInt8.self), &written,
             source.baseAddress?.assumingMemoryBound(to: UInt8.self), Int32(source.count)) == 1
+            // What was held back would leave in the target what was there before.
+            && written == source.count
     }
 
     private static func finish(
@@ -206,7 +208,7 @@ extension AEAD {
         // GCM writes nothing here, but the function wants a block's room.
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 16) { scratch in
             var written: Int32 = 0
-            return step(context.pointer, scratch.baseAddress, &written) == 1
+            return step(context.pointer, scratch.baseAddress, &written) == 1 && written == 0
         }
     }
 

@@ -119,7 +119,7 @@ class Bench:
         process = subprocess.Popen([self.python, HERE / "Peers/fastapi/app.py", str(port)], env=os.environ | {"HASH": how})
         try:
             wait_for(f"http://127.0.0.1:{port}/ping")
-            return self.load("logins", url=f"http://127.0.0.1:{port}", path="/login", probe="/ping", seconds=self.seconds,
+            return self.load("logins", url=f"http://127.0.0.1:{port}", path="/login", probe="/ping", seconds=2 * self.seconds,
                              concurrent=concurrent)
         finally:
             process.terminate()
@@ -127,7 +127,6 @@ class Bench:
 
     def ours(self, hashed, concurrent=32):
         with self.system([self.account(f"user-{n}@example.org", hashed) for n in range(64)]) as state:
-            # Longer than the others: workers that have nothing left to do while the last ones end are a part of it that counts.
             return self.load("logins", state, seconds=2 * self.seconds, concurrent=concurrent)
 
     def sign_ins(self):
@@ -135,7 +134,8 @@ class Bench:
         rounds = []
         for _ in range(self.rounds):
             peers = {"direct": self.fastapi("direct"), "threads": self.fastapi("threads")}
-            # The machine is not as fast at all times: the floor is taken right before ours and right after it.
+            # The machine is not as fast at all times: the floor is taken right before ours and right after it. Workers that have
+            # nothing left to do while the last sign-ins end count against those who sign in, less in 30 s than in 15.
             before, ours, after = self.floor(), self.ours(hashed), self.floor()
             rounds.append(peers | {"floor": (before + after) / 2, "ours": ours})
         quiet = self.ours(hashed, concurrent=0)
@@ -378,7 +378,7 @@ def main():
     parser.add_argument("--bin", default=".build-release/release", help="where the programs are")
     parser.add_argument("--peers", default=".build-peers", help="where what they are compared with is")
     parser.add_argument("--python", default=".build-peers/python/bin/python3", help="the Python that has FastAPI")
-    parser.add_argument("--seconds", type=int, default=15, help="of each measurement")
+    parser.add_argument("--seconds", type=int, default=15, help="of a measurement; sign-ins take twice as long")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--samples", type=int, default=1000, help="of each kind of answer")
     parser.add_argument("--only", choices=parts)

@@ -20,6 +20,8 @@ final class ServerCore: TrustObserver {
     let requestLimits: [UInt32: UInt32]
     /// A method streams.
     let acceptsStreams: Bool
+    /// Of each connection.
+    let limits: WireLimits
     let connections: ConnectionRegistry
     private let stopping = Latch()
     /// False once a drain has seen the last connection close.
@@ -52,9 +54,10 @@ final class ServerCore: TrustObserver {
         self.requestLimits = Dictionary(
             methods.map { ($0.descriptor.id, UInt32(clamping: $0.descriptor.requestLimit)) }, uniquingKeysWith: max)
         self.acceptsStreams = methods.contains { $0.descriptor.kind.streams }
+        self.limits = options.limits(acceptsStreams: acceptsStreams)
         self.connections = ConnectionRegistry(limit: options.maximumConnections)
         do {
-            _ = try ServerConnection(limits: options.limits, fingerprints: fingerprints, now: WireClock.now)
+            _ = try ServerConnection(limits: limits, fingerprints: fingerprints, now: WireClock.now)
         } catch {
             throw HostingError("The server's limits: \(error).")
         }

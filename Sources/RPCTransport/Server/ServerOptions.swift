@@ -15,6 +15,9 @@ package struct ServerOptions: Sendable {
         limits.streamBuffer = 512 * 1024
         ConnectionLife().apply(toServer: &limits)
     }
+    /// `limits.callCredit` at least, in a server without streams: what it holds of requests is bounded by `limits.maxReassembly`
+    /// whatever their credit is, and each time the credit is used up costs two wake-ups. Up to `limits.connectionCredit`.
+    package var unaryCallCredit: UInt32 = 512 * 1024
     /// One more is closed as soon as it is accepted.
     package var maximumConnections = 1024
     /// For TLS alone; `limits.handshakeTimeout` is for the first frame after it.
@@ -37,6 +40,14 @@ package struct ServerOptions: Sendable {
     package var inspector: ServerInspector?
     /// Watches which handlers hold their event loop, when somebody is to.
     package var loopWatch: LoopWatch?
+
+    /// Those of its connections.
+    func limits(acceptsStreams: Bool) -> WireLimits {
+        guard !acceptsStreams else { return limits }
+        var limits = limits
+        limits.callCredit = max(limits.callCredit, min(unaryCallCredit, limits.connectionCredit))
+        return limits
+    }
 
     package init(host: String = "127.0.0.1", port: Int = 0) {
         self.host = host

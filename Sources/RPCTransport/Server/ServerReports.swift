@@ -22,7 +22,7 @@ package struct ServerSummary: Sendable {
         calls = core.gate.openCalls
         maximumCalls = core.gate.places
         drainGrace = core.options.drainGrace
-        limits = core.options.limits
+        limits = core.limits
         pool = core.pool?.report
         methods = core.gate.table.all.map {
             MethodReport(method: $0.descriptor, running: $0.openCalls)

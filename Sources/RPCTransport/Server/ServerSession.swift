@@ -41,7 +41,7 @@ final class ServerSession: WireSession {
     func open(_ peer: PeerIdentity, now: WireInstant) throws {
         var random = SystemRandomNumberGenerator()
         machine = try ServerConnection(
-            limits: core.options.limits.varied(using: &random), fingerprints: core.fingerprints,
+            limits: core.limits.varied(using: &random), fingerprints: core.fingerprints,
             requestLimits: core.requestLimits, acceptsStreams: core.acceptsStreams, now: now)
     }
 

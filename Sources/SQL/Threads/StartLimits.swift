@@ -18,7 +18,7 @@ final class StartLimits: Sendable {
 
     func remove(_ id: WaitingStarts.ID) { waiting.withLock { $0.remove(id) } }
 
-    /// A wake cannot be taken back: one for nothing finds nothing to do.
+    /// A wake cannot be taken back: one for nothing, because another was set for earlier, finds nothing to do.
     private func wake(at instant: ContinuousClock.Instant) {
         let (seconds, attoseconds) = ContinuousClock.now.duration(to: instant).components
         let wait = Double(seconds) + Double(attoseconds) / 1e18

@@ -23,6 +23,8 @@ protocol Work: AnyObject, Sendable {
 final class PendingWork<T: Sendable>: Work {
     private enum Phase {
         case created
+        /// Answered before it was queued.
+        case abandoned(any Error)
         case queued(CheckedContinuation<T, any Error>)
         case running(CheckedContinuation<T, any Error>, T?)
         case settled
@@ -56,7 +58,7 @@ final class PendingWork<T: Sendable>: Work {
         defer { if let limit { StartLimits.shared.remove(limit) } }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                guard enter(continuation) else { return continuation.resume(throwing: CancellationError()) }
+                if let error = enter(continuation) { return continuation.resume(throwing: error) }
                 if let refusal = offer(self) { abandon(refusal) }
             }
         } onCancel: {
@@ -85,7 +87,10 @@ final class PendingWork<T: Sendable>: Work {
 
     var isSettled: Bool {
         phase.withLock {
-            if case .settled = $0 { true } else { false }
+            switch $0 {
+            case .settled, .abandoned: true
+            case .created, .queued, .running: false
+            }
         }
     }
 
@@ -97,7 +102,7 @@ final class PendingWork<T: Sendable>: Work {
                 $0 = .running(continuation, nil)
                 return true
             case .running: return true
-            case .created, .settled: return false
+            case .created, .abandoned, .settled: return false
             }
         }
     }
@@ -127,11 +132,12 @@ final class PendingWork<T: Sendable>: Work {
         continuation?.resume(throwing: error)
     }
 
-    private func enter(_ continuation: CheckedContinuation<T, any Error>) -> Bool {
+    /// - Returns: What it was abandoned with meanwhile.
+    private func enter(_ continuation: CheckedContinuation<T, any Error>) -> (any Error)? {
         phase.withLock {
-            guard case .created = $0 else { return false }
+            if case .abandoned(let error) = $0 { return error }
             $0 = .queued(continuation)
-            return true
+            return nil
         }
     }
 
@@ -143,9 +149,9 @@ final class PendingWork<T: Sendable>: Work {
                 $0 = .settled
                 return continuation
             case .created:
-                $0 = .settled
+                $0 = .abandoned(error)
                 return nil
-            case .running, .settled:
+            case .running, .abandoned, .settled:
                 return nil
             }
         }

@@ -20,9 +20,6 @@ package struct DownstreamError: LoggableError {
 extension DownstreamError: RPCErrorConvertible {
     /// When trying again is worth it and the service did not say.
     private static let retryAfter = Duration.seconds(1)
-    /// Whoever was let in may wait for 1.5 s: who comes back before that finds as many waiting, and is one more to refuse. This side
-    /// has tried again by itself as long as few were refused.
-    private static let retryAfterOverload = Duration.seconds(2)
 
     package var rpcError: RPCError {
         switch error.code {
@@ -33,7 +30,7 @@ extension DownstreamError: RPCErrorConvertible {
         case .resourceExhausted:
             RPCError(
                 .unavailable, "There is too much to do at the moment; try again a little later.",
-                reason: "overloaded", retryAfter: max(error.retryAfter ?? .zero, Self.retryAfterOverload))
+                reason: "overloaded", retryAfter: error.retryAfter ?? Self.retryAfter)
         case .deadlineExceeded:
             RPCError(
                 .deadlineExceeded, "This took too long; try again, it may work when there is less to do.",

@@ -35,8 +35,8 @@ struct Assembly: Equatable, Sendable {
         if !discards { keep(fragment) }
     }
 
-    /// Grows to sixteen times what is here, or the next power of two: few bytes are copied by growing, and no peer gets 32 times as
-    /// much memory as it has sent, nor more than twice what it declared.
+    /// Grows to sixteen times what is here, from the first fragment on: few bytes are copied by growing, and no peer gets more than
+    /// sixteen times as much memory as it has sent, nor more than it declared.
     private mutating func keep(_ fragment: ByteBuffer) {
         if bytes.capacity < bytes.count + fragment.readableBytes { bytes.reserveCapacity(min(Int(length), 16 * Int(received))) }
         fragment.withUnsafeReadableBytes { bytes.append(contentsOf: $0) }

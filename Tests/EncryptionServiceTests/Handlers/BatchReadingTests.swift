@@ -18,7 +18,7 @@ import Testing
 
         init(_ error: any Error) {
             let error = error as? RPCError
-            self = .refused(reason: error?.reason ?? "?", fields: error?.violations.map(\.field) ?? [])
+            self = .refused(reason: error?.reason ?? "?", fields: error?.violations.map { "\($0.field): \($0.message)" } ?? [])
         }
     }
 
@@ -79,7 +79,7 @@ import Testing
 
     @Test("What breaks the contract is refused with the same fields") func violations() throws {
         for change in [
-            { $0.items = [] }, { $0.keyName = "" }, { $0.keyName = "no such name" },
+            { $0.items = [] }, { $0.items = [EncryptionEncryptItem()] }, { $0.keyName = "" }, { $0.keyName = "no such name" },
             { $0.items = Array(repeating: EncryptionEncryptItem(), count: 10_001) },
             { $0.items = Array(repeating: EncryptionEncryptItem(), count: 10_000) },
         ] as [(inout Request) -> Void] {

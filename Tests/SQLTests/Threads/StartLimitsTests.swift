@@ -88,12 +88,20 @@ import Testing
         #expect(told.all.count == expected.count && Set(told.all) == expected && expected.count > 100, "seed \(random.seed)")
     }
 
-    @Test func theTimerWakes() async {
-        await confirmation { confirm in
-            await withCheckedContinuation { continuation in
-                _ = StartLimits.shared.add(.now.advanced(by: .milliseconds(5))) { continuation.resume() }
-            }
-            confirm()
+    @Test("The timer wakes for each in turn, and for none that began in time")
+    func theTimerWakes() async {
+        let limits = StartLimits()
+        let (stream, told) = AsyncStream<Int>.makeStream()
+        let now = ContinuousClock.now
+        for wait in [15, 5, 10] {
+            _ = limits.add(now.advanced(by: .milliseconds(wait))) { told.yield(wait) }
         }
+        limits.remove(limits.add(now.advanced(by: .milliseconds(7))) { told.yield(7) })
+        var heard: [Int] = []
+        for await wait in stream {
+            heard.append(wait)
+            if wait == 15 { break }
+        }
+        #expect(heard == [5, 10, 15])
     }
 }

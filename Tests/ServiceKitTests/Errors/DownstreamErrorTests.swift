@@ -28,14 +28,6 @@ import Testing
         #expect(error.logLine.contains("encryption") && error.logLine.contains("planted text"))
     }
 
-    @Test(
-        "Whoever is refused for too much work comes back after those who were let in, not before",
-        arguments: [(nil, 2000), (50, 2000), (5000, 5000)] as [(Int?, Int)])
-    func overload(asked: Int?, told: Int) {
-        let busy = RPCError(.resourceExhausted, "planted", retryAfter: asked.map { .milliseconds($0) })
-        #expect(DownstreamError(service: "encryption", error: busy).rpcError.retryAfter == .milliseconds(told))
-    }
-
     @Test func onlyThisSidesCancellationIsOne() async throws {
         let call: @Sendable () async throws -> Void = {
             try await calling(.encryption) { () async throws(RPCError) in throw RPCError(.cancelled, "Cancelled.") }

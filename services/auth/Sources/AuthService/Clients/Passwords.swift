@@ -54,9 +54,7 @@ final class Passwords: Sendable {
     func hash(_ password: Redacted<String>, _ options: CallOptions) async throws -> Redacted<String> {
         var request = EncryptionHashRequest()
         request.password = password.exposed
-        return try await calling(.encryption) { () async throws(RPCError) in
-            Redacted(try await client.hash(request, options).passwordHash)
-        }
+        return try await hashing { () async throws(RPCError) in Redacted(try await client.hash(request, options).passwordHash) }
     }
 
     /// Whether the password is the hash's. Without a hash, and for passwords that no hash can be of, the same work is
@@ -68,10 +66,25 @@ final class Passwords: Sendable {
         let canMatch = hash != nil && Self.isHashable(password.exposed)
         request.password = Self.isHashable(password.exposed) ? password.exposed : Self.filler
         request.passwordHash = try await target(hash, canMatch).exposed
-        let answer = try await calling(.encryption) { () async throws(RPCError) in
-            try await client.verify(request, options)
-        }
+        let answer = try await hashing { () async throws(RPCError) in try await client.verify(request, options) }
         return Verdict(matches: canMatch && answer.matches, needsRehash: canMatch && answer.needsRehash)
+    }
+
+    /// A call that takes a worker of the hashing pool for long: who is refused is told to come back after those who were let in.
+    private func hashing<T>(_ call: () async throws(RPCError) -> T) async throws -> T {
+        do {
+            return try await calling(.encryption, call)
+        } catch let refusal as DownstreamError where refusal.code == .resourceExhausted {
+            throw DownstreamError(service: refusal.service, error: Self.comingBackLater(refusal.error))
+        }
+    }
+
+    /// The pool takes on what can begin within 1.5 s. Who comes back before that finds as many waiting, and is one more to refuse; the
+    /// pool itself says when it may have room for one more, and calls are tried again by then as long as few are refused.
+    static func comingBackLater(_ refusal: RPCError) -> RPCError {
+        var refusal = refusal
+        refusal.retryAfter = max(refusal.retryAfter ?? .zero, pauseOfRefused)
+        return refusal
     }
 
     private func target(_ hash: Redacted<String>?, _ canMatch: Bool) async throws -> Redacted<String> {
@@ -134,6 +147,7 @@ final class Passwords: Sendable {
         password.utf8.count <= 72 && !password.utf8.contains(0)
     }
 
+    private static let pauseOfRefused: Duration = .seconds(2)
     private static let filler = "not a password of anybody"
     private static let wordLimit = 16
     private static let dummyTimeout: Duration = .seconds(5)

@@ -2,7 +2,7 @@ internal import Logging
 internal import ServiceKit
 
 /// Adds committed rows of the audit trail to its chain, within a second. Of several processes one does, by a lease; when it
-/// is gone the next takes over.
+/// is gone the next takes over, once the lease has ended.
 struct AuditSealer: Sendable {
     let store: AuthStore
     let clock: any AuthClock
