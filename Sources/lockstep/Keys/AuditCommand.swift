@@ -38,7 +38,7 @@ struct AuditCommand: AsyncParsableCommand {
         @Argument(help: ArgumentHelp("key-audit.log and what went before it.", valueName: "file"))
         var files: [String] = []
 
-        @Option(help: "Auth's database. Default: auth.database, or LOCKSTEP_DATABASE_URL.")
+        @Option(help: "Auth's database; a file's path begins in the current folder. Default: auth.database, or LOCKSTEP_DATABASE_URL.")
         var database: String?
 
         @OptionGroup var state: StateOption
@@ -59,6 +59,8 @@ struct AuditCommand: AsyncParsableCommand {
 
         private func verifyTrail() async throws {
             let report = try await trailReport()
+            // Which one it was: of two files with one name the wrong one may be whole.
+            print("\(Database.shown(try url())):")
             print(
                 "\(report.entries) entries, of which \(report.forgotten) rows were forgotten in their time; "
                     + "\(report.waiting) rows wait for the sealer.")
@@ -119,7 +121,7 @@ struct AuditCommand: AsyncParsableCommand {
                 guard let url = DatabaseURL(raw: .text(database)) else {
                     throw CommandFailure("--database must be a database URL.", status: 64)
                 }
-                return url.resolved(in: state.directory, schema: "auth")
+                return url.resolved(in: ".", schema: "auth")
             }
             do {
                 return try Configuration.load(AuthConfig.table, environment: state.environment).databaseURL(AuthConfig.database)

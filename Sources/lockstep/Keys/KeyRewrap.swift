@@ -79,6 +79,12 @@ struct KeyRewrap: Sendable {
 
         var rows: Int { rewrapped + current + changed + failed }
 
+        /// Counts a row that was not moved, and names it while it is one of the first.
+        mutating func fail(_ name: String, _ why: String) {
+            failed += 1
+            if failures.count < KeyRewrap.named { failures.append("\(name): \(why)") }
+        }
+
         var json: String {
             JSONText.object([
                 ("rows", "\(rows)"), ("version", "\(version)"), ("rewrapped", "\(rewrapped)"), ("current", "\(current)"),
@@ -98,8 +104,12 @@ struct KeyRewrap: Sendable {
 
     private struct Row: Sendable {
         let id: Value
+        /// SQLite keeps a text or a number as one, whatever the column is of.
+        let holdsBytes: Bool
         let ciphertext: [UInt8]
         let context: Data
+
+        var name: String { (try? KeyRewrap.text(id)) ?? "?" }
     }
 
     private let key: String
@@ -141,8 +151,10 @@ struct KeyRewrap: Sendable {
             let rows = try await read(database, after: after)
             guard let last = rows.last else { return tally }
             after = last.id
-            let old = rows.filter { Self.version(of: $0.ciphertext) ?? 0 < tally.version }
-            tally.current += rows.count - old.count
+            let readable = rows.filter(\.holdsBytes)
+            for row in rows where !row.holdsBytes { tally.fail(row.name, "It holds a text or a number, not bytes.") }
+            let old = readable.filter { Self.version(of: $0.ciphertext) ?? 0 < tally.version }
+            tally.current += readable.count - old.count
             for part in Self.parts(old) { try await rewrap(part, database, desk, &tally) }
             progress("\(table): \(tally.rows) rows, \(tally.rewrapped) moved to version \(tally.version) ...")
         }
@@ -178,7 +190,8 @@ struct KeyRewrap: Sendable {
         guard says(["[SQLSTATE 42703]", "no such column"]) else { return nil }
         // "no such column: secrets.tokn (prepare ...)", "column secrets.tokn does not exist ...": up to the statement that follows.
         let text = error.message.prefix { $0 != "(" }
-        let column = ([id, column] + context.compactMap(\.column)).first { text.contains("\(table).\($0)") }
+        // The longest: one name may begin with another.
+        let column = ([id, column] + context.compactMap(\.column)).filter { text.contains("\(table).\($0)") }.max { $0.count < $1.count }
         return "\(table) has no column \(column ?? "of a name that was given")."
     }
 
@@ -199,12 +212,6 @@ struct KeyRewrap: Sendable {
             guard Self.parameter(values[0]) != nil else {
                 throw CommandFailure("\(id) holds neither text nor whole numbers, so it names no row.", status: 65)
             }
-            guard case .bytes(let ciphertext) = values[1] else {
-                let name = (try? Self.text(values[0])) ?? "?"
-                throw CommandFailure(
-                    "\(column) of the row whose \(id) is \(name) holds no bytes. What is moved stays moved; store ciphertexts as BLOB or "
-                        + "bytea.", status: 65)
-            }
             var (text, next) = ("", 2)
             for part in context {
                 text += part.text
@@ -212,7 +219,10 @@ struct KeyRewrap: Sendable {
                 text += try Self.text(values[next])
                 next += 1
             }
-            return Row(id: values[0], ciphertext: ciphertext, context: Data(text.utf8))
+            guard case .bytes(let ciphertext) = values[1] else {
+                return Row(id: values[0], holdsBytes: false, ciphertext: [], context: Data())
+            }
+            return Row(id: values[0], holdsBytes: true, ciphertext: ciphertext, context: Data(text.utf8))
         }
     }
 
@@ -264,9 +274,7 @@ struct KeyRewrap: Sendable {
         tally.rewrapped += written
         tally.changed += good.count - written
         for (row, result) in pairs where result.hasError && !Self.mayPass(result.error) {
-            tally.failed += 1
-            guard tally.failures.count < Self.named else { continue }
-            tally.failures.append("\((try? Self.text(row.id)) ?? "?"): \(result.error.message)")
+            tally.fail(row.name, result.error.message)
         }
         return ArraySlice(late.map(\.0))
     }
