@@ -29,8 +29,8 @@ package enum AEAD {
 
     /// One key's cipher for many messages, one after the other on one thread: its context is taken once, not for each.
     package final class Session {
-        private let key: SymmetricKey
         private let pool: CipherContextPool
+        private let key: SymmetricKey
         private var context: CipherContextPool.Context?
 
         /// A session that seals.

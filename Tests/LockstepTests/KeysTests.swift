@@ -138,6 +138,8 @@ import Testing
         let mistakes = [
             ("nothing", "access_token", "There is no table nothing in that database."),
             ("sealed", "nothing", "sealed has no column nothing."),
+            // It begins like one that there is.
+            ("sealed", "idd", "sealed has no column idd."),
         ]
         for (table, column, told) in mistakes {
             let stranger = try KeyRewrap(key: "token-vault", table: table, column: column, id: "id", context: "")
@@ -448,6 +450,17 @@ import Testing
         let failure = #expect(throws: CommandFailure.self) { try export.each { _ in } }
         #expect(failure?.status == 66 && failure?.description.contains("no such file") == true)
         #expect(!FileManager.default.fileExists(atPath: directory.path("shared.sqlite")))
+    }
+
+    /// With another file of that name in the state directory, that one would be told of.
+    @Test func anAuditTrailThatIsNamedIsLookedForFromTheCurrentFolderOn() async throws {
+        composition.keeper.stop()
+        await (try Database.open(url: "sqlite:\(directory.path("not-there.sqlite"))")).close()
+        let words = ["verify", "--database", "sqlite:not-there.sqlite", "--state", directory.url.path]
+        let command = try #require(try AuditCommand.parseAsRoot(words) as? AuditCommand.Verify)
+        let refusal = await #expect(throws: CommandFailure.self) { _ = try await command.trailReport() }
+        let path = FileManager.default.currentDirectoryPath + "/not-there.sqlite"
+        #expect(refusal?.status == 66 && refusal?.description.hasPrefix("\(path): no such file.") == true, "\(refusal?.description ?? "")")
     }
 
     @Test func anAuditTrailIsLookedForWhereThereIsOne() async throws {

@@ -121,7 +121,7 @@ struct AuditCommand: AsyncParsableCommand {
                 guard let url = DatabaseURL(raw: .text(database)) else {
                     throw CommandFailure("--database must be a database URL.", status: 64)
                 }
-                return url.resolved(in: ".", schema: "auth")
+                return url.resolved(in: FileManager.default.currentDirectoryPath, schema: "auth")
             }
             do {
                 return try Configuration.load(AuthConfig.table, environment: state.environment).databaseURL(AuthConfig.database)
