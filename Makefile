@@ -10,6 +10,8 @@ PYTHON := .build-python
 TSAN := .build-tsan
 ASAN := .build-asan
 FUZZ := .build-fuzz
+# OpenSSL's FIPS provider, for tests.
+FIPS := .build-fips
 STATE ?= .lockstep
 # What the build and the tests need of Debian.
 PACKAGES := libssl-dev libcrypt-dev libsqlite3-dev libpq-dev postgresql softhsm2 openssl curl procps python3 python3-venv protobuf-compiler libprotobuf-dev
@@ -26,8 +28,8 @@ SEED ?=
 ROUNDS ?=
 SAMPLES ?=
 
-.PHONY: help run demo test build check compat baseline contract bench checklist tsan asan fuzz sim soak generate generate-with \
-  clean deps release lint
+.PHONY: help run demo test build check compat baseline contract bench checklist fips tsan asan fuzz sim soak generate \
+  generate-with clean deps release lint fips-provider
 
 help: ## List the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +43,7 @@ run: ## Build, start the five services, walk through them once, keep running (ST
 demo: deps ## Repeat the walk on a running system
 	@$(PYTHON)/bin/python3 Tests/Walk/walk.py --state $(STATE)
 
-build: deps ## Build everything, debug, with tests
+build: deps fips-provider ## Build everything, debug, with tests
 	swift build --scratch-path $(DEBUG) --build-tests
 
 # The Swift runtime is linked in: it runs a tenth faster, and where no Swift is installed.
@@ -67,6 +69,14 @@ check: deps ## Regenerate and fail when the generated code was stale, then judge
 checklist: build ## What standards ask of Auth and Encryption: each row with its tests, and whether they pass
 	@LOCKSTEP_TEST_PYTHON=$(CURDIR)/$(PYTHON)/bin/python3 $(PYTHON)/bin/python3 Tests/Checklist/checklist.py -- \
 	  swift test --scratch-path $(DEBUG) --skip-build --no-parallel
+
+# The module's own tests and those of what is built on it, with nothing else of OpenSSL to turn to.
+fips: build ## What OpenSSL's FIPS provider does, tested with nothing beside it (FILTER=...)
+	@test -e $(FIPS)/only.cnf || { echo "There is no FIPS provider to test with: see above."; exit 1; }
+	@LOCKSTEP_TEST_PYTHON=$(CURDIR)/$(PYTHON)/bin/python3 Tests/Support/test.sh $(DEBUG)/fips.log \
+	  env OPENSSL_CONF=$(CURDIR)/$(FIPS)/only.cnf OPENSSL_MODULES=$(CURDIR)/$(FIPS) LOCKSTEP_TEST_CRYPTO_PROVIDER=fips \
+	  swift test --scratch-path $(DEBUG) --skip-build --no-parallel \
+	  --filter '$(or $(FILTER),LibCryptoTests|JOSETests|EncryptionServiceTests)'
 
 tsan: deps ## Unit and integration tests under ThreadSanitizer (FILTER=...)
 	swift build --sanitize=thread --scratch-path $(TSAN) --build-tests
@@ -210,7 +220,12 @@ generate-with:
 	sync_folder $$out/descriptors $$tests/Descriptors
 
 clean: ## Remove build folders; the state folder stays
-	rm -rf $(DEBUG) $(RELEASE) $(TSAN) $(ASAN) $(FUZZ) $(PYTHON) $(PEERS)
+	rm -rf $(DEBUG) $(RELEASE) $(TSAN) $(ASAN) $(FUZZ) $(FIPS) $(PYTHON) $(PEERS)
+
+# Without it the tests that need it are skipped, and say so. Its configuration holds the path of this folder.
+fips-provider: deps
+	@grep -qsF "$(CURDIR)/$(FIPS)/" $(FIPS)/only.cnf || { echo "Getting OpenSSL's FIPS provider into $(FIPS), for tests"; \
+	  Tests/Support/fips/provider.sh $(FIPS) || echo "What needs it is not tested here."; }
 
 deps:
 	@command -v swift > /dev/null || { echo "There is no \`swift\` on the PATH: Swift 6.3 is at https://swift.org/install."; exit 1; }

@@ -226,7 +226,7 @@ let package = Package(
         // MARK: Tests
         + [
             .target(
-                name: "TestSupport", dependencies: [x509, asn1, crypto], path: "Tests/Support", exclude: ["buf", "oauth-provider", "openapi", "postgres", "test.sh", "vectors"],
+                name: "TestSupport", dependencies: [x509, asn1, crypto], path: "Tests/Support", exclude: ["buf", "fips", "oauth-provider", "openapi", "postgres", "test.sh", "vectors"],
                 swiftSettings: settings),
             tests("WireCoreTests", ["WireCore", nioCore]),
             tests("RPCCoreTests", ["RPCCore", "RPCInProcess", protobuf]),

@@ -84,7 +84,10 @@ final class RunningSystem: Sendable {
         let system = RunningSystem(
             state: state, binaries: Places.binaries, python: Places.python, ports: ports, metrics: metrics, log: log,
             supervisor: supervisor, provider: provider)
-        try await system.waitUntilReady()
+        do { try await system.waitUntilReady() } catch {
+            system.stop()
+            throw error
+        }
         return system
     }
 

@@ -37,6 +37,8 @@ package enum Python {
         process.standardInput = FileHandle(forReadingAtPath: inputPath)
         process.standardOutput = output
         process.standardError = FileHandle(forWritingAtPath: errorPath)
+        // Its packages bring a library of their own, which this process's configuration is not for.
+        process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("OPENSSL_") }
         try process.run()
         let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()

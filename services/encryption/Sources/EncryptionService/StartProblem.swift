@@ -20,7 +20,7 @@ extension StartProblem: CustomStringConvertible, LoggableError, ExitStatusProvid
                 + "\(key) with another usage. Name another key."
         case .fipsMissing(let reason):
             "encryption.fips is `required`, but \(reason). Install OpenSSL's FIPS provider and its configuration "
-                + "(`openssl fipsinstall`; Debian's build has none), or set encryption.fips to `off`."
+                + "(`openssl fipsinstall`; Debian has it since 13, as openssl-provider-fips), or set encryption.fips to `off`."
         case .memoryNotLocked:
             "encryption.keyring.lock_memory is `required`, but \(Self.notLocked), or set it to `preferred`."
         }
