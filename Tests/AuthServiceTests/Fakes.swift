@@ -28,6 +28,8 @@ final class FakePasswords: PasswordServiceHandler {
         var isOfTheVersionBefore = false
         /// Of new hashes; others need a rehash.
         var rounds = 12
+        /// The pool is full.
+        var refusal: RPCError?
     }
 
     private let log: CallLog
@@ -52,6 +54,7 @@ final class FakePasswords: PasswordServiceHandler {
         _ request: EncryptionVerifyPasswordRequest, _ context: CallContext
     ) throws -> EncryptionVerifyPasswordResponse {
         log.add("verify")
+        if let refusal = rules.withLock({ $0.refusal }) { throw refusal }
         asked.withLock { $0 = request.passwordHash }
         var response = EncryptionVerifyPasswordResponse()
         response.matches = try request.passwordHash.hasSuffix("$" + digest(request.password))

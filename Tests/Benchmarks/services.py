@@ -75,9 +75,10 @@ class Bench:
             environment = os.environ | {"LOCKSTEP_GATEWAY_RATE_LIMITS": "off", "LOCKSTEP_LOG_LEVEL": "warning",
                                         "LOCKSTEP_GATEWAY_TRUSTED_PROXIES": "127.0.0.1"}
             environment |= {f"LOCKSTEP_{name}": str(value) for name, value in settings.items()}
+            # In this session, as the peers are: Linux shares the cores out between sessions before it does between threads.
             with open(f"{state}/up.log", "w", encoding="utf-8") as log:
                 up = subprocess.Popen([self.bin / "lockstep", "up", "--state", state, "--bin", self.bin], env=environment,
-                                      stdout=log, stderr=log, start_new_session=True)
+                                      stdout=log, stderr=log, process_group=0)
             try:
                 wait_for("https://localhost:8443/readyz", f"{state}/ca.pem")
                 if accounts:

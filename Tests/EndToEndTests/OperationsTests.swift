@@ -3,7 +3,9 @@ import Testing
 
 /// What an operator sees of the five processes, through the command line as it is installed.
 extension SystemTests {
-    private func lockstep(_ arguments: String...) async throws -> Finished {
+    private func lockstep(_ arguments: String...) async throws -> Finished { try await lockstep(arguments) }
+
+    private func lockstep(_ arguments: [String]) async throws -> Finished {
         let system = try system
         return try await system.lockstep(arguments + ["--state", system.state.path])
     }
@@ -107,8 +109,34 @@ extension SystemTests {
         #expect(connections.status == 0 && connections.output.contains("operator"), "\(connections.output)")
         let calls = try await lockstep("admin", "calls", "--target", service)
         #expect(calls.output.contains("lockstep.runtime.v1.AdminService/ListCalls"), "\(calls.output)")
+        for question in ["connections", "calls"] {
+            let line = try await lockstep("admin", question, "--target", service, "--json")
+            let answer = try object(line.output)
+            #expect(answer["process"] as? String == service && answer[question] is [Any], "\(line.output)")
+        }
         let text = try await lockstep("admin", "--target", service)
         #expect(text.output.contains("event loop 0"), "\(text.output)")
+    }
+
+    /// 66, and in words: what there is none of, and where those that there are can be seen.
+    @Test(arguments: [
+        ["keys", "describe", "nokey"], ["keys", "rotate", "nokey"], ["keys", "destroy", "nokey", "--days", "7"],
+        ["clients", "rotate", "cli_none"], ["clients", "remove", "cli_none"], ["users", "grant", "nobody@example.org", "admin"],
+    ])
+    func namesThatThereAreNot(command: [String]) async throws {
+        let missing = try await lockstep(command)
+        #expect(missing.status == 66 && missing.output.isEmpty, "\(missing.status)")
+        #expect(missing.errors.hasPrefix("lockstep: There is no "), "\(missing.errors)")
+        #expect(missing.errors.contains(command[0] == "users" ? "registers first" : "`lockstep \(command[0])"), "\(missing.errors)")
+        #expect(missing.errors.split(separator: "\n").count == 1, "\(missing.errors)")
+    }
+
+    @Test func keysAreTheOperatorsAlone() async throws {
+        let refused = try await lockstep("keys", "rotate", "token-vault", "--cert", "token")
+        #expect(refused.status == 77)
+        #expect(refused.errors == "lockstep: token may not ask; the operator's certificate may.\n")
+        let nobody = try await lockstep("users", "audit", "--event", "no_such_event")
+        #expect(nobody.status == 0 && nobody.output == "Nothing with \"no_such_event\" is recorded.\n", "\(nobody.output)")
     }
 
     @Test(arguments: ["gateway", "auth", "token", "email"])

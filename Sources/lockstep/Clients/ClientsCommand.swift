@@ -79,7 +79,7 @@ struct ClientsCommand: AsyncParsableCommand {
                 var request = AuthRotateClientSecretRequest()
                 request.clientID = client
                 request.endPrevious = endPrevious
-                let answer: AuthClientSecret = try await auth.ask { (pool) throws(RPCError) in
+                let answer: AuthClientSecret = try await auth.ask(lookup: ClientText.lookup) { (pool) throws(RPCError) in
                     try await pool.call(ClientOperatorServiceContract.rotateClientSecret, request, .question)
                 }
                 ClientText.show(answer)
@@ -102,7 +102,7 @@ struct ClientsCommand: AsyncParsableCommand {
                     try await pool.call(ClientOperatorServiceContract.listClients, AuthListClientsRequest(), .question)
                 }
                 guard known.clients.contains(where: { $0.clientID == client }) else {
-                    throw CommandFailure("There is no client \(client). `lockstep clients list` shows them.", status: 66)
+                    throw CommandFailure("There is no client \(client). \(ClientText.lookup)", status: 66)
                 }
                 var request = AuthDeleteClientRequest()
                 request.clientID = client
@@ -117,6 +117,7 @@ struct ClientsCommand: AsyncParsableCommand {
 
 /// Clients in a table.
 enum ClientText {
+    static let lookup = "`lockstep clients list` shows them."
     static let head = ["NAME", "SCOPES", "SECRETS", "LAST TOKEN", "ID"]
 
     static func row(_ client: AuthClient) -> [String] {

@@ -16,7 +16,7 @@ struct KeysCommand: AsyncParsableCommand {
               lockstep keys destroy invoices --days 30             # lockstep keys keep invoices takes it back
 
             Asks as the operator. Returns when the change is durable and in the audit log; see lockstep audit. Ends with 0, \
-            or as lockstep call does.
+            66 for a key that is not there, or as lockstep call does.
             """,
         subcommands: [
             ListKeys.self, DescribeKey.self, CreateKey.self, RotateKey.self, ConfigureKey.self, DisableKey.self, EnableKey.self,
@@ -68,19 +68,9 @@ extension KeyCommand {
             switch answer {
             case .success(let lines): for line in try lines.get() { print(line) }
             case .failure(let error):
-                let report = CallReport(error: named(error))
-                report.lines.forEach(StandardError.print)
-                throw ExitCode(report.status)
+                throw CommandFailure(error, from: target, cert: options.cert, lookup: "`lockstep keys` shows them.")
             }
         }
-    }
-
-    /// A server does not tell a stranger which methods it has.
-    private func named(_ error: RPCError) -> RPCError {
-        guard error.reason == "caller_not_allowed" else { return error }
-        var error = error
-        error.message = "\(options.cert) may not administer keys; the operator's certificate may."
-        return error
     }
 
     func shown(_ key: EncryptionDescribeKeyResponse) throws -> [String] {

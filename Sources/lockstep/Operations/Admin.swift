@@ -2,6 +2,7 @@ import ArgumentParser
 import Contracts
 import RPCClient
 import RPCCore
+import ServiceKit
 import SwiftProtobuf
 
 /// `lockstep admin`
@@ -41,7 +42,10 @@ struct Admin: AsyncParsableCommand {
             let settings = try OperatorSettings(environment: state.environment)
             var statuses: [Int32] = []
             for target in try LiveTarget.all(target, settings: settings) {
-                switch try await target.connected(settings, cert: cert, ask) {
+                let answer = try await target.connected(settings, cert: cert) { (pool) throws(RPCError) in
+                    try await ask(pool, of: target.process)
+                }
+                switch answer {
                 case .success(let lines): lines.forEach { print($0) }
                 case .failure(let error):
                     StandardError.print("lockstep: \(target.text) does not answer: \(explained(error))")
@@ -56,25 +60,26 @@ struct Admin: AsyncParsableCommand {
         error.reason == "caller_not_allowed" ? "\(cert) may not ask; the operator's certificate may." : error.message
     }
 
-    private func ask(_ pool: ClientPool) async throws(RPCError) -> [String] {
+    private func ask(_ pool: ClientPool, of process: ServiceName) async throws(RPCError) -> [String] {
         switch question {
         case .process:
             let answer: RuntimeGetProcessResponse = try await pool.call(
                 AdminServiceContract.getProcess, RuntimeGetProcessRequest(), .question)
-            return text(answer, AdminText.process(answer, at: pool.target))
+            return text(answer, AdminText.process(answer, at: pool.target), of: process)
         case .connections:
             let answer: RuntimeListConnectionsResponse = try await pool.call(
                 AdminServiceContract.listConnections, RuntimeListConnectionsRequest(), .question)
-            return text(answer, AdminText.connections(answer, at: pool.target))
+            return text(answer, AdminText.connections(answer, at: pool.target), of: process)
         case .calls:
             let answer: RuntimeListCallsResponse = try await pool.call(
                 AdminServiceContract.listCalls, RuntimeListCallsRequest(), .question)
-            return text(answer, AdminText.calls(answer, at: pool.target))
+            return text(answer, AdminText.calls(answer, at: pool.target), of: process)
         }
     }
 
-    private func text(_ answer: some Message, _ lines: [String]) -> [String] {
+    private func text(_ answer: some Message, _ lines: [String], of process: ServiceName) -> [String] {
         guard json else { return lines }
-        return [(try? JSONText.line(answer)) ?? "{}"]
+        // Each line says whose it is, as the answer about a process does by itself.
+        return [JSONText.line(answer, with: ("process", process.rawValue))]
     }
 }

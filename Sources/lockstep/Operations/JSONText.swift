@@ -10,6 +10,13 @@ enum JSONText {
         return try message.jsonString(options: options)
     }
 
+    /// The same with a text in front, for a message that does not have a field of that name set.
+    static func line(_ message: some Message, with member: (name: String, text: String)) -> String {
+        let line = (try? line(message)) ?? "{}"
+        guard !line.hasPrefix("{\(quoted(member.name)):") else { return line }
+        return "{\(quoted(member.name)):\(quoted(member.text))" + (line == "{}" ? "}" : "," + line.dropFirst())
+    }
+
     /// A JSON object of text and numbers, keys in order.
     static func object(_ pairs: [(String, String)]) -> String {
         "{" + pairs.map { "\(quoted($0)):\($1)" }.joined(separator: ",") + "}"

@@ -243,6 +243,7 @@ struct UsersCommand: AsyncParsableCommand {
                 let answer: AuthListAuditEventsResponse = try await auth.ask { (pool) throws(RPCError) in
                     try await pool.call(UserOperatorServiceContract.searchAuditEvents, request, .question)
                 }
+                if answer.events.isEmpty { return print(event.isEmpty ? "Nothing is recorded." : "Nothing with \"\(event)\" is recorded.") }
                 let rows = answer.events.map {
                     [$0.at.date.formatted(.iso8601), $0.event, $0.subject, $0.actor, $0.detail, $0.address]
                 }

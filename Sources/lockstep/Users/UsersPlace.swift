@@ -72,19 +72,13 @@ struct UsersClient {
                 : "There is no account of \(user). Did you mean \(near)?", status: 66)
     }
 
-    func ask<Answer>(_ body: (ClientPool) async throws(RPCError) -> Answer) async throws -> Answer {
+    /// - Parameter lookup: What shows the names that there are.
+    /// - Throws: `CommandFailure`
+    func ask<Answer>(lookup: String = "", _ body: (ClientPool) async throws(RPCError) -> Answer) async throws -> Answer {
         do throws(RPCError) {
             return try await body(pool)
         } catch {
-            let report = CallReport(error: error)
-            switch error.reason {
-            case "caller_not_allowed": throw CommandFailure("\(cert) may not ask; the operator's certificate may.", status: report.status)
-            case _ where error.processed == .no && error.code == .unavailable && !error.reason.hasPrefix("database_"):
-                throw CommandFailure("\(target.text) does not answer: \(error.message)", status: report.status)
-            default:
-                let lines = [error.message] + error.violations.map { "  \($0.field): \($0.message)" }
-                throw CommandFailure(lines.joined(separator: "\n"), status: report.status)
-            }
+            throw CommandFailure(error, from: target, cert: cert, lookup: lookup)
         }
     }
 }

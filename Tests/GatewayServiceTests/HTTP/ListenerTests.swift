@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import RPCTransport
+import Synchronization
 import Testing
 
 @testable import GatewayService
@@ -47,6 +48,25 @@ import Testing
             let channels = try await silent(12, to: live)
             #expect(try await live.send("GET", "/healthz").status == 200)
             for channel in channels { try await channel.closeFuture.get() }
+        }
+    }
+
+    /// On its way to a service and back from it, over either protocol.
+    @Test(arguments: HTTPKind.allCases)
+    func aRequestIsWorkedOnByTheLoopOfItsConnection(kind: HTTPKind) async throws {
+        try await LiveGateway.run { live in
+            let loops = Mutex<[ObjectIdentifier?]>([])
+            live.test.authChannel.cut { method in
+                guard method.name == "GetUser" else { return false }
+                loops.withLock { $0.append(MultiThreadedEventLoopGroup.currentEventLoop.map { ObjectIdentifier($0) }) }
+                return false
+            }
+            let token = try live.test.accessToken()
+            for _ in 0..<2 {
+                #expect(try await live.send("GET", "/v1/users/me", token: token, over: kind).status == 200)
+            }
+            let seen = loops.withLock { $0 }
+            #expect(seen.count == 4 && seen.allSatisfy { $0 != nil } && Set(seen).count == 1, "\(seen)")
         }
     }
 }

@@ -10,9 +10,20 @@ internal import Synchronization
 final class Passwords: Sendable {
     private let client: PasswordServiceClient
     private let dummy = Mutex<Task<Redacted<String>, any Error>?>(nil)
+    private let room = Mutex(HashingRoom())
+    private let now: @Sendable () -> ContinuousClock.Instant
 
-    init(client: PasswordServiceClient) {
+    init(client: PasswordServiceClient, now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }) {
         self.client = client
+        self.now = now
+    }
+
+    /// For what costs something before a password is hashed.
+    ///
+    /// - Throws: `DownstreamError`: the pool would refuse this, as it has just said.
+    func requireRoom(_ lane: Lane) throws(DownstreamError) {
+        let now = now()
+        if let refusal = room.withLock({ $0.refusal(in: lane, now: now) }) { throw refusal }
     }
 
     /// A password that may be chosen, hashed.
@@ -54,7 +65,9 @@ final class Passwords: Sendable {
     func hash(_ password: Redacted<String>, _ options: CallOptions) async throws -> Redacted<String> {
         var request = EncryptionHashRequest()
         request.password = password.exposed
-        return try await hashing { () async throws(RPCError) in Redacted(try await client.hash(request, options).passwordHash) }
+        return try await hashing(options.lane) { () async throws(RPCError) in
+            Redacted(try await client.hash(request, options).passwordHash)
+        }
     }
 
     /// Whether the password is the hash's. Without a hash, and for passwords that no hash can be of, the same work is
@@ -66,16 +79,19 @@ final class Passwords: Sendable {
         let canMatch = hash != nil && Self.isHashable(password.exposed)
         request.password = Self.isHashable(password.exposed) ? password.exposed : Self.filler
         request.passwordHash = try await target(hash, canMatch).exposed
-        let answer = try await hashing { () async throws(RPCError) in try await client.verify(request, options) }
+        let answer = try await hashing(options.lane) { () async throws(RPCError) in try await client.verify(request, options) }
         return Verdict(matches: canMatch && answer.matches, needsRehash: canMatch && answer.needsRehash)
     }
 
     /// A call that takes a worker of the hashing pool for long: who is refused is told to come back after those who were let in.
-    private func hashing<T>(_ call: () async throws(RPCError) -> T) async throws -> T {
+    private func hashing<T>(_ lane: Lane, _ call: () async throws(RPCError) -> T) async throws -> T {
         do {
             return try await calling(.encryption, call)
         } catch let refusal as DownstreamError where refusal.code == .resourceExhausted {
-            throw DownstreamError(service: refusal.service, error: Self.comingBackLater(refusal.error))
+            let later = DownstreamError(service: refusal.service, error: Self.comingBackLater(refusal.error))
+            let now = now()
+            room.withLock { $0.note(later, in: lane, pause: refusal.error.retryAfter, now: now) }
+            throw later
         }
     }
 

@@ -4,6 +4,7 @@ import Logging
 import NIOCore
 import NIOSSL
 import NIOTLS
+import RPCTransport
 
 /// Closes a connection whose TLS handshake does not end in time: before it there is no request whose timeouts could.
 final class HandshakeDeadline: ChannelInboundHandler, RemovableChannelHandler {
@@ -43,5 +44,11 @@ struct DeadlinedChannel: ServerChildChannel {
         }
     }
 
-    func handle(value: Value, logger: Logger) async { await inner.handle(value: value, logger: logger) }
+    /// A request is worked on by the loop that its connection lives on: between reading it, asking a service and writing the
+    /// answer nothing is handed to another thread, which where all cores compute would be let in later.
+    func handle(value: Value, logger: Logger) async {
+        await withTaskExecutorPreference(LoopExecutor(value.channel.eventLoop)) {
+            await inner.handle(value: value, logger: logger)
+        }
+    }
 }
