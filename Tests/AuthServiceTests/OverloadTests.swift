@@ -31,7 +31,7 @@ import Testing
         func counted() async throws -> Int {
             try await fixture.database.read { try $0.one("SELECT count(*) AS n FROM guesses") { try $0.get("n") as Int } }
         }
-        fixture.passwords.set { $0.refusal = RPCError(.resourceExhausted, "planted", retryAfter: .milliseconds(40)) }
+        fixture.passwords.set { $0.refusal = RPCError(.resourceExhausted, "planted", reason: "busy", retryAfter: .milliseconds(40)) }
         let first = await signIn()
         #expect(first?.reason == "overloaded" && first?.retryAfter == .seconds(2))
         #expect(fixture.log.take().contains("verify"))
@@ -52,13 +52,17 @@ import Testing
         #expect(fixture.log.take() == ["verify"])
     }
 
-    private let full = DownstreamError(service: "encryption", error: RPCError(.resourceExhausted, "planted"))
+    private let told = DownstreamError(service: "encryption", error: RPCError(.resourceExhausted, "planted"))
+
+    private func full(_ milliseconds: Int?, _ reason: String = "busy") -> RPCError {
+        RPCError(.resourceExhausted, "planted", reason: reason, retryAfter: milliseconds.map { .milliseconds($0) })
+    }
 
     @Test("A refusal counts for as long as the pool said, and not for long", arguments: [(40, 40), (100, 100), (5000, 100)])
     func aRefusalCountsForAWhile(said: Int, holds: Int) {
         var room = HashingRoom()
         let start = ContinuousClock.now
-        room.note(full, in: .routine, pause: .milliseconds(said), now: start)
+        room.note(full(said), told: told, in: .routine, now: start)
         #expect(room.refusal(in: .routine, now: start) != nil)
         #expect(room.refusal(in: .routine, now: start + .milliseconds(holds) - .nanoseconds(1)) != nil)
         #expect(room.refusal(in: .routine, now: start + .milliseconds(holds)) == nil)
@@ -69,11 +73,12 @@ import Testing
         var room = HashingRoom()
         let start = ContinuousClock.now
         #expect(room.refusal(in: .routine, now: start) == nil)
-        room.note(full, in: .routine, pause: nil, now: start)
+        room.note(full(nil), told: told, in: .routine, now: start)
+        room.note(full(50, "deadline_too_near"), told: told, in: .routine, now: start)
         #expect(room.refusal(in: .routine, now: start) == nil)
-        room.note(full, in: .routine, pause: .milliseconds(50), now: start)
+        room.note(full(50), told: told, in: .routine, now: start)
         #expect(room.refusal(in: .emergency, now: start) == nil)
-        room.note(full, in: .emergency, pause: .milliseconds(90), now: start)
+        room.note(full(90), told: told, in: .emergency, now: start)
         #expect(room.refusal(in: .routine, now: start + .milliseconds(60)) == nil)
         #expect(room.refusal(in: .emergency, now: start + .milliseconds(60)) != nil)
     }

@@ -33,10 +33,10 @@ extension RPCError {
             processed: .no, retryAfter: retryAfter)
     }
 
-    /// The call could not end before its deadline, so it was not begun.
+    /// The call could not end before its deadline, so it was not begun. Says nothing of calls that have longer.
     package static func tooLate(_ method: MethodDescriptor, retryAfter: Duration) -> RPCError {
         RPCError(
             .resourceExhausted, "\(method.fullName) could not end before its deadline; try again shortly.",
-            reason: "busy", processed: .no, retryAfter: retryAfter)
+            reason: "deadline_too_near", processed: .no, retryAfter: retryAfter)
     }
 }

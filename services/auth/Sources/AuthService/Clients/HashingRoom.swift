@@ -10,20 +10,20 @@ struct HashingRoom: Sendable {
     /// Behind one name there may be several pools, and of them one was full: no refusal counts for longer.
     static let longestPause: Duration = .milliseconds(100)
 
-    private var refusals: [Lane: (refusal: DownstreamError, end: ContinuousClock.Instant)] = [:]
+    private var refusals: [Lane: (told: DownstreamError, end: ContinuousClock.Instant)] = [:]
 
-    /// - Parameters:
-    ///   - pause: What the pool asked for; nil when it did not say, which says nothing of others either.
-    ///   - refusal: What whoever comes until then is told.
-    mutating func note(_ refusal: DownstreamError, in lane: Lane, pause: Duration?, now: ContinuousClock.Instant) {
-        guard let pause else { return }
-        refusals[lane] = (refusal, now + min(pause, Self.longestPause))
+    /// A refusal that says nothing of others changes nothing: one that names no time, and one for a deadline that is too near.
+    ///
+    /// - Parameter told: What whoever comes until then is told.
+    mutating func note(_ refusal: RPCError, told: DownstreamError, in lane: Lane, now: ContinuousClock.Instant) {
+        guard refusal.reason == "busy", let pause = refusal.retryAfter else { return }
+        refusals[lane] = (told, now + min(pause, Self.longestPause))
     }
 
     /// - Returns: Nil when there may be room.
     mutating func refusal(in lane: Lane, now: ContinuousClock.Instant) -> DownstreamError? {
-        guard let (refusal, end) = refusals[lane] else { return nil }
-        if now < end { return refusal }
+        guard let (told, end) = refusals[lane] else { return nil }
+        if now < end { return told }
         refusals[lane] = nil
         return nil
     }

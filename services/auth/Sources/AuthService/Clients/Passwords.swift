@@ -90,7 +90,7 @@ final class Passwords: Sendable {
         } catch let refusal as DownstreamError where refusal.code == .resourceExhausted {
             let later = DownstreamError(service: refusal.service, error: Self.comingBackLater(refusal.error))
             let now = now()
-            room.withLock { $0.note(later, in: lane, pause: refusal.error.retryAfter, now: now) }
+            room.withLock { $0.note(refusal.error, told: later, in: lane, now: now) }
             throw later
         }
     }
