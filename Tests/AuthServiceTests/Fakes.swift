@@ -28,8 +28,6 @@ final class FakePasswords: PasswordServiceHandler {
         var isOfTheVersionBefore = false
         /// Of new hashes; others need a rehash.
         var rounds = 12
-        /// The pool is full.
-        var refusal: RPCError?
     }
 
     private let log: CallLog
@@ -54,7 +52,6 @@ final class FakePasswords: PasswordServiceHandler {
         _ request: EncryptionVerifyPasswordRequest, _ context: CallContext
     ) throws -> EncryptionVerifyPasswordResponse {
         log.add("verify")
-        if let refusal = rules.withLock({ $0.refusal }) { throw refusal }
         asked.withLock { $0 = request.passwordHash }
         var response = EncryptionVerifyPasswordResponse()
         response.matches = try request.passwordHash.hasSuffix("$" + digest(request.password))

@@ -13,8 +13,6 @@ import Testing
 final class Fixture: Sendable {
     let directory: TemporaryDirectory
     let clock = ManualClock()
-    /// What monotonic time has passed; tests move it.
-    let elapsed = Elapsed()
     let log = CallLog()
     let email = FakeEmail()
     let passwords: FakePasswords
@@ -38,7 +36,7 @@ final class Fixture: Sendable {
         change(&policy)
         url = try await Engine.current.freshURL(directory.path("auth.sqlite"))
         database = try await Database.open(url: url)
-        (handler, relay) = try Self.assemble(database, policy, clock, elapsed, passwords, tokens, email, cipher)
+        (handler, relay) = try Self.assemble(database, policy, clock, passwords, tokens, email, cipher)
         try await handler.store.prepare()
         _ = try await handler.passwords.dummyHash()
         _ = log.take()
@@ -47,11 +45,11 @@ final class Fixture: Sendable {
     /// A second auth process on the same database.
     func secondProcess() async throws -> (handler: AuthHandler, relay: NotificationRelay) {
         let database = try await Database.open(url: url)
-        return try Self.assemble(database, handler.policy, clock, elapsed, passwords, tokens, email, cipher)
+        return try Self.assemble(database, handler.policy, clock, passwords, tokens, email, cipher)
     }
 
     private static func assemble(
-        _ database: Database, _ policy: AuthPolicy, _ clock: ManualClock, _ elapsed: Elapsed, _ passwords: FakePasswords,
+        _ database: Database, _ policy: AuthPolicy, _ clock: ManualClock, _ passwords: FakePasswords,
         _ tokens: FakeTokens, _ email: FakeEmail, _ cipher: FakeCipher
     ) throws -> (AuthHandler, NotificationRelay) {
         let encryption = try InProcessChannel(
@@ -59,7 +57,7 @@ final class Fixture: Sendable {
         let mail = try InProcessChannel(async: [email], peer: "auth")
         let store = AuthStore(database: database, policy: policy, clock: clock)
         let handler = AuthHandler(
-            store: store, passwords: Passwords(client: PasswordServiceClient(encryption), now: { elapsed.now }),
+            store: store, passwords: Passwords(client: PasswordServiceClient(encryption)),
             accessTokens: AccessTokens(client: JWTServiceClient(encryption), policy: policy),
             factors: SecondFactors(
                 store: store, cipher: FactorCipher(client: EncryptionServiceClient(cipher), key: policy.factorKey)))

@@ -57,12 +57,3 @@ final class ManualClock: AuthClock {
         }
     }
 }
-
-/// Monotonic time that tests move.
-final class Elapsed: Sendable {
-    private let instant = Mutex(ContinuousClock.now)
-
-    var now: ContinuousClock.Instant { instant.withLock { $0 } }
-
-    func advance(by duration: Duration) { instant.withLock { $0 = $0.advanced(by: duration) } }
-}

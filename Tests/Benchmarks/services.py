@@ -107,7 +107,8 @@ class Bench:
         words = [self.bin / "lockstep-load", command]
         for name, value in values.items():
             words += [f"--{name.replace('_', '-')}", str(value)]
-        return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+        # What it says of itself on standard error is for whoever reads the figures.
+        return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
 
     # MARK: Sign-ins
 

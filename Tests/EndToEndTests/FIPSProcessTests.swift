@@ -5,13 +5,16 @@ import Testing
 /// `encryption.fips = required` where OpenSSL's FIPS provider is installed: the processes find it as they do in production, by
 /// OpenSSL's own configuration.
 @Suite(.serialized) struct FIPSProcessTests {
-    private static let required = FIPSProvider.settings.merging(["LOCKSTEP_ENCRYPTION_FIPS": "required"]) { $1 }
+    private static func required(_ configuration: FIPSProvider.Configuration) -> [String: String] {
+        FIPSProvider.settings(configuration).merging(["LOCKSTEP_ENCRYPTION_FIPS": "required"]) { $1 }
+    }
 
     @Test(
         "FIPS 140-3: with the FIPS provider the services do all their work, and say so",
-        .enabled(if: FIPSProvider.isThere, "There is no FIPS provider: `make build` said why."))
-    func theServicesWork() async throws {
-        let system = try await RunningSystem.start(settings: Self.required)
+        .enabled(if: FIPSProvider.isThere, "There is no FIPS provider: `make build` said why."),
+        arguments: [FIPSProvider.Configuration.asInReadme, .besideTheDefault])
+    func theServicesWork(configuration: FIPSProvider.Configuration) async throws {
+        let system = try await RunningSystem.start(settings: Self.required(configuration))
         defer { system.stop() }
         func call(_ method: String, as caller: String, _ request: String) async throws -> [String: Any] {
             let asked = try await system.lockstep(
@@ -56,13 +59,13 @@ import Testing
         let certificates = try await run(
             Places.binaries.appending(path: "lockstep"), ["certs", "--state", directory.path("state")])
         try #require(certificates.status == 0, "\(certificates.errors)")
-        let settings = Self.required.merging([
+        let settings = Self.required(.asInReadme).merging([
             "OPENSSL_CONF": "/dev/null", "LOCKSTEP_STATE": directory.path("state"), "LOCKSTEP_ENCRYPTION_KEYRING_CREATE": "true",
         ]) { $1 }
         let refused = try await run(Places.binaries.appending(path: "encryption"), [], environment: settings)
         #expect(refused.status == 78)
         #expect(refused.errors.contains("encryption.fips is `required`, but OpenSSL's provider `fips` does not load ("))
         #expect(refused.errors.contains("openssl fipsinstall"), "\(refused.errors)")
-        #expect(!FileManager.default.fileExists(atPath: directory.path("state/encryption/keyring")))
+        #expect(!FileManager.default.fileExists(atPath: directory.path("state/keyring")))
     }
 }

@@ -27,7 +27,7 @@ package struct Scheduling: Sendable, Hashable {
 
     /// What an event loop asks to run at once, in nanoseconds. Who asks for a short slice is let in before who has a long one, 1.4 ms
     /// on two cores, as soon as it wakes (EEVDF, sched(7)); kernels before 6.12 take no notice. Not the shortest that Linux gives, a
-    /// tenth of a millisecond: who has used up its slice when the tick comes waits until the next one, 4 ms later, and to read a
+    /// tenth of a millisecond: who has used up its slice when the tick comes waits until the next one, 4 ms later at 250 Hz, and to read a
     /// request, to work on it and to answer it takes longer than that.
     package static let loopSlice: UInt64 = 200_000
 

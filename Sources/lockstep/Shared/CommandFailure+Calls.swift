@@ -19,7 +19,10 @@ extension CommandFailure {
             self.init("\(target.text) does not answer: \(error.message)", status: status)
         default:
             var lines = [error.message] + error.violations.map { "  \($0.field): \($0.message)" }
-            if error.processed == .maybe { lines.append("It may have been done all the same.") }
+            // A refusal that was thought about changed nothing; what ended without an answer may have.
+            let isRefusal = [.invalidArgument, .outOfRange, .failedPrecondition, .alreadyExists, .aborted, .permissionDenied,
+                             .unauthenticated, .unimplemented].contains(error.code)
+            if error.processed != .no, !isRefusal { lines.append("It may have been done all the same: look before you do it again.") }
             self.init(lines.joined(separator: "\n"), status: status)
         }
     }

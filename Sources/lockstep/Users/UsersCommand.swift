@@ -230,6 +230,10 @@ struct UsersCommand: AsyncParsableCommand {
 
         @OptionGroup var place: UsersPlace
 
+        private static func nothing(of user: String?, _ event: String) -> String {
+            "Nothing" + (event.isEmpty ? "" : " with \"\(event)\"") + (user.map { " of \($0)" } ?? "") + " is recorded."
+        }
+
         func validate() throws {
             guard (1...100).contains(limit) else { throw ValidationError("--limit is from 1 to 100.") }
         }
@@ -243,7 +247,7 @@ struct UsersCommand: AsyncParsableCommand {
                 let answer: AuthListAuditEventsResponse = try await auth.ask { (pool) throws(RPCError) in
                     try await pool.call(UserOperatorServiceContract.searchAuditEvents, request, .question)
                 }
-                if answer.events.isEmpty { return print(event.isEmpty ? "Nothing is recorded." : "Nothing with \"\(event)\" is recorded.") }
+                if answer.events.isEmpty { return print(Self.nothing(of: user, event)) }
                 let rows = answer.events.map {
                     [$0.at.date.formatted(.iso8601), $0.event, $0.subject, $0.actor, $0.detail, $0.address]
                 }

@@ -23,7 +23,7 @@ struct PlaceOptions: ParsableArguments {
     /// Runs `body` with a client, which ends with it.
     ///
     /// All on one event loop: what the load itself takes of the cores, with threads that wake each other for every answer, is
-    /// taken from what is measured. And at a priority above all others where that is allowed, as root: how long the load waits
+    /// taken from what is measured. And at a priority above all others where that is allowed, as it is to root: how long the load waits
     /// for a core, which is up to a tick of 4 ms where all cores compute, is no part of an answer.
     func withAPI(_ body: (API) async throws -> Void) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -31,9 +31,13 @@ struct PlaceOptions: ParsableArguments {
         let comesFirst = try await group.next().submit {
             var priority = sched_param(sched_priority: 1)
             // On Linux a "process" of zero is the calling thread.
-            return sched_setscheduler(0, SCHED_FIFO, &priority) == 0
+            // SCHED_RESET_ON_FORK: not for the threads that this one begins.
+            return sched_setscheduler(0, SCHED_FIFO | 0x4000_0000, &priority) == 0
         }.get()
-        if !comesFirst { FileHandle.standardError.write(Data("The load is not root: its own waits for a core count.\n".utf8)) }
+        if !comesFirst {
+            let text = "The load may not come first (SCHED_FIFO): its own waits for a core count.\n"
+            FileHandle.standardError.write(Data(text.utf8))
+        }
         try await withTaskExecutorPreference(LoopExecutor(group.next())) {
             let api = try API(url: url, authorityFile: ca, group)
             let result: Result<Void, any Error>

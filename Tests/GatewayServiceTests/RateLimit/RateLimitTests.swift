@@ -64,7 +64,25 @@ import Testing
         }
     }
 
-    @Test func fullBucketsGoFirst() {
+    /// Seen in the present generation or in the one before: not forgotten, however many others come.
+    @Test func whoGoesOnIsNotForgotten() {
+        let limiter = RateLimiter(scale: .on, capacity: 100)
+        for _ in 0..<10 { _ = limiter.take(method, holder: "busy", now: start) }
+        for index in 0..<10_000 {
+            _ = limiter.take(method, holder: "\(index)", now: start)
+            if index % 40 == 0 { #expect(limiter.take(method, holder: "busy", now: start) != nil, "\(index)") }
+        }
+    }
+
+    /// Half of the places have gone to others, and then half again.
+    @Test func whoIsNotSeenIsForgotten() {
+        let limiter = RateLimiter(scale: .on, capacity: 100)
+        for _ in 0..<10 { _ = limiter.take(method, holder: "a", now: start) }
+        for index in 0..<100 { _ = limiter.take(method, holder: "\(index)", now: start) }
+        #expect(limiter.take(method, holder: "a", now: start) == nil)
+    }
+
+    @Test func theOldGoFirst() {
         let limiter = RateLimiter(scale: .on, capacity: 10)
         for index in 0..<5 { _ = limiter.take(method, holder: "old\(index)", now: start) }
         for _ in 0..<10 { _ = limiter.take(method, holder: "busy", now: at(60)) }

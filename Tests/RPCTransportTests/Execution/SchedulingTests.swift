@@ -5,7 +5,7 @@ import Testing
 @testable import RPCTransport
 
 @Suite struct SchedulingTests {
-    @Test func eventLoopsAskForTheShortestSlice() async throws {
+    @Test func eventLoopsAskForAShortSlice() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         let before = try await group.next().submit { lockstep_slice() }.get()
         Scheduling.hasten(group)

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Puts OpenSSL's FIPS provider where tests find it: the module, what its self tests wrote (`openssl fipsinstall`), and a
-# configuration in which it and no other provider works. Nothing of the machine's own OpenSSL is touched.
+# Puts OpenSSL's FIPS provider where tests find it: the module, what its self tests wrote (`openssl fipsinstall`), and
+# configurations that show it to programs (FIPSProvider.swift says which). Nothing of the machine's own OpenSSL is touched.
 #   provider.sh DIR
 # The module is the machine's own where it has one, else Debian's package, which came with Debian 13: its module works below
 # older libraries, and needs nothing of its release but the C library. Ends with 1, and one line that says why, without one.
 set -euo pipefail
 directory=$(mkdir -p "$1" && cd "$1" && pwd)
 package=openssl-provider-fips release=trixie
+# What is there of an earlier time must not pass for what this one makes.
+rm -f "$directory"/*.cnf
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 missing() { echo "No FIPS provider: $1" >&2; exit 1; }
 
@@ -22,7 +24,8 @@ lists() {
 }
 
 apt=(apt-get -qq -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
-  -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root)
+  -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root
+  -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20)
 
 own="$(openssl version -m | cut -d'"' -f2)/fips.so"
 if [ -e "$own" ]; then
@@ -42,11 +45,11 @@ fi
 openssl fipsinstall -quiet -module "$directory/fips.so" -out "$directory/fipsmodule.cnf" -provider_name fips ||
   missing "its self tests do not pass below $(openssl version)."
 
-# In `service.cnf` the library's own provider works too, so that a process that wants the other alone has to ask. `only.cnf` is
-# for programs that do not ask.
 configuration() {
   printf '%s\n' 'openssl_conf = openssl_init' ".include $directory/fipsmodule.cnf" '[openssl_init]' 'providers = provider_sect' \
     "${@:2}" '[provider_sect]' 'fips = fips_sect' "$1 = active_sect" '[active_sect]' 'activate = 1'
 }
-configuration default > "$directory/service.cnf"
+configuration base > "$directory/readme.cnf"
+configuration default > "$directory/beside.cnf"
+# The last: whoever finds it finds the others.
 configuration base 'alg_section = algorithm_sect' '[algorithm_sect]' 'default_properties = fips=yes' > "$directory/only.cnf"

@@ -10,20 +10,9 @@ internal import Synchronization
 final class Passwords: Sendable {
     private let client: PasswordServiceClient
     private let dummy = Mutex<Task<Redacted<String>, any Error>?>(nil)
-    private let room = Mutex(HashingRoom())
-    private let now: @Sendable () -> ContinuousClock.Instant
 
-    init(client: PasswordServiceClient, now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }) {
+    init(client: PasswordServiceClient) {
         self.client = client
-        self.now = now
-    }
-
-    /// For what costs something before a password is hashed.
-    ///
-    /// - Throws: `DownstreamError`: the pool would refuse this, as it has just said.
-    func requireRoom(_ lane: Lane) throws(DownstreamError) {
-        let now = now()
-        if let refusal = room.withLock({ $0.refusal(in: lane, now: now) }) { throw refusal }
     }
 
     /// A password that may be chosen, hashed.
@@ -65,9 +54,7 @@ final class Passwords: Sendable {
     func hash(_ password: Redacted<String>, _ options: CallOptions) async throws -> Redacted<String> {
         var request = EncryptionHashRequest()
         request.password = password.exposed
-        return try await hashing(options.lane) { () async throws(RPCError) in
-            Redacted(try await client.hash(request, options).passwordHash)
-        }
+        return try await hashing { () async throws(RPCError) in Redacted(try await client.hash(request, options).passwordHash) }
     }
 
     /// Whether the password is the hash's. Without a hash, and for passwords that no hash can be of, the same work is
@@ -79,27 +66,25 @@ final class Passwords: Sendable {
         let canMatch = hash != nil && Self.isHashable(password.exposed)
         request.password = Self.isHashable(password.exposed) ? password.exposed : Self.filler
         request.passwordHash = try await target(hash, canMatch).exposed
-        let answer = try await hashing(options.lane) { () async throws(RPCError) in try await client.verify(request, options) }
+        let answer = try await hashing { () async throws(RPCError) in try await client.verify(request, options) }
         return Verdict(matches: canMatch && answer.matches, needsRehash: canMatch && answer.needsRehash)
     }
 
     /// A call that takes a worker of the hashing pool for long: who is refused is told to come back after those who were let in.
-    private func hashing<T>(_ lane: Lane, _ call: () async throws(RPCError) -> T) async throws -> T {
+    private func hashing<T>(_ call: () async throws(RPCError) -> T) async throws -> T {
         do {
             return try await calling(.encryption, call)
         } catch let refusal as DownstreamError where refusal.code == .resourceExhausted {
-            let later = DownstreamError(service: refusal.service, error: Self.comingBackLater(refusal.error))
-            let now = now()
-            room.withLock { $0.note(refusal.error, told: later, in: lane, now: now) }
-            throw later
+            let pause = Self.pausesOfRefused.randomElement() ?? .zero
+            throw DownstreamError(service: refusal.service, error: Self.comingBackLater(refusal.error, after: pause))
         }
     }
 
     /// The pool takes on what can begin within 1.5 s. Who comes back before that finds as many waiting, and is one more to refuse; the
     /// pool itself says when it may have room for one more, and calls are tried again by then as long as few are refused.
-    static func comingBackLater(_ refusal: RPCError) -> RPCError {
+    static func comingBackLater(_ refusal: RPCError, after pause: Duration) -> RPCError {
         var refusal = refusal
-        refusal.retryAfter = max(refusal.retryAfter ?? .zero, pauseOfRefused)
+        refusal.retryAfter = max(refusal.retryAfter ?? .zero, pause)
         return refusal
     }
 
@@ -163,7 +148,8 @@ final class Passwords: Sendable {
         password.utf8.count <= 72 && !password.utf8.contains(0)
     }
 
-    private static let pauseOfRefused: Duration = .seconds(2)
+    /// Whole seconds, as HTTP can say them, and not the same for all: those who were refused together do not come back together.
+    static let pausesOfRefused: [Duration] = [.seconds(2), .seconds(3), .seconds(4)]
     private static let filler = "not a password of anybody"
     private static let wordLimit = 16
     private static let dummyTimeout: Duration = .seconds(5)

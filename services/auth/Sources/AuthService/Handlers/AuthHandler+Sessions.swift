@@ -8,7 +8,6 @@ extension AuthHandler {
         _ request: AuthCreateSessionRequest, _ context: CallContext
     ) async throws -> AuthSessionTokens {
         let password = Redacted(request.password)
-        try passwords.requireRoom(context.lane)
         let guess = try await store.countGuess(EmailAddress(request.email), context.rowOrigin)
         return try await store.deciding(guess) { try await signIn(guess, password, context) }
     }

@@ -3,8 +3,9 @@ import Synchronization
 
 /// The buckets of all clients: one for each method and whoever the contract keys its limit by.
 ///
-/// Bounded: when the table is full, buckets that have refilled go, then the older half of the rest. A client whose
-/// bucket went starts with a full one, so an attacker with very many addresses gains bursts, never unbounded memory.
+/// Bounded, in two generations: when the younger one has half of the places, it becomes the older one, and what nobody asked for
+/// since the last time goes at once. Nobody sorts or searches a table while requests wait for its lock. A client whose bucket
+/// went starts with a full one, so an attacker with very many addresses gains bursts, never unbounded memory.
 package final class RateLimiter: Sendable {
     /// Buckets kept at once.
     package static let defaultCapacity = 65_536
@@ -14,15 +15,14 @@ package final class RateLimiter: Sendable {
         let holder: String
     }
 
-    private struct Entry {
-        var bucket: TokenBucket
-        let capacity: Double
-        let period: Duration
+    private struct Generations {
+        var young: [Key: TokenBucket] = [:]
+        var old: [Key: TokenBucket] = [:]
     }
 
     private let scale: RateScale
     private let capacity: Int
-    private let entries = Mutex<[Key: Entry]>([:])
+    private let generations = Mutex(Generations())
 
     package init(scale: RateScale, capacity: Int = RateLimiter.defaultCapacity) {
         self.scale = scale
@@ -30,7 +30,7 @@ package final class RateLimiter: Sendable {
     }
 
     /// Buckets held now.
-    package var count: Int { entries.withLock { $0.count } }
+    package var count: Int { generations.withLock { $0.young.count + $0.old.count } }
 
     /// Takes one call of `method` from the bucket of `holder`.
     ///
@@ -39,20 +39,20 @@ package final class RateLimiter: Sendable {
     package func take(_ method: MethodDescriptor, holder: String, now: ContinuousClock.Instant) -> Duration? {
         guard let rate = method.rate, let size = scale.capacity(of: rate) else { return nil }
         let key = Key(method: method.id, holder: holder)
-        return entries.withLock { entries in
-            if entries[key] == nil, entries.count >= capacity { Self.shrink(&entries, to: capacity, now: now) }
-            let fresh = Entry(
-                bucket: TokenBucket(capacity: size, now: now), capacity: size, period: rate.period)
-            return entries[key, default: fresh].bucket.take(capacity: size, period: rate.period, now: now)
+        let (wait, forgotten) = generations.withLock { generations in
+            var forgotten: [Key: TokenBucket] = [:]
+            if generations.young[key] == nil {
+                if generations.young.count >= max(1, capacity / 2) {
+                    swap(&forgotten, &generations.old)
+                    swap(&generations.old, &generations.young)
+                }
+                let known = forgotten[key] ?? generations.old.removeValue(forKey: key)
+                generations.young[key] = known ?? TokenBucket(capacity: size, now: now)
+            }
+            return (generations.young[key]?.take(capacity: size, period: rate.period, now: now), forgotten)
         }
-    }
-
-    private static func shrink(_ entries: inout [Key: Entry], to capacity: Int, now: ContinuousClock.Instant) {
-        entries = entries.filter { _, entry in
-            !entry.bucket.isFull(capacity: entry.capacity, period: entry.period, now: now)
-        }
-        guard entries.count > capacity / 2 else { return }
-        let newestFirst = entries.sorted { $0.value.bucket.updated > $1.value.bucket.updated }
-        entries = Dictionary(newestFirst.prefix(capacity / 2).map { ($0.key, $0.value) }) { first, _ in first }
+        // Given back outside the lock.
+        _ = consume forgotten
+        return wait
     }
 }

@@ -3,7 +3,7 @@ package import RPCCore
 /// A token bucket: `capacity` at once, refilled evenly over `period`.
 package struct TokenBucket: Sendable, Hashable {
     private var tokens: Double
-    private(set) var updated: ContinuousClock.Instant
+    private var updated: ContinuousClock.Instant
 
     /// A full one.
     package init(capacity: Double, now: ContinuousClock.Instant) {
@@ -21,13 +21,6 @@ package struct TokenBucket: Sendable, Hashable {
             return nil
         }
         return period * ((1 - tokens) / capacity)
-    }
-
-    /// Whether it holds as much as a new one would, so that nothing is lost with it.
-    package func isFull(capacity: Double, period: Duration, now: ContinuousClock.Instant) -> Bool {
-        var copy = self
-        copy.refill(capacity: capacity, period: period, now: now)
-        return copy.tokens >= capacity
     }
 
     private mutating func refill(capacity: Double, period: Duration, now: ContinuousClock.Instant) {
